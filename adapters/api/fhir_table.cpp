@@ -1,0 +1,196 @@
+#include "adapters/api/fhir_table.h"
+
+namespace hutong::api {
+namespace {
+
+using model::ViewKind;
+using Parameter = port::Offer::Parameter;
+using Include = FhirKind::Include;
+
+constexpr std::string_view date_rule =
+    "prefixes eq ne lt le gt ge sa eb; may be repeated. A time without zone is read as +08:00";
+constexpr std::string_view clinical_date =
+    "effective time; where none was sent, the time of issue, else of the request; prefixes eq ne lt le gt ge sa eb; "
+    "may be "
+    "repeated. A time without zone is read as +08:00";
+constexpr std::string_view of_patient =
+    "the patient; this or _id is required. A merged patient's id finds who it is now";
+constexpr std::string_view code_rule = "system|code, or a bare code of any system: LOINC or the sender's own";
+
+constexpr Parameter id{"_id", "token", "up to 200 ids"};
+constexpr Parameter updated{"_lastUpdated", "date", date_rule};
+constexpr Parameter patient{"patient", "reference", of_patient};
+constexpr Parameter subject{"subject", "reference", of_patient};
+
+constexpr Parameter patient_parameters[] = {
+    id,
+    {"identifier", "token", "system|value, or a bare value of any system; POST _search keeps it out of the address"},
+    {"name", "string", "beginning of the whole name, family or given name; :exact; :contains with another parameter"},
+    {"birthdate", "date", date_rule},
+    {"gender", "token", "beside another parameter"},
+};
+constexpr Parameter result_parameters[] = {
+    id,
+    updated,
+    patient,
+    subject,
+    {"code", "token", code_rule},
+    {"category", "token", "laboratory, imaging, procedure; for reports HL7 table 0074: LAB, RAD, …"},
+    {"date", "date", clinical_date},
+    {"status", "token", "as in the resource"},
+};
+constexpr Parameter study_parameters[] = {
+    id,
+    updated,
+    patient,
+    subject,
+    {"modality", "token", "DICOM: CT, MR, US, …"},
+    {"started", "date", clinical_date},
+    {"status", "token", "as in the resource"},
+};
+constexpr Parameter part_parameters[] = {id, updated, patient};
+constexpr Parameter specimen_parameters[] = {id, updated, patient, subject, {"type", "token", code_rule}};
+constexpr Parameter order_parameters[] = {
+    id,
+    updated,
+    patient,
+    subject,
+    {"code", "token", code_rule},
+    {"authored", "date", clinical_date},
+    {"status", "token", "as in the resource"},
+};
+constexpr Parameter encounter_parameters[] = {
+    id,
+    updated,
+    patient,
+    subject,
+    {"class", "token", "AMB, EMER, IMP, OBSENC, HH, VR"},
+    {"date", "date", "from admission to discharge; prefixes as usual"},
+    {"status", "token", "as in the resource"},
+};
+constexpr Parameter organization_parameters[] = {
+    {"_id", "token", "facility code"},
+    {"identifier", "token", "urn:hutong:facility|code, or the code"},
+    {"name", "string", "beginning of a name; :exact, :contains"},
+};
+
+constexpr Include observation_includes[] = {
+    {"Observation:subject", ViewKind::person},    {"Observation:patient", ViewKind::person},
+    {"Observation:specimen", ViewKind::specimen}, {"Observation:performer", ViewKind::facility},
+    {"Observation:based-on", ViewKind::order},    {"Observation:derived-from", ViewKind::study},
+};
+constexpr Include report_includes[] = {
+    {"DiagnosticReport:subject", ViewKind::person},     {"DiagnosticReport:patient", ViewKind::person},
+    {"DiagnosticReport:result", ViewKind::observation}, {"DiagnosticReport:specimen", ViewKind::specimen},
+    {"DiagnosticReport:performer", ViewKind::facility}, {"DiagnosticReport:based-on", ViewKind::order},
+};
+constexpr Include study_includes[] = {
+    {"ImagingStudy:subject", ViewKind::person},
+    {"ImagingStudy:patient", ViewKind::person},
+    {"ImagingStudy:endpoint", ViewKind::image_access},
+    {"ImagingStudy:basedon", ViewKind::order},
+};
+constexpr Include encounter_includes[] = {
+    {"Encounter:subject", ViewKind::person},
+    {"Encounter:patient", ViewKind::person},
+    {"Encounter:service-provider", ViewKind::facility},
+};
+
+constexpr std::pair<std::string_view, std::string_view> patient_operations[] = {
+    {"everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"}};
+constexpr std::pair<std::string_view, std::string_view> observation_operations[] = {
+    {"lastn", "http://hl7.org/fhir/OperationDefinition/Observation-lastn"}};
+
+constexpr FhirKind kinds[] = {
+    {"Patient",
+     ViewKind::person,
+     true,
+     false,
+     patient_parameters,
+     {},
+     patient_operations,
+     "A person with the identifiers of all facilities. The current state only; versionId is a tag, not a count."},
+    {"DiagnosticReport",
+     ViewKind::report,
+     true,
+     true,
+     result_parameters,
+     report_includes,
+     {},
+     "A laboratory or examination report; a correction makes a new version, all stay readable."},
+    {"Observation", ViewKind::observation, true, true, result_parameters, observation_includes, observation_operations,
+     "An item of a report. versionId is its report's; _history lists the versions in which the item differs."},
+    {"Encounter",
+     ViewKind::encounter,
+     true,
+     false,
+     encounter_parameters,
+     encounter_includes,
+     {},
+     "A visit or stay; the current state only."},
+    {"Organization",
+     ViewKind::facility,
+     true,
+     false,
+     organization_parameters,
+     {},
+     {},
+     "A registered facility; its id and identifier are the facility code."},
+    {"ImagingStudy",
+     ViewKind::study,
+     true,
+     false,
+     study_parameters,
+     study_includes,
+     {},
+     "An examination; the current version only. Images are reached through its endpoints."},
+    {"Endpoint",
+     ViewKind::image_access,
+     true,
+     false,
+     part_parameters,
+     {},
+     {},
+     "A way to the images of an examination."},
+    {"Specimen", ViewKind::specimen, true, false, specimen_parameters, {}, {}, "The specimen of a report."},
+    {"ServiceRequest", ViewKind::order, true, false, order_parameters, {}, {}, "The order behind a report."},
+};
+
+}  // namespace
+
+std::span<const FhirKind> fhir_kinds() {
+  return kinds;
+}
+
+const FhirKind* find_fhir_kind(std::string_view type) {
+  for (const auto& each : kinds) {
+    if (each.type == type) return &each;
+  }
+  return nullptr;
+}
+
+std::string_view fhir_type(ViewKind kind) {
+  for (const auto& each : kinds) {
+    if (each.kind == kind) return each.type;
+  }
+  return "Basic";
+}
+
+std::vector<port::Offer> fhir_offers() {
+  std::vector<port::Offer> offers;
+  for (const auto& each : kinds) {
+    port::Offer offer;
+    offer.type = each.type;
+    offer.interactions = {"read"};
+    if (each.versions) offer.interactions.insert(offer.interactions.end(), {"vread", "history-instance"});
+    if (each.search) offer.interactions.push_back("search-type");
+    offer.parameters.assign(each.parameters.begin(), each.parameters.end());
+    for (const auto& include : each.includes) offer.includes.push_back(include.name);
+    offer.operations.assign(each.operations.begin(), each.operations.end());
+    offer.documentation = each.documentation;
+    offers.push_back(std::move(offer));
+  }
+  return offers;
+}
+
+}  // namespace hutong::api

@@ -1,0 +1,97 @@
+#include <charconv>
+
+#include "adapters/api/operate_handlers.h"
+#include "adapters/api/operate_json.h"
+#include "broker/base/limits.h"
+
+namespace hutong::api {
+namespace {
+
+void add_item(JsonText& json, const query::Quarantined& item) {
+  json.begin_object()
+      .add("facility", item.facility)
+      .add("hash", item.raw_hash)
+      .add("offset", item.offset)
+      .add("answer", item.answer)
+      .add("reason", item.reason)
+      .add("path", item.path)
+      .add("type", item.type)
+      .add("controlId", item.control_id)
+      .add("received", item.received)
+      .add("retried", item.retried)
+      .end_object();
+}
+
+std::string name_of(const Request& request) {
+  return request.captures[0] + "/" + request.captures[1];
+}
+
+}  // namespace
+
+Answering quarantine(const OperateDeps& deps, const Request& request) {
+  const std::string facility(request.parameter("facility"));
+  std::optional<std::pair<std::string, std::string>> after;
+  if (const std::string_view text = request.parameter("after"); !text.empty()) {
+    const auto slash = text.find('/');
+    if (slash == std::string_view::npos)
+      co_return fault(request.path, 400, "invalid", "after must be FACILITY/HASH, as the page before gave it");
+    after.emplace(text.substr(0, slash), text.substr(slash + 1));
+  }
+  std::size_t limit = limits::page_items_default;
+  if (const auto text = request.parameter("limit"); !text.empty()) {
+    const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+    if (error != std::errc() || at != text.data() + text.size() || limit == 0 || limit > limits::page_items_max) {
+      co_return fault(request.path, 400, "invalid", "limit must be between 1 and 1000");
+    }
+  }
+  auto permit = co_await permit_for(deps, request, "quarantine", facility);
+  if (!permit) co_return fault(request.path, permit.error());
+  auto found = co_await deps.operations.quarantine(*permit, facility, std::move(after), limit);
+  if (!found) co_return fault(request.path, found.error());
+  JsonText json;
+  json.begin_object().begin_array("messages");
+  for (const auto& item : *found) add_item(json, item);
+  json.end_array();
+  if (found->size() == limit) json.add("next", found->back().facility + "/" + found->back().raw_hash);
+  json.end_object();
+  co_return json_response(json.take());
+}
+
+Answering quarantined(const OperateDeps& deps, const Request& request) {
+  auto permit = co_await permit_for(deps, request, "quarantine", name_of(request));
+  if (!permit) co_return fault(request.path, permit.error());
+  auto found = co_await deps.operations.quarantined(*permit, request.captures[0], request.captures[1]);
+  if (!found) co_return fault(request.path, found.error());
+  JsonText json;
+  add_item(json, *found);
+  co_return json_response(json.take());
+}
+
+Answering quarantined_raw(const OperateDeps& deps, const Request& request) {
+  auto permit = co_await permit_for(deps, request, "quarantine/raw", name_of(request));
+  if (!permit) co_return fault(request.path, permit.error());
+  auto found = co_await deps.operations.quarantined_raw(*permit, request.captures[0], request.captures[1]);
+  if (!found) co_return fault(request.path, found.error());
+  Response response;
+  response.content_type = "application/octet-stream";
+  response.headers.emplace_back("Content-Disposition", "attachment; filename=\"message.hl7\"");
+  response.body = std::move(*found);
+  co_return response;
+}
+
+Answering retry_quarantined(const OperateDeps& deps, const Request& request) {
+  auto permit = co_await permit_for(deps, request, "quarantine/retry", name_of(request));
+  if (!permit) co_return fault(request.path, permit.error());
+  auto reply = co_await deps.control.retry_quarantined(request.captures[0], request.captures[1]);
+  if (!reply) co_return fault(request.path, reply.error());
+  JsonText json;
+  json.begin_object()
+      .add("answer", model::to_string(reply->answer))
+      .add("duplicate", reply->duplicate)
+      .begin_array("records");
+  for (const auto& record : reply->records) json.add({}, record.hex());
+  json.end_array().end_object();
+  co_return json_response(json.take());
+}
+
+}  // namespace hutong::api

@@ -1,0 +1,98 @@
+#include "adapters/api/router_fault.h"
+
+#include "broker/access/flat_object.h"
+
+namespace hutong::api {
+namespace {
+
+std::string_view issue_type(int status) {
+  switch (status) {
+    case 401: return "login";
+    case 403: return "forbidden";
+    case 404: return "not-found";
+    case 405:
+    case 415:
+    case 501: return "not-supported";
+    case 408: return "timeout";
+    case 409:
+    case 412: return "conflict";
+    case 413:
+    case 414:
+    case 431: return "too-long";
+    case 429:
+    case 503: return "transient";
+    case 500: return "exception";
+    default: return status == 410 ? "deleted" : "invalid";
+  }
+}
+
+std::string_view word(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid: return "invalid";
+    case ErrorCode::not_found: return "not-found";
+    case ErrorCode::gone: return "gone";
+    case ErrorCode::conflict: return "conflict";
+    case ErrorCode::forbidden: return "forbidden";
+    case ErrorCode::too_large: return "too-large";
+    case ErrorCode::too_costly: return "too-costly";
+    case ErrorCode::overloaded: return "overloaded";
+    case ErrorCode::unavailable: return "unavailable";
+    case ErrorCode::corrupt: return "corrupt";
+    case ErrorCode::timeout: return "timeout";
+    case ErrorCode::internal: return "internal";
+  }
+  return "internal";
+}
+
+}  // namespace
+
+int http_status(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid:
+    case ErrorCode::too_costly: return 400;
+    case ErrorCode::forbidden: return 403;
+    case ErrorCode::not_found: return 404;
+    case ErrorCode::gone: return 410;
+    case ErrorCode::conflict: return 409;
+    case ErrorCode::too_large: return 413;
+    case ErrorCode::overloaded:
+    case ErrorCode::unavailable:
+    case ErrorCode::timeout: return 503;
+    case ErrorCode::corrupt:
+    case ErrorCode::internal: return 500;
+  }
+  return 500;
+}
+
+Response json_response(std::string body, int status) {
+  Response response;
+  response.status = status;
+  response.body = std::move(body);
+  return response;
+}
+
+Response fault(std::string_view path, int status, std::string_view code, std::string_view message) {
+  Response response;
+  response.status = status;
+  if (path == "/fhir" || path.starts_with("/fhir/")) {
+    response.content_type = "application/fhir+json; charset=utf-8";
+    response.body = "{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"error\",\"code\":\"" +
+                    std::string(issue_type(status)) + "\",\"diagnostics\":";
+    access::append_json_text(response.body, message, 1024);
+    response.body += "}]}";
+  } else {
+    response.body = "{\"error\":{\"code\":";
+    access::append_json_text(response.body, code);
+    response.body += ",\"message\":";
+    access::append_json_text(response.body, message, 1024);
+    response.body += "}}\n";
+  }
+  if (status == 503) response.headers.emplace_back("Retry-After", "5");
+  return response;
+}
+
+Response fault(std::string_view path, const Error& error) {
+  return fault(path, http_status(error.code), word(error.code), error.message);
+}
+
+}  // namespace hutong::api

@@ -1,0 +1,18 @@
+// Errors in the form that the address promises: {"error":{"code","message"}} under /api, an OperationOutcome under
+// /fhir. Threads: any (pure).
+#pragma once
+
+#include <string_view>
+
+#include "adapters/api/route.h"
+#include "broker/base/error.h"
+
+namespace hutong::api {
+
+int http_status(ErrorCode code);
+// `code`: kebab-case, for programs; `message`: for people, what to do.
+Response fault(std::string_view path, int status, std::string_view code, std::string_view message);
+Response fault(std::string_view path, const Error& error);
+Response json_response(std::string body, int status = 200);
+
+}  // namespace hutong::api

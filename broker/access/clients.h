@@ -1,0 +1,29 @@
+// The clients that may hold a token, and the widest scopes each may have. Threads: built at start, then read by any.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hutong::access {
+
+struct Client {
+  std::string name;
+  std::vector<std::string> scopes;
+};
+
+class ClientRegistry {
+ public:
+  // `clinic` (system/*.rs: the community centre) and `operator` (hutong/operate: no clinical content).
+  ClientRegistry();
+  void add(Client client);  // replaces one of the same name
+  const Client* find(std::string_view name) const;
+  std::vector<std::string> names() const;
+
+ private:
+  std::map<std::string, Client, std::less<>> clients_;
+};
+
+}  // namespace hutong::access

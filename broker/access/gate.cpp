@@ -1,0 +1,93 @@
+#include "broker/access/gate.h"
+
+#include <algorithm>
+
+#include "broker/access/audit_chain.h"
+
+namespace hutong::access {
+namespace {
+
+constexpr std::string_view system_prefix = "system/";
+
+std::string_view to_string(Action action) {
+  switch (action) {
+    case Action::read: return "read";
+    case Action::search: return "search";
+    case Action::operate: return "operate";
+  }
+  return "unknown";
+}
+
+// "system/Observation.rs" → {"Observation", "rs"}; an empty resource: not of this form.
+struct SystemScope {
+  std::string_view resource, letters;
+};
+SystemScope split(std::string_view scope) {
+  if (!scope.starts_with(system_prefix)) return {};
+  scope.remove_prefix(system_prefix.size());
+  const auto dot = scope.find('.');
+  if (dot == 0 || dot == std::string_view::npos) return {};
+  const std::string_view letters = scope.substr(dot + 1);
+  // SMART 2.0: the letters of "cruds", each at most once, in this order.
+  std::string_view order = "cruds";
+  for (char letter : letters) {
+    const auto at = order.find(letter);
+    if (at == std::string_view::npos) return {};
+    order.remove_prefix(at + 1);
+  }
+  return letters.empty() ? SystemScope{} : SystemScope{scope.substr(0, dot), letters};
+}
+
+AuditEntry entry_of(const Clock& clock, const Principal& principal, const Demand& demand, std::string outcome) {
+  return {clock.now(),     principal.client,  principal.token_id, std::string(to_string(demand.action)),
+          demand.resource, demand.subject,    demand.parameters,  demand.purpose,
+          demand.peer,     std::move(outcome)};
+}
+
+}  // namespace
+
+bool Principal::has(std::string_view scope) const {
+  const SystemScope asked = split(scope);
+  if (asked.resource.empty()) {
+    return !scope.starts_with(system_prefix) && std::find(scopes.begin(), scopes.end(), scope) != scopes.end();
+  }
+  return std::all_of(asked.letters.begin(), asked.letters.end(), [&](char letter) {
+    return std::any_of(scopes.begin(), scopes.end(), [&](const std::string& granted_scope) {
+      const SystemScope granted = split(granted_scope);
+      return (granted.resource == "*" || granted.resource == asked.resource) &&
+             granted.letters.find(letter) != std::string_view::npos;
+    });
+  });
+}
+
+std::string required_scope(const Demand& demand) {
+  // "Patient/$everything" is asked of the resource type in front.
+  const std::string type = demand.resource.substr(0, demand.resource.find('/'));
+  switch (demand.action) {
+    case Action::read: return "system/" + type + ".r";
+    case Action::search: return "system/" + type + ".s";
+    case Action::operate: return demand.resource.ends_with("/raw") ? "hutong/raw" : "hutong/operate";
+  }
+  return "none";
+}
+
+net::awaitable<Result<Permit>> Gate::decide(Principal principal, Demand demand) {
+  const bool allowed = principal.has(required_scope(demand));
+  AuditEntry entry = entry_of(clock_, principal, demand, allowed ? "allowed" : "denied");
+  auto written = co_await audit_.record(std::move(entry));
+  if (!written) co_return tl::unexpected<Error>(written.error());
+  if (!allowed) {
+    co_return fail(ErrorCode::forbidden, "the client \"" + principal.client + "\" lacks the scope " +
+                                             required_scope(demand) + "; ask for a token of a client that has it");
+  }
+  co_return Permit(std::move(principal), std::move(demand), *written);
+}
+
+net::awaitable<Result<void>> Gate::note(Principal principal, Demand demand, std::string outcome) {
+  AuditEntry entry = entry_of(clock_, principal, demand, std::move(outcome));
+  auto written = co_await audit_.record(std::move(entry));
+  if (!written) co_return tl::unexpected<Error>(written.error());
+  co_return Result<void>();
+}
+
+}  // namespace hutong::access

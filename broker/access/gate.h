@@ -1,0 +1,14 @@
+// The scopes behind the Gate's decisions (permit.h declares the Gate itself).
+#pragma once
+
+#include <string>
+
+#include "broker/access/permit.h"
+
+namespace hutong::access {
+
+// What a principal must have for a demand: "system/<Type>.r" to read, "system/<Type>.s" to search, "hutong/operate"
+// to operate, "hutong/raw" to see quarantined bytes (resource ending in "/raw"): operating grants no clinical content.
+std::string required_scope(const Demand& demand);
+
+}  // namespace hutong::access

@@ -1,0 +1,70 @@
+// A permit: the proof that one read was decided and that its audit record is on disk. Every function of the query
+// room takes one, and only the Gate can make one: no code path reads a patient's data without a decision.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/base/error.h"
+#include "broker/base/time.h"
+#include "broker/port/net.h"
+
+namespace hutong::access {
+
+// Who asks, as authenticated. Scopes are SMART's ("system/*.rs", "system/Observation.rs") and ours ("hutong/operate",
+// "hutong/metrics").
+struct Principal {
+  std::string client;  // "clinic", "operator", "local-operator" (the unix socket)
+  std::vector<std::string> scopes;
+  std::string token_id;  // jti; empty for the socket
+  bool has(std::string_view scope) const;
+};
+
+enum class Action { read, search, operate };
+
+// What is asked, in terms that may be audited: never a name or a card number in clear.
+struct Demand {
+  Action action = Action::read;
+  std::string resource;    // FHIR type, "Patient", or an operation, "quarantine"
+  std::string subject;     // person id or resource id where known, else ""
+  std::string parameters;  // names of the search parameters used, sorted: "code,date,patient"
+  std::string purpose;     // X-Purpose-Of-Use, "" when not said
+  std::string peer;        // address
+};
+
+class Permit {
+ public:
+  Permit(Permit&&) = default;
+  Permit& operator=(Permit&&) = default;
+  Permit(const Permit&) = delete;
+  const Principal& principal() const { return principal_; }
+  const Demand& demand() const { return demand_; }
+  std::uint64_t audit_sequence() const { return audit_sequence_; }
+
+ private:
+  friend class Gate;
+  Permit(Principal principal, Demand demand, std::uint64_t sequence)
+      : principal_(std::move(principal)), demand_(std::move(demand)), audit_sequence_(sequence) {}
+  Principal principal_;
+  Demand demand_;
+  std::uint64_t audit_sequence_;
+};
+
+class AuditChain;
+
+class Gate {
+ public:
+  Gate(AuditChain& audit, const Clock& clock) : audit_(audit), clock_(clock) {}
+  // Checks the scope, writes the audit record (allowed or denied) and waits until it is synced.
+  // Errors: forbidden (denied, audited), unavailable (the audit file cannot be written: nothing is read).
+  net::awaitable<Result<Permit>> decide(Principal principal, Demand demand);
+  // An audit record without a decision: a sign-in, a refused token. `outcome`: "allowed", "denied".
+  net::awaitable<Result<void>> note(Principal principal, Demand demand, std::string outcome);
+
+ private:
+  AuditChain& audit_;
+  const Clock& clock_;
+};
+
+}  // namespace hutong::access

@@ -1,0 +1,119 @@
+// hutong check, token, audit: what needs the installation's files but no broker.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "broker/access/audit_verify.h"
+#include "broker/access/sign_in.h"
+#include "broker/access/token.h"
+#include "broker/app/commands.h"
+#include "broker/app/data_folder.h"
+#include "broker/app/facilities.h"
+#include "broker/app/rules.h"
+
+namespace hutong::app {
+
+void add_config(CLI::App& command, CommonOptions& options) {
+  command.add_option("--config", options.config, "Configuration file (else $HUTONG_CONFIG, else ./hutong.toml)");
+}
+
+void add_json(CLI::App& command, CommonOptions& options) {
+  command.add_flag("--json", options.json, "Print the result as JSON");
+}
+
+void report_failure(Terminal& terminal, const Error& error) {
+  std::fprintf(stderr, "hutong: %s\n", error.message.c_str());
+  terminal.exit_code = 1;
+}
+
+void add_check(CLI::App& app, Terminal&) {
+  auto* command = app.add_subcommand("check", "Validate the configuration and the data under schemas/, print what is in effect");
+  auto options = std::make_shared<CommonOptions>();
+  add_config(*command, *options);
+  command->callback([options] {
+    const Config config = read_config(find_config(options->config));
+    const auto rules = read_rules(config);
+    std::fputs(describe(config).c_str(), stdout);
+    fmt::print("\n# {} facilities, terminology {}\n", rules->facilities->all().size(), terminology_version(*rules));
+  });
+}
+
+void add_token(CLI::App& app, Terminal& terminal) {
+  struct Options : CommonOptions {
+    std::string client;
+    std::string ttl = "300s";
+    bool sign_in = false;
+  };
+  auto* command = app.add_subcommand("token", "Print an access token of a client, signed with the installation's key");
+  auto options = std::make_shared<Options>();
+  add_config(*command, *options);
+  add_json(*command, *options);
+  command->add_option("--client", options->client, "clinic (reads FHIR: system/*.rs) or operator (hutong/operate)")->required();
+  command->add_option("--ttl", options->ttl, "How long it is good: 300s by default, at most 12h");
+  command->callback([options, &terminal] {
+    const Config config = read_config(find_config(options->config));
+    const DataFolder folder{config.data};
+    folder.prepare();
+    const auto key = folder.signing_key();
+    const access::ClientRegistry clients;
+    const auto ttl = read_duration(options->ttl);
+    if (!ttl) throw ConfigError("--ttl: expected a duration with its unit, such as 300s, 10m or 12h");
+    const auto minted = access::TokenMint(key, clients)
+                            .mint(options->client, std::chrono::duration_cast<std::chrono::seconds>(*ttl), system_clock().now());
+    if (!minted) return report_failure(terminal, minted.error());
+    if (options->json) {
+      std::string scopes;
+      for (const auto& scope : minted->scopes) scopes += (scopes.empty() ? "" : " ") + scope;
+      fmt::print("{{\"access_token\":\"{}\",\"token_type\":\"Bearer\",\"expires_in\":{},\"scope\":\"{}\"}}\n", minted->token,
+                 minted->ttl.count(), scopes);
+    } else {
+      fmt::print("{}\n", minted->token);
+    }
+  });
+}
+
+void add_audit(CLI::App& app, Terminal& terminal) {
+  struct Options : CommonOptions {
+    std::string shipped;
+  };
+  auto* command = app.add_subcommand("audit", "The record of who read what");
+  command->require_subcommand(1);
+  auto* verify = command->add_subcommand("verify", "Check the audit chain; name the first bad record");
+  auto options = std::make_shared<Options>();
+  add_config(*command, *options);
+  add_config(*verify, *options);
+  add_json(*verify, *options);
+  verify->add_option("--head", options->shipped, "A head.json kept elsewhere: finds a chain that was cut behind it");
+  verify->callback([options, &terminal] {
+    const Config config = read_config(find_config(options->config));
+    const DataFolder folder{config.data};
+    std::optional<std::string> shipped;
+    if (!options->shipped.empty()) {
+      std::ifstream in(options->shipped, std::ios::binary);
+      if (!in) throw ConfigError(options->shipped + ": no such file (--head)");
+      shipped = std::string((std::istreambuf_iterator<char>(in)), {});
+    }
+    const auto key = folder.signing_key();
+    const auto report = access::verify(folder.audit(), &key, shipped);
+    if (!report) return report_failure(terminal, report.error());
+    if (options->json) {
+      fmt::print("{{\"records\":{},\"checkpoints\":{},\"sequence\":{},\"hash\":\"{}\",\"good\":{}", report->records,
+                 report->checkpoints, report->head.sequence, report->head.hash, !report->bad.has_value());
+      if (report->bad) {
+        fmt::print(",\"bad\":{{\"file\":\"{}\",\"line\":{},\"sequence\":{},\"what\":\"{}\"}}", report->bad->file,
+                   report->bad->line, report->bad->sequence, report->bad->what);
+      }
+      fmt::print("}}\n");
+    } else if (report->bad) {
+      fmt::print("the chain breaks at {} line {} (record {}): {}\n", report->bad->file, report->bad->line,
+                 report->bad->sequence, report->bad->what);
+    } else {
+      fmt::print("{} records, {} signed checkpoints: the chain is whole up to record {}\n", report->records,
+                 report->checkpoints, report->head.sequence);
+    }
+    if (report->bad) terminal.exit_code = 1;
+  });
+}
+
+}  // namespace hutong::app

@@ -1,0 +1,129 @@
+// hutong rebuild, restore: the views anew from the log, and an installation from its copy. No broker may run.
+#include <fmt/format.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include "adapters/log/journal/journal_log.h"
+#include "adapters/metrics/prometheus_metrics.h"
+#include "adapters/store/rocksdb/rocksdb_store.h"
+#include "broker/app/commands.h"
+#include "broker/app/data_folder.h"
+#include "broker/app/local_client.h"
+#include "broker/app/progress.h"
+#include "broker/pipeline/projector.h"
+#include "broker/port/tables.h"
+
+namespace hutong::app {
+namespace fs = std::filesystem;
+namespace {
+
+void require_stopped(const Config& config) {
+  if (LocalClient(config.data).reachable()) {
+    throw ConfigError("the broker of " + config.data.string() + " is running; stop it first (SIGTERM)");
+  }
+}
+
+}  // namespace
+
+void add_rebuild(CLI::App& app, Terminal& terminal) {
+  auto* command = app.add_subcommand("rebuild", "Make the views anew from the log; nothing is sent, nothing is appended");
+  auto options = std::make_shared<CommonOptions>();
+  add_config(*command, *options);
+  add_json(*command, *options);
+  command->callback([options, &terminal] {
+    const Config config = read_config(find_config(options->config));
+    require_stopped(config);
+    const DataFolder folder{config.data};
+    folder.prepare();
+    journal::JournalOptions log_options;
+    log_options.directory = folder.log();
+    auto log = journal::JournalLog::open(log_options);
+    if (!log) return report_failure(terminal, log.error());
+    // Beside the old store, which stays until the new one is whole: an interrupted rebuild changes nothing.
+    const fs::path fresh = config.data / "store.rebuild";
+    const fs::path old = config.data / "store.old";
+    fs::remove_all(fresh);
+    std::uint64_t records = 0;
+    {
+      store::RocksdbOptions store_options;
+      store_options.directory = fresh;
+      store_options.tables = port::tables::all;
+      store_options.write_buffer_bytes = 64ULL << 20U;
+      auto store = store::RocksdbStore::open(store_options);
+      if (!store) return report_failure(terminal, store.error());
+      PrometheusMetrics metrics;
+      pipeline::ProjectorOptions projection;
+      projection.hmac_key = folder.identifier_key();
+      projection.emit = false;
+      Progress progress("rebuilding", 0);
+      net::io_context io(1);
+      auto work = [&]() -> net::awaitable<Result<void>> {
+        auto done = co_await pipeline::rebuild(**log, **store, metrics, system_clock(), projection,
+                                               [&](port::Offset at, port::Offset end) {
+                                                 records = at;
+                                                 progress.total(end);
+                                                 progress.show(at);
+                                               });
+        if (!done) co_return done;
+        co_return co_await (*store)->close();
+      };
+      auto finished = net::co_spawn(io, work(), net::use_future);
+      io.run();
+      if (const auto done = finished.get(); !done) return report_failure(terminal, done.error());
+    }
+    fs::remove_all(old);
+    if (fs::exists(folder.store())) fs::rename(folder.store(), old);
+    fs::rename(fresh, folder.store());
+    fs::remove_all(old);
+    if (options->json) {
+      fmt::print("{{\"records\":{}}}\n", records);
+    } else {
+      fmt::print("{} records projected into {}\n", records, folder.store().string());
+    }
+  });
+}
+
+void add_restore(CLI::App& app, Terminal& terminal) {
+  struct Options : CommonOptions {
+    std::string directory;
+  };
+  auto* command = app.add_subcommand("restore", "An installation from its backup, into the configuration's empty data folder");
+  auto options = std::make_shared<Options>();
+  add_config(*command, *options);
+  add_json(*command, *options);
+  command->add_option("DIR", options->directory, "What hutong backup made")->required();
+  command->callback([options, &terminal] {
+    const Config config = read_config(find_config(options->config));
+    require_stopped(config);
+    const fs::path from(options->directory);
+    if (!fs::exists(from / "log") || !fs::exists(from / "keys")) {
+      throw ConfigError(options->directory + ": not a backup (no log/ and keys/ in it)");
+    }
+    const auto checked = journal::JournalLog::verify(from / "log");
+    if (!checked) return report_failure(terminal, checked.error());
+    for (const auto* name : {"log", "store", "audit", "keys"}) {
+      const auto there = config.data / name;
+      if (fs::exists(there) && !fs::is_empty(there)) {
+        throw ConfigError(there.string() + " holds data already; restore into an empty folder ([broker] data)");
+      }
+    }
+    std::error_code failed;
+    fs::create_directories(config.data, failed);
+    for (const auto* name : {"log", "store", "audit", "keys", "schemas"}) {
+      if (!fs::exists(from / name)) continue;
+      fmt::print(stderr, "restoring {}\n", name);
+      fs::copy(from / name, config.data / name, fs::copy_options::recursive | fs::copy_options::overwrite_existing, failed);
+      if (failed) return report_failure(terminal, {ErrorCode::unavailable, (config.data / name).string() + ": " + failed.message()});
+    }
+    fs::permissions(config.data / "keys", fs::perms::owner_all, failed);
+    if (options->json) {
+      fmt::print("{{\"records\":{},\"segments\":{}}}\n", checked->records, checked->segments);
+    } else {
+      fmt::print("{} records in {} segments, all verified; start it: hutong serve --config {}\n", checked->records,
+                 checked->segments, config.file.string());
+    }
+  });
+}
+
+}  // namespace hutong::app

@@ -1,0 +1,44 @@
+// The commands of the terminal. Each add_* hangs one on the parser; running it sets `exit_code`: 0 done, 1 the work
+// failed, 2 bad usage or configuration (a ConfigError reaches main). Results go to stdout, progress and errors to
+// stderr; --json gives a result for programs.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "broker/app/config.h"
+#include "broker/base/error.h"
+
+namespace hutong::app {
+
+struct Terminal {
+  int exit_code = 0;
+};
+
+void add_serve(CLI::App& app, Terminal& terminal);
+void add_check(CLI::App& app, Terminal& terminal);
+void add_status(CLI::App& app, Terminal& terminal);
+void add_normalize(CLI::App& app, Terminal& terminal);
+void add_send(CLI::App& app, Terminal& terminal);
+void add_simulate(CLI::App& app, Terminal& terminal);
+void add_trace(CLI::App& app, Terminal& terminal);
+void add_quarantine(CLI::App& app, Terminal& terminal);
+void add_rebuild(CLI::App& app, Terminal& terminal);
+void add_renormalize(CLI::App& app, Terminal& terminal);
+void add_token(CLI::App& app, Terminal& terminal);
+void add_audit(CLI::App& app, Terminal& terminal);
+void add_backup(CLI::App& app, Terminal& terminal);
+void add_restore(CLI::App& app, Terminal& terminal);
+
+// Options that most commands share.
+struct CommonOptions {
+  std::string config;
+  bool json = false;
+};
+void add_config(CLI::App& command, CommonOptions& options);
+void add_json(CLI::App& command, CommonOptions& options);
+
+// Prints the error to stderr and sets the exit code to 1.
+void report_failure(Terminal& terminal, const Error& error);
+
+}  // namespace hutong::app

@@ -1,0 +1,291 @@
+#include "broker/app/config.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <optional>
+#include <set>
+#include <toml++/toml.h>
+
+namespace hutong::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One table of the file. Every key that is asked for is known; what is left over at the end is a mistake.
+class Section {
+ public:
+  Section(const toml::table* table, std::string name, const fs::path& file)
+      : table_(table), name_(std::move(name)), file_(file) {}
+
+  [[noreturn]] void mistake(const toml::node& at, const std::string& key, const std::string& what) const {
+    throw ConfigError(fmt::format("{}:{}: [{}] {}: {}", file_.string(), at.source().begin.line, name_, key, what));
+  }
+
+  const toml::node* node(const std::string& key) {
+    known_.insert(key);
+    return table_ ? table_->get(key) : nullptr;
+  }
+
+  void text(const std::string& key, std::string& value) {
+    if (const auto* at = node(key)) {
+      const auto* string = at->as_string();
+      if (!string) mistake(*at, key, "expected a text in quotes");
+      value = string->get();
+    }
+  }
+  void flag(const std::string& key, bool& value) {
+    if (const auto* at = node(key)) {
+      const auto* boolean = at->as_boolean();
+      if (!boolean) mistake(*at, key, "expected true or false");
+      value = boolean->get();
+    }
+  }
+  template <class Integer>
+  void count(const std::string& key, Integer& value, std::int64_t least, std::int64_t most) {
+    if (const auto* at = node(key)) {
+      const auto* integer = at->as_integer();
+      if (!integer || integer->get() < least || integer->get() > most) {
+        mistake(*at, key, fmt::format("expected a whole number from {} to {}", least, most));
+      }
+      value = static_cast<Integer>(integer->get());
+    }
+  }
+  void duration(const std::string& key, std::chrono::milliseconds& value) {
+    std::string written;
+    text(key, written);
+    if (written.empty()) return;
+    const auto amount = quantity(key, written, {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"min", 60'000}, {"h", 3'600'000}},
+                                 "a duration with its unit, such as \"5s\", \"250ms\", \"5m\" or \"1h\"");
+    value = std::chrono::milliseconds(amount);
+  }
+  void size(const std::string& key, std::uint64_t& value) {
+    std::string written;
+    text(key, written);
+    if (written.empty()) return;
+    value = quantity(key, written, {{"B", 1}, {"KiB", 1ULL << 10U}, {"MiB", 1ULL << 20U}, {"GiB", 1ULL << 30U}},
+                     "a size with its unit, such as \"64MiB\" or \"1GiB\"");
+  }
+  void listen(const std::string& key, Listen& value) {
+    std::string written;
+    text(key, written);
+    if (written.empty()) return;
+    const auto colon = written.rfind(':');
+    const auto port = colon == std::string::npos ? -1 : whole(written.substr(colon + 1), 65535);
+    if (port < 0) mistake(*table_->get(key), key, "expected \"address:port\", such as \"127.0.0.1:2575\"");
+    value.address = written.substr(0, colon);
+    if (value.address.size() > 2 && value.address.front() == '[') {
+      value.address = value.address.substr(1, value.address.size() - 2);
+    }
+    value.port = static_cast<std::uint16_t>(port);
+  }
+  bool choice(const std::string& key, const std::string& yes, const std::string& no, bool value) {
+    std::string written;
+    text(key, written);
+    if (written.empty()) return value;
+    if (written != yes && written != no) {
+      mistake(*table_->get(key), key, fmt::format("expected \"{}\" or \"{}\"", no, yes));
+    }
+    return written == yes;
+  }
+  Section section(const std::string& key) {
+    const auto* at = node(key);
+    if (at && !at->is_table()) mistake(*at, key, "expected a table");
+    return {at ? at->as_table() : nullptr, name_.empty() ? key : name_ + "." + key, file_};
+  }
+  void tls(TlsFiles& files) {
+    Section section_of = section("tls");
+    section_of.text("certificate", files.certificate);
+    section_of.text("key", files.key);
+    section_of.text("client_authority", files.client_authority);
+    section_of.finish();
+    for (auto* path : {&files.certificate, &files.key, &files.client_authority}) {
+      if (path->empty()) continue;
+      if (path->rfind("file:", 0) == 0) *path = path->substr(5);
+      if (fs::path(*path).is_relative()) *path = (file_.parent_path() / *path).string();
+      if (!fs::exists(*path)) {
+        throw ConfigError(fmt::format("{}: [{}.tls] {}: no such file", file_.string(), name_, *path));
+      }
+    }
+    if (files.certificate.empty() != files.key.empty()) {
+      throw ConfigError(fmt::format("{}: [{}.tls]: certificate and key belong together", file_.string(), name_));
+    }
+  }
+  void finish() const {
+    if (!table_) return;
+    for (const auto& [key, value] : *table_) {
+      if (known_.count(std::string(key.str())) == 0) {
+        std::string known;
+        for (const auto& k : known_) known += (known.empty() ? "" : ", ") + k;
+        throw ConfigError(fmt::format("{}:{}: [{}] unknown key \"{}\"; known here: {}", file_.string(),
+                                      key.source().begin.line, name_, key.str(), known));
+      }
+    }
+  }
+
+ private:
+  static std::int64_t whole(const std::string& digits, std::int64_t most) {
+    if (digits.empty() || digits.size() > 15) return -1;
+    std::int64_t value = 0;
+    for (const char c : digits) {
+      if (c < '0' || c > '9') return -1;
+      value = value * 10 + (c - '0');
+    }
+    return value > most ? -1 : value;
+  }
+  std::uint64_t quantity(const std::string& key, const std::string& written,
+                         std::initializer_list<std::pair<const char*, std::uint64_t>> units, const char* expected) {
+    const auto digits = written.find_first_not_of("0123456789");
+    const auto amount = whole(written.substr(0, digits), 1'000'000'000'000);
+    if (digits != std::string::npos && amount >= 0) {
+      for (const auto& [unit, factor] : units) {
+        if (written.compare(digits, std::string::npos, unit) == 0) return static_cast<std::uint64_t>(amount) * factor;
+      }
+    }
+    mistake(*table_->get(key), key, fmt::format("\"{}\" is not {}", written, expected));
+  }
+
+  const toml::table* table_;
+  std::string name_;
+  const fs::path& file_;
+  std::set<std::string> known_;
+};
+
+bool is_loopback(const std::string& address) { return address.rfind("127.", 0) == 0 || address == "::1"; }
+
+void require_tls(const fs::path& file, const char* section, const Listen& listen, const TlsFiles& tls, bool allow_plain) {
+  if (is_loopback(listen.address) || tls.enabled() || allow_plain) return;
+  throw ConfigError(fmt::format(
+      "{}: [{}] listen = \"{}:{}\" is open to the network without encryption. Give [{}.tls] certificate and key, or "
+      "say allow_plain = true if a gateway in front encrypts (it stays marked as an alarm in `hutong status`).",
+      file.string(), section, listen.address, listen.port, section));
+}
+
+}  // namespace
+
+fs::path find_config(const std::string& option) {
+  if (!option.empty()) {
+    if (!fs::exists(option)) throw ConfigError(option + ": no such file (--config)");
+    return option;
+  }
+  if (const char* variable = std::getenv("HUTONG_CONFIG"); variable && *variable) {
+    if (!fs::exists(variable)) throw ConfigError(std::string(variable) + ": no such file ($HUTONG_CONFIG)");
+    return variable;
+  }
+  if (fs::exists("hutong.toml")) return "hutong.toml";
+  throw ConfigError(
+      "no configuration: give --config FILE, set $HUTONG_CONFIG, or start where a hutong.toml is "
+      "(deploy/hutong.toml is an example with every key explained)");
+}
+
+Config read_config(const fs::path& file_given) {
+  Config config;
+  config.file = fs::absolute(file_given);
+  toml::table root;
+  try {
+    root = toml::parse_file(config.file.string());
+  } catch (const toml::parse_error& e) {
+    throw ConfigError(fmt::format("{}:{}: {}", config.file.string(), e.source().begin.line, e.description()));
+  }
+  Section top(&root, "", config.file);
+
+  Section broker = top.section("broker");
+  std::string data;
+  std::string schemas;
+  std::string zone = "+08:00";
+  broker.text("data", data);
+  broker.text("schemas", schemas);
+  broker.count("shards", config.shards, 0, 256);
+  broker.text("zone", zone);
+  broker.finish();
+  config.data = data.empty() ? config.file.parent_path() : fs::path(data);
+  if (config.data.is_relative()) config.data = config.file.parent_path() / config.data;
+  config.schemas = schemas;
+  if (!schemas.empty() && config.schemas.is_relative()) config.schemas = config.file.parent_path() / config.schemas;
+  if (zone.size() != 6 || (zone[0] != '+' && zone[0] != '-') || zone[3] != ':') {
+    broker.mistake(*broker.node("zone"), "zone", "expected an offset such as \"+08:00\"");
+  }
+  config.zone_minutes = (std::atoi(zone.substr(1, 2).c_str()) * 60 + std::atoi(zone.substr(4, 2).c_str())) * (zone[0] == '-' ? -1 : 1);
+
+  Section mllp = top.section("mllp");
+  mllp.listen("listen", config.mllp.listen);
+  config.mllp.accept_unknown_senders = mllp.choice("unknown_senders", "accept", "reject", false);
+  mllp.flag("allow_plain", config.mllp.allow_plain);
+  mllp.duration("idle_timeout", config.mllp.idle_timeout);
+  mllp.duration("frame_deadline", config.mllp.frame_deadline);
+  mllp.duration("append_deadline", config.mllp.append_deadline);
+  mllp.count("connections", config.mllp.connections, 1, 100'000);
+  mllp.count("connections_per_peer", config.mllp.connections_per_peer, 1, 100'000);
+  mllp.size("inflight", config.mllp.inflight_bytes);
+  mllp.tls(config.mllp.tls);
+  mllp.finish();
+  require_tls(config.file, "mllp", config.mllp.listen, config.mllp.tls, config.mllp.allow_plain);
+  if (config.mllp.accept_unknown_senders && !is_loopback(config.mllp.listen.address)) {
+    throw ConfigError(fmt::format("{}: [mllp] unknown_senders = \"accept\" is allowed on loopback only; register the "
+                                  "sender in schemas/facilities instead", config.file.string()));
+  }
+
+  Section http = top.section("http");
+  http.listen("listen", config.http.listen);
+  http.flag("allow_plain", config.http.allow_plain);
+  http.text("public_url", config.http.public_url);
+  http.tls(config.http.tls);
+  http.finish();
+  require_tls(config.file, "http", config.http.listen, config.http.tls, config.http.allow_plain);
+
+  Section log = top.section("log");
+  log.size("segment", config.log.segment_bytes);
+  log.size("stop_below_free", config.log.stop_below_free);
+  log.flag("unsafe_no_sync", config.log.unsafe_no_sync);
+  log.finish();
+
+  Section store = top.section("store");
+  store.size("cache", config.store.cache_bytes);
+  store.size("write_buffer", config.store.write_buffer_bytes);
+  store.finish();
+
+  Section disk = top.section("disk");
+  std::int64_t days = 14;
+  disk.count("warn_days_left", days, 0, 3650);
+  config.disk.warn_days_left = static_cast<double>(days);
+  disk.finish();
+
+  Section logging = top.section("logging");
+  logging.text("level", config.log_level);
+  logging.finish();
+  top.finish();
+  return config;
+}
+
+std::string describe(const Config& c) {
+  const auto size = [](std::uint64_t bytes) {
+    if (bytes >= (1ULL << 30U) && bytes % (1ULL << 30U) == 0) return fmt::format("{}GiB", bytes >> 30U);
+    if (bytes >= (1ULL << 20U) && bytes % (1ULL << 20U) == 0) return fmt::format("{}MiB", bytes >> 20U);
+    return fmt::format("{}B", bytes);
+  };
+  const auto tls = [](const char* name, const TlsFiles& files) {
+    return files.enabled() ? fmt::format("[{}.tls]\ncertificate = \"{}\"\nkey = \"***\"\nclient_authority = \"{}\"\n", name,
+                                         files.certificate, files.client_authority)
+                           : std::string();
+  };
+  const int zone = std::abs(c.zone_minutes);
+  return fmt::format(
+             "# effective configuration of {}\n[broker]\ndata = \"{}\"\nschemas = \"{}\"\nshards = {}\nzone = \"{}{:02}:{:02}\"\n\n"
+             "[mllp]\nlisten = \"{}:{}\"\nunknown_senders = \"{}\"\nallow_plain = {}\nidle_timeout = \"{}ms\"\n"
+             "frame_deadline = \"{}ms\"\nappend_deadline = \"{}ms\"\nconnections = {}\nconnections_per_peer = {}\ninflight = \"{}\"\n",
+             c.file.string(), c.data.string(), c.schemas.string(), c.shards, c.zone_minutes < 0 ? '-' : '+', zone / 60,
+             zone % 60, c.mllp.listen.address, c.mllp.listen.port, c.mllp.accept_unknown_senders ? "accept" : "reject",
+             c.mllp.allow_plain, c.mllp.idle_timeout.count(), c.mllp.frame_deadline.count(),
+             c.mllp.append_deadline.count(), c.mllp.connections, c.mllp.connections_per_peer,
+             size(c.mllp.inflight_bytes)) +
+         tls("mllp", c.mllp.tls) +
+         fmt::format("\n[http]\nlisten = \"{}:{}\"\nallow_plain = {}\npublic_url = \"{}\"\n", c.http.listen.address,
+                     c.http.listen.port, c.http.allow_plain, c.http.public_url) +
+         tls("http", c.http.tls) +
+         fmt::format("\n[log]\nsegment = \"{}\"\nstop_below_free = \"{}\"\nunsafe_no_sync = {}\n\n[store]\ncache = \"{}\"\n"
+                     "write_buffer = \"{}\"\n\n[disk]\nwarn_days_left = {:.0f}\n\n[logging]\nlevel = \"{}\"\n",
+                     size(c.log.segment_bytes), size(c.log.stop_below_free), c.log.unsafe_no_sync,
+                     size(c.store.cache_bytes), size(c.store.write_buffer_bytes), c.disk.warn_days_left, c.log_level);
+}
+
+}  // namespace hutong::app

@@ -1,0 +1,74 @@
+// The installation's configuration: strict TOML (docs: deploy/hutong.toml explains every key). An unknown key, a
+// value without its unit or a secret in clear is a mistake with file and line, found before anything starts.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+
+namespace hutong::app {
+
+// A mistake in configuration or usage: printed as it is, exit code 2.
+struct ConfigError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct Listen {
+  std::string address;
+  std::uint16_t port = 0;
+};
+
+struct TlsFiles {
+  std::string certificate, key, client_authority;
+  bool enabled() const { return !certificate.empty(); }
+};
+
+struct Config {
+  std::filesystem::path file;             // where it was read; empty: defaults
+  std::filesystem::path data;             // [broker] data
+  std::filesystem::path schemas;          // built-in schemas
+  unsigned shards = 0;                    // 0: one per core
+  int zone_minutes = 480;
+  std::string log_level = "info";
+
+  struct {
+    Listen listen{"127.0.0.1", 2575};
+    bool accept_unknown_senders = false;
+    bool allow_plain = false;
+    std::chrono::milliseconds idle_timeout{300'000}, frame_deadline{30'000}, append_deadline{10'000};
+    std::uint64_t connections = 10'000, connections_per_peer = 1'000, inflight_bytes = 256ULL << 20U;
+    TlsFiles tls;
+  } mllp;
+
+  struct {
+    Listen listen{"127.0.0.1", 8080};
+    bool allow_plain = false;
+    std::string public_url;
+    TlsFiles tls;
+  } http;
+
+  struct {
+    std::uint64_t segment_bytes = 64ULL << 20U;
+    std::uint64_t stop_below_free = 512ULL << 20U;
+    bool unsafe_no_sync = false;          // bench/run.sh measures the price of durability with it; alarmed
+  } log;
+
+  struct {
+    std::uint64_t cache_bytes = 16ULL << 20U;
+    std::uint64_t write_buffer_bytes = 32ULL << 20U;
+  } store;
+
+  struct {
+    double warn_days_left = 14;
+  } disk;
+};
+
+// --config FILE, else $HUTONG_CONFIG, else ./hutong.toml; none of them: ConfigError that says what to do.
+std::filesystem::path find_config(const std::string& option);
+Config read_config(const std::filesystem::path& file);
+// The effective configuration as TOML, secrets masked.
+std::string describe(const Config& config);
+
+}  // namespace hutong::app

@@ -1,0 +1,42 @@
+// What an operator makes the running broker do (port/control.h), carried out with the parts that the composition root
+// has. Threads: the shard of the request; what blocks for long runs on a thread of its own.
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+
+#include "adapters/log/journal/journal_log.h"
+#include "broker/app/config.h"
+#include "broker/app/data_folder.h"
+#include "broker/pipeline/intake.h"
+#include "broker/port/control.h"
+#include "broker/port/format.h"
+
+namespace hutong::app {
+
+class BrokerControl final : public port::Control {
+ public:
+  BrokerControl(const Config& config, journal::JournalLog& log, port::Store& store, const port::Format& format,
+                pipeline::CurrentRules& rules, std::function<port::Inbox&()> inbox, const Clock& clock,
+                std::function<port::StatusView()> status);
+  ~BrokerControl() override;
+
+  port::StatusView status() override { return status_(); }
+  net::awaitable<Result<port::Reply>> retry_quarantined(std::string facility, std::string raw_hash_hex) override;
+  net::awaitable<Result<Renormalized>> renormalize(std::uint64_t from, std::string sender) override;
+  net::awaitable<Result<void>> backup(std::string directory) override;
+  Result<void> reload() override;
+
+ private:
+  const Config& config_;
+  journal::JournalLog& log_;
+  port::Store& store_;
+  const port::Format& format_;
+  pipeline::CurrentRules& rules_;
+  std::function<port::Inbox&()> inbox_;  // of the shard that asks
+  const Clock& clock_;
+  std::function<port::StatusView()> status_;
+  net::thread_pool slow_{1};
+  std::vector<std::shared_ptr<const pipeline::Rules>> retired_;  // sessions may still point into them
+};
+
+}  // namespace hutong::app

@@ -1,0 +1,44 @@
+// hutong: the program. Parses the command line, runs one command, turns what it throws into words and an exit code.
+#include <sys/prctl.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "broker/app/commands.h"
+#include "broker/app/version.h"
+
+int main(int argc, char** argv) {
+  prctl(PR_SET_DUMPABLE, 0);  // a core file would hold patients
+  CLI::App app{"Hutong (互通): the message broker of a regional health information platform"};
+  app.set_version_flag("--version", std::string("hutong ") + std::string(hutong::app::version));
+  app.require_subcommand(1);
+  app.footer("The configuration is found by --config FILE, else $HUTONG_CONFIG, else ./hutong.toml.\n"
+             "Exit codes: 0 done, 1 the work failed, 2 bad usage or configuration.");
+  hutong::app::Terminal terminal;
+  hutong::app::add_serve(app, terminal);
+  hutong::app::add_check(app, terminal);
+  hutong::app::add_status(app, terminal);
+  hutong::app::add_normalize(app, terminal);
+  hutong::app::add_send(app, terminal);
+  hutong::app::add_simulate(app, terminal);
+  hutong::app::add_trace(app, terminal);
+  hutong::app::add_quarantine(app, terminal);
+  hutong::app::add_rebuild(app, terminal);
+  hutong::app::add_renormalize(app, terminal);
+  hutong::app::add_token(app, terminal);
+  hutong::app::add_audit(app, terminal);
+  hutong::app::add_backup(app, terminal);
+  hutong::app::add_restore(app, terminal);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  } catch (const hutong::app::ConfigError& e) {
+    std::fprintf(stderr, "hutong: %s\n", e.what());
+    return 2;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "hutong: %s\n", e.what());
+    return 1;
+  }
+  return terminal.exit_code;
+}

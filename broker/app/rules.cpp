@@ -1,0 +1,47 @@
+#include "broker/app/rules.h"
+
+#include "broker/app/facilities.h"
+
+namespace hutong::app {
+namespace fs = std::filesystem;
+
+std::shared_ptr<const pipeline::Rules> read_rules(const Config& config) {
+  const auto built_in = find_schemas(config);
+  const auto own = config.data / "schemas";
+  auto rules = std::make_shared<pipeline::Rules>();
+  rules->facilities = read_facilities(built_in / "facilities", own / "facilities");
+  std::vector<fs::path> folders{built_in / "terminology"};
+  if (fs::exists(own / "terminology")) folders.push_back(own / "terminology");
+  try {
+    rules->normalizer = std::make_shared<normalize::Normalizer>(terminology::Terminology::load(folders));
+  } catch (const std::runtime_error& e) {
+    throw ConfigError(e.what());
+  }
+  rules->accept_unknown_senders = config.mllp.accept_unknown_senders;
+  for (const auto* facility : rules->facilities->all()) {
+    if (!facility->code_system.empty() && !rules->normalizer->terminology().map(facility->code_system)) {
+      throw ConfigError("facility \"" + facility->code + "\": code_system \"" + facility->code_system +
+                        "\": there is no terminology/maps/" + facility->code_system + ".csv");
+    }
+  }
+  return rules;
+}
+
+std::string terminology_version(const pipeline::Rules& rules) {
+  return std::string(rules.normalizer->terminology().version());
+}
+
+std::optional<std::chrono::milliseconds> read_duration(std::string_view written) {
+  std::size_t at = 0;
+  std::int64_t amount = 0;
+  while (at < written.size() && written[at] >= '0' && written[at] <= '9' && at < 12) amount = amount * 10 + (written[at++] - '0');
+  if (at == 0) return std::nullopt;
+  const auto unit = written.substr(at);
+  if (unit == "ms") return std::chrono::milliseconds(amount);
+  if (unit == "s") return std::chrono::seconds(amount);
+  if (unit == "m" || unit == "min") return std::chrono::minutes(amount);
+  if (unit == "h") return std::chrono::hours(amount);
+  return std::nullopt;
+}
+
+}  // namespace hutong::app

@@ -1,0 +1,21 @@
+// Reads what a reload replaces: facilities and terminology, the built-in set and the installation's own over it.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "broker/app/config.h"
+#include "broker/pipeline/intake.h"
+
+namespace hutong::app {
+
+// Throws ConfigError with file and line.
+std::shared_ptr<const pipeline::Rules> read_rules(const Config& config);
+std::string terminology_version(const pipeline::Rules& rules);
+
+// "300s", "10m", "12h", "250ms"; nullopt: not a duration with its unit.
+std::optional<std::chrono::milliseconds> read_duration(std::string_view written);
+
+}  // namespace hutong::app

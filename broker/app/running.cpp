@@ -1,0 +1,392 @@
+#include "broker/app/running.h"
+
+#include <fmt/format.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_future.hpp>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <thread>
+
+#include "adapters/api/fhir.h"
+#include "adapters/api/operate.h"
+#include "adapters/api/server.h"
+#include "adapters/api/static_files.h"
+#include "adapters/format/fhir/fhir_rendering.h"
+#include "adapters/format/hl7v2/hl7v2.h"
+#include "adapters/log/journal/journal_log.h"
+#include "adapters/metrics/prometheus_metrics.h"
+#include "adapters/source/mllp/mllp_source.h"
+#include "adapters/store/rocksdb/rocksdb_store.h"
+#include "broker/access/audit_chain.h"
+#include "broker/access/sessions.h"
+#include "broker/access/sign_in.h"
+#include "broker/access/token.h"
+#include "broker/app/control.h"
+#include "broker/app/data_folder.h"
+#include "broker/app/logging.h"
+#include "broker/app/rules.h"
+#include "broker/app/version.h"
+#include "broker/pipeline/projector.h"
+#include "broker/port/scope.h"
+#include "broker/port/tables.h"
+#include "broker/query/clinical.h"
+#include "broker/query/operations.h"
+
+namespace hutong::app {
+namespace fs = std::filesystem;
+namespace {
+
+// One thread and what lives on it.
+struct Shard {
+  net::io_context io{1};
+  net::executor_work_guard<net::io_context::executor_type> work{io.get_executor()};
+  std::unique_ptr<pipeline::Intake> intake;
+  std::unique_ptr<mllp::MllpSource> mllp;
+  std::thread thread;
+};
+
+template <class T>
+T opened(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+
+std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+mllp::SourceOptions mllp_options(const Config& config) {
+  mllp::SourceOptions options;
+  options.address = config.mllp.listen.address;
+  options.port = config.mllp.listen.port;
+  options.idle_timeout = config.mllp.idle_timeout;
+  options.frame_deadline = config.mllp.frame_deadline;
+  options.connections = config.mllp.connections;
+  options.connections_per_peer = config.mllp.connections_per_peer;
+  options.inflight_bytes = config.mllp.inflight_bytes;
+  options.tls = config.mllp.tls.enabled();
+  options.certificate_file = config.mllp.tls.certificate;
+  options.private_key_file = config.mllp.tls.key;
+  options.client_authority_file = config.mllp.tls.client_authority;
+  return options;
+}
+
+}  // namespace
+
+struct Running::State {
+  explicit State(Config given) : config(std::move(given)), folder{config.data}, mllp_source(mllp_options(config)), admission(mllp_source) {}
+
+  void open();
+  void wire();
+  void listen();
+  void announce();
+  void start_threads();
+  void stop();
+  port::StatusView status();
+  net::awaitable<void> housekeeping();
+  std::shared_ptr<const model::FacilityDirectory> facilities() const { return rules.load()->facilities; }
+
+  Config config;
+  DataFolder folder;
+  const Clock& clock = system_clock();
+  Timestamp started = clock.now();
+  PrometheusMetrics metrics;
+  pipeline::CurrentRules rules;
+  std::unique_ptr<journal::JournalLog> log;
+  std::unique_ptr<store::RocksdbStore> store;
+  std::string identifier_key;
+  std::optional<access::SigningKey> key;
+  access::ClientRegistry clients;
+  std::unique_ptr<access::AuditChain> audit;
+  std::unique_ptr<access::Gate> gate;
+  std::unique_ptr<access::TokenVerifier> tokens;
+  std::unique_ptr<access::Sessions> sessions;
+  std::unique_ptr<access::SignIns> sign_ins;
+  std::unique_ptr<api::Authenticator> authenticator;
+  std::unique_ptr<query::Clinical> clinical;
+  std::unique_ptr<query::Operations> operations;
+  fhir::FhirRendering rendering;
+  hl7v2::Hl7v2 format;
+  pipeline::RecentControls recent;
+  mllp::SourceOptions mllp_source;
+  mllp::Admission admission;
+  std::vector<std::unique_ptr<Shard>> shards;
+  net::io_context projector_io{1};
+  std::unique_ptr<pipeline::Projector> projector;
+  std::thread projector_thread;
+  std::unique_ptr<BrokerControl> control;
+  std::unique_ptr<api::Live> live;
+  std::unique_ptr<api::Server> server;
+  port::Scope scope{[](std::string_view name, std::string_view what) {
+    log_event("error", std::string(name) + ": " + std::string(what));
+  }};
+  std::atomic<bool> stopping{false};
+  std::atomic<std::uint64_t> disk_free{0}, disk_total{0}, log_end{0};
+  std::atomic<double> days_left{-1};
+  std::atomic<bool> store_ready{true};
+};
+
+void Running::State::open() {
+  start_logging(config.log_level);
+  folder.prepare();
+  rules.store(read_rules(config));
+  key = folder.signing_key();
+  identifier_key = folder.identifier_key();
+
+  journal::JournalOptions journal_options;
+  journal_options.directory = folder.log();
+  journal_options.segment_bytes = config.log.segment_bytes;
+  journal_options.min_free_bytes = config.log.stop_below_free;
+  journal_options.unsafe_no_fdatasync = config.log.unsafe_no_sync;
+  log = opened(journal::JournalLog::open(journal_options));
+  if (config.log.unsafe_no_sync) {
+    log_event("warning", "[log] unsafe_no_sync = true: acknowledged messages are lost when the power fails");
+  }
+
+  store::RocksdbOptions store_options;
+  store_options.directory = folder.store();
+  store_options.tables = port::tables::all;
+  store_options.cache_bytes = config.store.cache_bytes;
+  store_options.write_buffer_bytes = config.store.write_buffer_bytes;
+  store = opened(store::RocksdbStore::open(store_options));
+
+  access::AuditOptions audit_options;
+  audit_options.directory = folder.audit();
+  audit = std::make_unique<access::AuditChain>(audit_options, *key, clock);
+  gate = std::make_unique<access::Gate>(*audit, clock);
+  tokens = std::make_unique<access::TokenVerifier>(*key, clients);
+  sessions = std::make_unique<access::Sessions>(clock);
+  sign_ins = std::make_unique<access::SignIns>(folder.keys() / "sign-ins");
+  authenticator = std::make_unique<api::Authenticator>(*tokens, *sessions, *gate, clock);
+}
+
+void Running::State::wire() {
+  const unsigned count = config.shards ? config.shards : std::max(1U, std::thread::hardware_concurrency());
+  pipeline::IntakeOptions intake;
+  intake.append_deadline = config.mllp.append_deadline;
+  for (unsigned i = 0; i < count; ++i) {
+    auto shard = std::make_unique<Shard>();
+    shard->intake = std::make_unique<pipeline::Intake>(*log, *store, format, rules, recent, metrics, clock, intake);
+    shard->mllp = std::make_unique<mllp::MllpSource>(
+        shard->io, mllp_source, admission, *shard->intake, metrics, clock,
+        [this](std::string_view fingerprint, std::string_view name) { return facilities()->by_certificate(fingerprint, name); },
+        [](std::string_view level, std::string message) { log_event(level, message); });
+    shards.push_back(std::move(shard));
+  }
+
+  pipeline::ProjectorOptions projection;
+  projection.hmac_key = identifier_key;
+  projection.on_projected = [this](port::Offset next) { recent.projected_below(next); };
+  projection.on_trouble = [](std::string_view what) {
+    log_event(what.empty() ? "info" : "error", what.empty() ? std::string("projector: goes on") : "projector: " + std::string(what));
+  };
+  projector = std::make_unique<pipeline::Projector>(*log, *store, metrics, clock, projection);
+
+  const auto directory = [this] { return facilities(); };
+  clinical = std::make_unique<query::Clinical>(*store, identifier_key, directory);
+  operations = std::make_unique<query::Operations>(*log, *store, directory);
+  const auto inbox = [this]() -> port::Inbox& {
+    // The shard whose thread asks: an intake belongs to one thread.
+    for (auto& shard : shards) {
+      if (shard->thread.get_id() == std::this_thread::get_id()) return *shard->intake;
+    }
+    return *shards.front()->intake;
+  };
+  control = std::make_unique<BrokerControl>(config, *log, *store, format, rules, inbox, clock, [this] { return status(); });
+  live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
+
+  api::OperateDeps operate{*control, inbox, *operations, metrics, *gate, *sessions, *sign_ins, clients, *live, clock,
+                           config.http.tls.enabled()};
+  auto routes = api::operate_routes(operate);
+  api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key};
+  for (auto& route : api::fhir_routes(fhir)) routes.push_back(std::move(route));
+  for (auto& route : api::static_routes()) routes.push_back(std::move(route));
+
+  api::ServerOptions options;
+  options.address = config.http.listen.address;
+  options.port = config.http.listen.port;
+  options.certificate = config.http.tls.certificate;
+  options.key = config.http.tls.key;
+  options.socket = folder.socket();
+  options.public_url = config.http.public_url;
+  options.on_event = [](std::string_view level, std::string message) { log_event(level, message); };
+  server = std::make_unique<api::Server>(options, std::move(routes), *authenticator, metrics);
+}
+
+void Running::State::listen() {
+  for (auto& shard : shards) {
+    mllp_source.port = shard->mllp->listen();  // port 0 becomes the one that the first shard got
+    server->listen(shard->io);
+  }
+  server->listen_socket(shards.front()->io);
+}
+
+// What outside tools wait for: DIR/run/ports.json, and one line with the console's address.
+void Running::State::announce() {
+  const auto path = folder.run() / "ports.json";
+  std::ofstream(path.string() + ".new") << fmt::format("{{\"mllp\":{},\"http\":{},\"pid\":{}}}\n", mllp_source.port, server->port(), getpid());
+  fs::rename(path.string() + ".new", path);
+  const auto secret = sign_ins->issue("operator", std::chrono::hours(12), clock.now());
+  const auto base = config.http.public_url.empty()
+                        ? fmt::format("{}://{}:{}", config.http.tls.enabled() ? "https" : "http", config.http.listen.address, server->port())
+                        : config.http.public_url;
+  fmt::print("hutong {} serves MLLP on {}:{} and HTTP on {}\n", version, config.mllp.listen.address, mllp_source.port, base);
+  if (secret) fmt::print("console: {}/#signin={}\n", base, *secret);
+  std::fflush(stdout);
+}
+
+void Running::State::start_threads() {
+  for (auto& shard : shards) {
+    shard->mllp->start();
+    shard->thread = std::thread([&io = shard->io] { io.run(); });
+  }
+  scope.spawn(projector_io.get_executor(), "projector", projector->run());
+  projector_thread = std::thread([this] { projector_io.run(); });
+  auto first = shards.front()->io.get_executor();
+  scope.spawn(first, "housekeeping", housekeeping());
+  scope.spawn(first, "live", live->run());
+}
+
+net::awaitable<void> Running::State::housekeeping() {
+  net::steady_timer timer(co_await net::this_coro::executor);
+  auto& log_bytes = metrics.gauge("hutong_log_bytes", "Bytes of the log on disk");
+  auto& store_bytes = metrics.gauge("hutong_store_bytes", "Bytes of the store on disk");
+  auto& free_bytes = metrics.gauge("hutong_disk_free_bytes", "Bytes free where the data are");
+  auto& days = metrics.gauge("hutong_disk_days_left", "Days until the disk is full at the rate of the last hours; -1 unknown");
+  auto& resident = metrics.gauge("hutong_resident_bytes", "Memory of the process");
+  std::deque<std::pair<Timestamp, std::uint64_t>> used;  // a sample a minute, of the last day
+  bool warned = false;
+  while (!stopping) {
+    struct statvfs disk {};
+    if (statvfs(config.data.c_str(), &disk) == 0) {
+      disk_free = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
+      disk_total = static_cast<std::uint64_t>(disk.f_blocks) * disk.f_frsize;
+    }
+    const auto health = log->health();
+    const std::uint64_t store_size = store->bytes();
+    log_bytes.set(static_cast<double>(health.bytes));
+    store_bytes.set(static_cast<double>(store_size));
+    free_bytes.set(static_cast<double>(disk_free));
+    resident.set(static_cast<double>(resident_bytes()));
+    if (const auto end = co_await log->end({port::Topic::events, 0})) log_end = *end;
+    const auto now = clock.now();
+    if (used.empty() || now - used.back().first >= std::chrono::minutes(1)) {
+      used.emplace_back(now, health.bytes + store_size);
+      if (used.size() > 24 * 60) used.pop_front();
+      const double seconds = std::chrono::duration<double>(now - used.front().first).count();
+      const auto grown = static_cast<double>(used.back().second) - static_cast<double>(used.front().second);
+      if (seconds >= 300 && grown > 0) days_left = static_cast<double>(disk_free) / (grown / seconds) / 86'400;
+      days.set(days_left);
+      if (days_left >= 0 && days_left < config.disk.warn_days_left) {
+        if (!warned) {
+          log_event("warning", fmt::format("the disk is full in {:.1f} days at today's rate ({} MiB free); add space or move [broker] data",
+                                           days_left.load(), disk_free >> 20U));
+        }
+        warned = true;
+      } else {
+        warned = false;
+      }
+    }
+    timer.expires_after(std::chrono::seconds(1));
+    boost::system::error_code cancelled;
+    co_await timer.async_wait(net::redirect_error(net::use_awaitable, cancelled));
+  }
+}
+
+port::StatusView Running::State::status() {
+  port::StatusView view;
+  view.version = version;
+  view.schema_version = event_schema_version;
+  view.started = started;
+  view.now = clock.now();
+  const auto health = log->health();
+  view.dependencies.push_back({"log", health.writable, health.reason});
+  const auto trouble = projector->trouble();
+  view.dependencies.push_back({"store", trouble.empty(), trouble});
+  const auto audited = audit->health();
+  view.dependencies.push_back({"audit", audited.has_value(), audited ? "" : audited.error().message});
+  view.dependencies.push_back({"disk", true, ""});
+  view.projected = projector->projected();
+  view.log_end = std::max<std::uint64_t>(view.projected + projector->lag_records(), log_end);
+  view.lag_seconds = projector->lag_seconds();
+  view.log_bytes = health.bytes;
+  view.store_bytes = store->bytes();
+  view.disk_free_bytes = disk_free;
+  view.disk_total_bytes = disk_total;
+  view.disk_days_left = days_left;
+  view.connections = admission.connections();
+  view.inflight_bytes = admission.inflight_bytes;
+  view.resident_bytes = resident_bytes();
+  view.mllp_address = fmt::format("{}:{}", config.mllp.listen.address, mllp_source.port);
+  view.http_address = fmt::format("{}:{}", config.http.listen.address, server->port());
+  view.unknown_senders_accepted = config.mllp.accept_unknown_senders;
+  view.plain_beyond_loopback = config.mllp.allow_plain || config.http.allow_plain;
+  return view;
+}
+
+void Running::State::stop() {
+  stopping = true;
+  log_event("info", "stopping: no further connections; sessions finish what they have taken");
+  live->stop();
+  for (auto& shard : shards) shard->mllp->stop_accepting();
+  const auto on = [](net::io_context& io, auto work) { return net::co_spawn(io, std::move(work), net::use_future).get(); };
+  for (auto& shard : shards) {
+    if (!on(shard->io, shard->mllp->drain(std::chrono::seconds(15)))) log_event("warning", "sessions were cut off after 15 s");
+  }
+  on(shards.front()->io, server->stop(std::chrono::seconds(5)));
+  projector->stop();
+  if (!on(shards.front()->io, scope.drained(std::chrono::seconds(10)))) log_event("warning", "a task did not end in time");
+  on(shards.front()->io, log->close());
+  audit->close();
+  on(shards.front()->io, store->close());
+  for (auto& shard : shards) {
+    shard->work.reset();
+    shard->io.stop();
+    shard->thread.join();
+  }
+  projector_io.stop();
+  projector_thread.join();
+  std::error_code ignored;
+  fs::remove(folder.run() / "ports.json", ignored);
+  log_event("info", "stopped");
+}
+
+Running::Running(Config config) : state_(std::make_unique<State>(std::move(config))) {
+  state_->open();
+  state_->wire();
+  state_->listen();
+}
+
+Running::~Running() = default;
+
+int Running::run() {
+  auto& s = *state_;
+  net::io_context main(1);
+  net::signal_set signals(main, SIGINT, SIGTERM, SIGHUP);
+  std::signal(SIGPIPE, SIG_IGN);
+  s.start_threads();
+  s.announce();
+  std::function<void()> wait = [&] {
+    signals.async_wait([&](boost::system::error_code failed, int signal) {
+      if (failed) return;
+      if (signal == SIGHUP) {
+        static_cast<void>(s.control->reload());
+        wait();
+      }
+    });
+  };
+  wait();
+  main.run();  // ends with the first SIGINT or SIGTERM
+  s.stop();
+  return 0;
+}
+
+}  // namespace hutong::app

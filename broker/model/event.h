@@ -1,0 +1,324 @@
+// The shared schema: what a message says, in the words of the field and of no wire format.
+//
+// One set of nouns serves three readers: a Format fills the as-sent halves (a Draft), the Normalizer resolves
+// codes, units and times in place (an Event), and event_json.h writes and reads it. Every Text is a view into
+// the decoded message, the Arena or static text; a List lives in the Arena. Everything is trivially copyable.
+// Empty text means "not said"; what a sender deletes on purpose (HL7 "") is named in Subject::deleted.
+//
+// Times are FHIR date/dateTime texts with the precision and zone that were sent (Moment::iso), see model/moment.h.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "broker/base/arena.h"
+#include "broker/base/id.h"
+#include "broker/base/time.h"
+#include "broker/model/issue.h"
+
+namespace hutong::model {
+
+using Text = std::string_view;
+
+struct Moment {
+  Text sent;  // as sent, e.g. "202601020304+0800"
+  Text iso;   // "2026-01-02T03:04:00+08:00"; "2026-01-02" or "2026" keep their precision. Empty: unreadable or not said
+};
+
+// A coded value: the sender's own triplet, its alternate, and what our maps made of it.
+struct Coded {
+  Text code, display, system;              // as sent (HL7 CWE.1-3)
+  Text alt_code, alt_display, alt_system;  // as sent (CWE.4-6)
+  Text original;                           // original text (CWE.9)
+  Text mapped_code, mapped_display;        // by the terminology room: LOINC for items, else the shared value set
+  Text mapped_system;                      // URI, "http://loinc.org"
+  bool empty() const { return code.empty() && display.empty() && alt_code.empty() && original.empty(); }
+};
+
+enum class IdentifierKind {
+  facility_number,  // a facility's own patient number (MR, PI)
+  resident_card,    // 居民身份证, GB 11643
+  health_card,      // 电子健康卡, opaque
+  social_security,  // 社保卡
+  insurance,        // 医保
+  passport,
+  permit,  // 港澳台通行证, residence permits
+  visit,   // 门诊号, 住院号
+  other,
+};
+std::string_view to_string(IdentifierKind kind);
+
+struct Identifier {
+  IdentifierKind kind = IdentifierKind::other;
+  Text value;                // normalized: no spaces, full-width folded, card X upper case
+  Text type;                 // as sent: "MR", "NI", "01"
+  Text authority;            // as sent: namespace or OID
+  Text facility;             // the facility code whose number it is; facility_number and visit only
+  Text system;               // URI: urn:oid:2.16.156.10011.1.3, urn:hutong:facility:<code>:mrn …
+  bool valid = true;         // false: checksum or form is wrong; kept, never links
+  bool placeholder = false;  // a number known to stand for "none" (data: schemas/terminology)
+};
+
+struct Name {
+  Text text;           // whole, as written
+  Text family, given;  // where the sender separates them
+  Text use;            // "L", "A", … as sent
+};
+
+struct Contact {
+  Text value;  // phone, mail
+  Text use;    // home | work | mobile | email
+};
+
+struct Address {
+  Text text;  // whole
+  Text street, district, city, province, postcode, country;
+  Text use;
+};
+
+enum class Sex { unknown, male, female, other };
+std::string_view to_string(Sex sex);
+
+// Whom an event is about, as the sender describes them.
+struct Subject {
+  Text number;    // the facility's patient number (product.md §5); empty: none sent (keyed by record id then)
+  Text facility;  // whose number: the sending facility unless the message says otherwise
+  List<Identifier> identifiers;
+  List<Name> names;
+  Sex sex = Sex::unknown;
+  Text sex_sent;
+  Moment born;
+  Moment died;
+  bool deceased = false;
+  List<Address> addresses;
+  List<Contact> contacts;
+  Coded marital, ethnicity, nationality;
+  Text mother_number;  // newborns: the mother's facility number
+  List<Text> deleted;  // fields sent as HL7 "" (delete): "birthDate", "phone", "address", "name" …
+};
+
+struct Party {  // a clinician, department or organisation, as far as named
+  Text code, name, system;
+};
+
+enum class ResultStatus {
+  registered,
+  partial,
+  preliminary,
+  final,
+  amended,
+  corrected,
+  cancelled,
+  entered_in_error,
+  unknown
+};
+std::string_view to_string(ResultStatus status);  // FHIR R4 spelling: "entered-in-error"
+
+enum class ValueKind {
+  none,         // no value sent
+  number,       // "5.8", "<0.01": comparator, number, unit
+  range,        // "10-20": low, high, unit
+  ratio,        // "1:160": a titre; numerator, denominator
+  qualitative,  // 阳性 阴性 ±: coded, coded.mapped_* when known
+  coded,        // a code of the sender
+  text,
+  time,
+  attachment,  // an embedded or linked document or image
+};
+std::string_view to_string(ValueKind kind);
+
+struct Attachment {
+  Text mime;      // "application/pdf"
+  Text encoding;  // "base64" | "hex" | "text" | "" (a link)
+  Text data;      // as sent, or the link
+  Text title;
+};
+
+// What the Format knows of the value before the Normalizer reads it.
+enum class SentType { none, number, structured, text, coded, time, attachment };
+std::string_view to_string(SentType type);
+
+struct Value {
+  ValueKind kind = ValueKind::none;
+  SentType sent_type = SentType::none;
+  Text sent;        // the whole value as sent, unescaped; repetitions joined by "\n"
+  Text comparator;  // "<" "<=" ">" ">="
+  Text number;      // exact decimal as written, without thousands separators: "1.50" stays "1.50"
+  Text low, high;   // range; or numerator, denominator of a ratio
+  Coded coded;
+  Moment time;
+  Attachment attachment;
+  Text unit;            // as sent
+  Text ucum;            // the same unit in UCUM, when it fits the item's dimension; else empty
+  Text canonical;       // number in the item's own unit (only when converted), exact decimal
+  Text canonical_unit;  // UCUM
+};
+
+struct Interval {  // reference interval
+  Text sent;
+  Text low, high;  // exact decimals where it could be read
+};
+
+struct Observation {
+  Coded code;   // OBX-3
+  Text sub_id;  // OBX-4
+  Value value;
+  Interval interval;
+  List<Text> flags;  // interpretation as sent: H, L, HH, A …
+  ResultStatus status = ResultStatus::unknown;
+  Text status_sent;
+  Moment observed;
+  Coded method;
+  Party performer;  // laboratory or device
+  List<Text> notes;
+  List<Text> labels;  // sensitivity: HIV, STD, PSY, REP, GEN, MIN
+  Text path;          // "OBX[3]": for the trace back to the original
+};
+
+struct Specimen {
+  Text number;
+  Coded type, site, method;
+  Moment collected, received;
+  List<Text> conditions;  // rejected, haemolysed …
+  bool present = false;
+};
+
+struct ImageAccess {
+  Text kind;  // "wado-rs" | "viewer" | "key-image"
+  Text url;
+  Moment checked;
+};
+
+struct Exam {  // imaging, ECG, pathology, endoscopy
+  Text accession, study_uid;
+  Text modality;  // DICOM: CT MR US CR DX XA ECG ES SM …
+  Coded body_part;
+  Text laterality;            // "left" | "right" | "both"
+  Text contrast;              // "with" | "without" | "both" | "" unknown
+  Text findings, impression;  // 所见, 诊断意见 (the impression is never recognised, only images and data)
+  List<ImageAccess> access;
+};
+
+struct Report {                      // result.reported and exam.reported
+  ReportId id;                       // hash of the report key (product.md §5); set by the Normalizer
+  Text issuer;                       // facility code that performs or issues: half of the report key
+  Text order_number, filler_number;  // placer (ORC-2/OBR-2), filler (ORC-3/OBR-3)
+  Coded service;                     // what was ordered: OBR-4
+  Text section;                      // OBR-24: LAB, CT, MB …
+  ResultStatus status = ResultStatus::unknown;
+  Text status_sent;
+  Moment requested, observed, received, issued;
+  Party orderer, interpreter, performer, department;
+  Coded reason;
+  List<Coded> diagnoses;
+  Specimen specimen;
+  List<Observation> observations;
+  List<Text> notes;
+  List<Text> labels;
+  bool is_exam = false;
+  Exam exam;
+  Text path;  // "OBR[1]"
+};
+
+enum class EncounterStatus { planned, arrived, in_progress, on_leave, finished, cancelled, entered_in_error, unknown };
+std::string_view to_string(EncounterStatus status);  // FHIR R4 spelling
+enum class EncounterClass { unknown, outpatient, emergency, inpatient, observation, home, virtual_visit };
+std::string_view to_string(EncounterClass kind);  // v3 ActCode: AMB EMER IMP OBSENC HH VR
+
+struct Encounter {            // encounter.changed
+  EncounterId id;             // hash of (facility, patient number, visit number); set by the Normalizer
+  Text change;                // admitted transferred discharged registered pre-admitted class-changed updated
+                              // cancelled-admit cancelled-transfer cancelled-discharge
+  Text number, prior_number;  // visit number
+  EncounterClass kind = EncounterClass::unknown;
+  Text class_sent;
+  EncounterStatus status = EncounterStatus::unknown;
+  Text location, prior_location, department;
+  Party attending, referring, admitting;
+  Moment admitted, discharged, occurred;
+  Coded reason;
+  List<Coded> diagnoses;
+  Text disposition;
+};
+
+struct Merge {  // patient.merged: `prior` becomes one with the subject
+  Text prior_number;
+  Text prior_facility;
+  List<Identifier> prior_identifiers;
+  Text cause;                      // "A40", "A47" … as the sender named it
+  bool identifier_change = false;  // A47: the number changed, the person did not
+};
+
+enum class EventKind {
+  message_received,
+  patient_updated,
+  patient_merged,
+  encounter_changed,
+  result_reported,
+  exam_reported,
+};
+std::string_view to_string(EventKind kind);  // "result.reported"
+bool from_string(std::string_view text, EventKind& kind);
+
+struct Event {
+  EventKind kind = EventKind::message_received;
+  std::uint32_t ordinal = 0;  // event id = record id + "." + ordinal
+  std::uint32_t version = 1;  // message.renormalized raises it
+  Moment occurred;
+  List<Text> labels;
+  Encounter encounter;  // the body of its kind; others stay empty
+  Merge merge;
+  Report* report = nullptr;  // in the Arena: a Report is large and most events have none
+};
+
+// One patient in a message and what is said of them: becomes one record.
+struct Part {
+  Subject subject;
+  List<Event> events;
+};
+
+struct Source {
+  Text facility;  // facility code; "x-<hash>" when provisional
+  bool provisional = false;
+  Text protocol;                                 // "mllp" | "http" | "file"
+  Text connection;                               // connection id, for the trace
+  Text format;                                   // "hl7v2"
+  Text sender_application, sender_facility;      // MSH-3, MSH-4 as sent (whole field)
+  Text receiver_application, receiver_facility;  // MSH-5, MSH-6
+  Text control_id;                               // MSH-10
+  Text type;                                     // "ORU^R01"
+  Text version;                                  // "2.5.1"
+  Text charset;                                  // what the bytes were read as: "UTF-8", "GB18030", "ASCII"
+};
+
+struct Times {
+  Moment sent;         // MSH-7
+  Timestamp received;  // last byte of the frame
+  Timestamp appended;  // given by intake just before the append
+};
+
+// What a Format makes of one message and the Normalizer completes. Reused: clear() keeps the arena's memory.
+struct Draft {
+  Arena arena;
+  Text decoded;                 // the whole message in UTF-8, header first
+  Sha256Digest content_hash{};  // of `decoded` without the time and control id of its header (product.md §5)
+  Source source;
+  Times times;
+  List<Part> parts;
+  Issues issues;
+  Text map_version;
+  bool control_id_conflict = false;
+
+  void clear() {
+    arena.reset();
+    decoded = {};
+    source = {};
+    times = {};
+    parts = {};
+    issues.clear();
+    map_version = {};
+    control_id_conflict = false;
+  }
+};
+
+}  // namespace hutong::model

@@ -1,0 +1,37 @@
+// Numbers that people carry: their forms, checksums and kinds. Pure functions; threads: any.
+#pragma once
+
+#include <optional>
+
+#include "broker/base/arena.h"
+#include "broker/model/event.h"
+
+namespace hutong::model {
+
+// Without blanks (U+3000 too), full-width digits and letters as ASCII. The same view when nothing is to do.
+Text fold_number(Text number, Arena& arena);
+
+struct CardFacts {
+  int year, month, day;
+  Sex sex;  // by the 17th digit
+};
+
+// GB 11643: 17 digits and a digit, X or x. Says nothing of the checksum.
+bool has_card_form(Text number);
+// The check character of a card's first 17 digits (ISO 7064 MOD 11-2).
+char card_check(Text seventeen);
+// What a card says; nothing when its form, its date or its checksum is wrong. Foreign residents' cards (from 2023)
+// begin with 9 and obey the same rule.
+std::optional<CardFacts> read_resident_card(Text number);
+// A card of the first generation (15 digits, born 19YY) as today's 18; "" when it is none.
+Text modern_card(Text fifteen, Arena& arena);
+
+// What kind of number a sender means, by its type (HL7 table 0203, CV02.01.101 of WS/T 364), its authority (an OID of
+// domain.md §4.6 or a namespace) and, where it names no type, by the number's own form.
+IdentifierKind classify(Text type, Text authority, Text value);
+
+// Completes `identifier` from type, authority and value: folds the number, brings a card to 18 digits, sets kind,
+// valid and system. `facility` is whose number it is when it is a facility's. Placeholders are not its matter.
+void complete(Identifier& identifier, Text facility, Arena& arena);
+
+}  // namespace hutong::model

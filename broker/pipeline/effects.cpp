@@ -1,0 +1,262 @@
+#include "broker/pipeline/effects.h"
+
+#include <rapidjson/writer.h>
+
+#include "broker/model/event_json.h"
+#include "broker/pipeline/quarantine_entry.h"
+#include "broker/port/tables.h"
+
+namespace hutong::pipeline {
+namespace {
+
+namespace tables = port::tables;
+using port::Row;
+
+constexpr std::size_t records_per_control = 64;
+constexpr std::size_t code_bytes_max = 64;  // of a local code in the worklist
+constexpr std::size_t display_bytes_max = 128;
+
+std::string_view cut(std::string_view text, std::size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;  // not inside a character
+  return text.substr(0, bytes);
+}
+
+std::string issues_json(const model::Issues& issues) {
+  if (issues.empty()) return "[]";
+  rapidjson::StringBuffer out;
+  rapidjson::Writer<rapidjson::StringBuffer> writer(out);
+  auto put = [&](const char* name, std::string_view text) {
+    if (text.empty()) return;
+    writer.Key(name);
+    writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+  };
+  writer.StartArray();
+  for (const auto& issue : issues.list()) {
+    writer.StartObject();
+    put("severity", to_string(issue.severity));
+    put("code", issue.code);
+    put("path", issue.path);
+    put("found", issue.found);
+    put("expected", issue.expected);
+    put("hl7", issue.hl7_code);
+    writer.EndObject();
+  }
+  writer.EndArray();
+  return {out.GetString(), out.GetSize()};
+}
+
+// A record that reads an earlier one's bytes again with better maps carries the same ids and a higher version.
+bool is_renormalized(const model::RecordView& record) {
+  for (const auto& event : record.events) {
+    if (event.version > 1) return true;
+  }
+  return false;
+}
+
+std::string bytes_of_hex(std::string_view hex) {
+  auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 0; };
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    bytes += static_cast<char>(digit(hex[i]) << 4 | digit(hex[i + 1]));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::string_view to_string(Effect effect) {
+  switch (effect) {
+    case Effect::report_created: return "report_created";
+    case Effect::report_superseded: return "report_superseded";
+    case Effect::report_unchanged: return "report_unchanged";
+    case Effect::report_late: return "report_late";
+    case Effect::patient_created: return "patient_created";
+    case Effect::patient_updated: return "patient_updated";
+    case Effect::encounter_changed: return "encounter_changed";
+    case Effect::person_linked: return "person_linked";
+    case Effect::conflict: return "conflict";
+    case Effect::duplicate: return "duplicate";
+    case Effect::quarantined: return "quarantined";
+    case Effect::unreadable: return "unreadable";
+  }
+  return "unreadable";
+}
+
+net::awaitable<void> Effects::apply(port::Topic topic, const port::StoredRecord& record) {
+  newest_ = std::max(newest_, record.appended);
+  switch (topic) {
+    case port::Topic::events: co_await apply_event_record(record); break;
+    case port::Topic::quarantine: co_await apply_quarantine_record(record); break;
+    case port::Topic::identity: co_await apply_identity_record(record); break;
+    case port::Topic::operations: break;  // deliveries and stewards: not folded yet
+  }
+}
+
+net::awaitable<FeedState*> Effects::feed(std::string facility) {
+  auto [found, fresh] = feeds_.try_emplace(facility);
+  if (fresh) {
+    if (auto row = co_await overlay_.get(tables::feeds, {facility})) {
+      // A damaged state begins anew rather than stopping the projection; its counters are for the eye.
+      found->second = read_feed_state(std::get<std::string>((*row)[1])).value_or(FeedState());
+      feed_updated_[facility] = std::get<std::int64_t>((*row)[2]);
+    }
+  }
+  co_return &found->second;
+}
+
+net::awaitable<bool> Effects::is_duplicate(const port::StoredRecord& record) {
+  const auto& source = view_.source;
+  std::string control = source.control_id.empty() ? std::string(record.record.id.view()) : model::control_key(source);
+  auto row = co_await overlay_.get(tables::controls, {control});
+  std::string records = row ? std::get<std::string>((*row)[1]) : std::string();
+  for (std::size_t at = 0; at + 16 <= records.size(); at += 16) {
+    if (std::string_view(records).substr(at, 16) == record.record.id.view()) co_return true;
+  }
+  if (records.size() >= records_per_control * 16) records.erase(0, records.size() - (records_per_control - 1) * 16);
+  records += record.record.id.view();
+  overlay_.put(tables::controls, {std::move(control), std::move(records), static_cast<std::int64_t>(record.offset),
+                                  issues_json(view_.issues), record.appended.micros});
+  co_return false;
+}
+
+net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& record) {
+  arena_.reset();
+  view_ = {};
+  if (auto read = model::read_record(record.record.json, arena_, view_); !read) {
+    count(Effect::unreadable);
+    const auto& key = record.record.key;
+    FeedState* state = co_await feed(key.substr(0, key.find('/')));
+    ++state->unreadable;
+    co_return;
+  }
+  view_.id = record.record.id;
+  const std::string facility(view_.source.facility);
+  FeedState* state = co_await feed(facility);
+  auto& updated = feed_updated_[facility];
+  updated = std::max(updated, record.appended.micros);
+
+  const bool renormalized = is_renormalized(view_);
+  if (!renormalized) {
+    if (co_await is_duplicate(record)) {
+      ++state->duplicates;
+      count(Effect::duplicate);
+      co_return;
+    }
+    const Timestamp received = view_.times.received;
+    if (state->records == 0 || received < state->first_received) state->first_received = received;
+    state->last_received = std::max(state->last_received, received);
+    ++state->records;
+    FeedState::count(state->by_type, view_.source.type);
+    for (const auto& event : view_.events) FeedState::count(state->by_kind, to_string(event.kind));
+    for (const auto& issue : view_.issues.list()) {
+      state->warnings += issue.severity != model::Severity::information;
+      state->control_id_conflicts += issue.code == "control-id-conflict";
+    }
+  }
+
+  Local local{std::string(view_.subject.facility.empty() ? view_.source.facility : view_.subject.facility),
+              std::string(view_.subject.number)};
+  if (local.number.empty()) local.number = record.record.id.hex();
+  co_await apply_subject(record, local);
+  for (const auto& event : view_.events) {
+    switch (event.kind) {
+      case model::EventKind::result_reported:
+      case model::EventKind::exam_reported:
+        if (!event.report) break;
+        if (!renormalized) note_unmapped(*event.report, record.appended);
+        co_await apply_report(record, local, event);
+        break;
+      case model::EventKind::encounter_changed: co_await apply_encounter(record, local, event); break;
+      case model::EventKind::patient_merged: co_await apply_merge(record, local, event); break;
+      case model::EventKind::message_received:
+      case model::EventKind::patient_updated: break;  // the subject says it all
+    }
+  }
+}
+
+std::string Effects::event_id(const model::Event& event) const {
+  return view_.id.hex() + "." + std::to_string(event.ordinal);
+}
+
+void Effects::note_unmapped(const model::Report& report, Timestamp at) {
+  if (report.is_exam) return;  // the worklist is the laboratories'
+  const std::string facility(view_.source.facility);
+  for (const auto& item : report.observations) {
+    if (!item.code.mapped_code.empty() || item.value.kind == model::ValueKind::attachment) continue;
+    const auto code = item.code.code.empty() ? item.code.display : item.code.code;
+    if (code.empty()) continue;
+    ++feeds_[facility].unmapped;
+    auto& entry = unmapped_[{facility, std::string(cut(code, code_bytes_max))}];
+    if (!item.code.display.empty()) entry.display = cut(item.code.display, display_bytes_max);
+    ++entry.count;
+    if (entry.first == 0) entry.first = at.micros;
+    entry.last = std::max(entry.last, at.micros);
+  }
+}
+
+net::awaitable<void> Effects::apply_quarantine_record(const port::StoredRecord& record) {
+  if (record.record.kinds == quarantine_outcome_kind) {
+    auto outcome = read_quarantine_outcome(record.record.json);
+    if (!outcome) {
+      count(Effect::unreadable);
+      co_return;
+    }
+    auto row = co_await overlay_.get(tables::quarantine, {outcome->facility, bytes_of_hex(outcome->raw_hash)});
+    if (!row) co_return;
+    row->back() = outcome->retried;
+    overlay_.put(tables::quarantine, std::move(*row));
+    co_return;
+  }
+  auto entry = read_quarantine_entry(record.record.json);
+  if (!entry) {
+    count(Effect::unreadable);
+    co_return;
+  }
+  std::string hash = bytes_of_hex(entry->raw_hash);
+  if (co_await overlay_.get(tables::quarantine, {entry->facility, hash})) co_return;  // appended twice
+  overlay_.put(tables::quarantine, {entry->facility, std::move(hash), static_cast<std::int64_t>(record.offset),
+                                    std::string(to_string(entry->answer)), entry->reason, entry->path, entry->type,
+                                    entry->control_id, entry->received.micros, std::string()});
+  FeedState* state = co_await feed(entry->facility);
+  auto& updated = feed_updated_[entry->facility];
+  updated = std::max(updated, record.appended.micros);
+  ++state->rejected;
+  FeedState::count(state->rejects, entry->reason);
+  if (std::pair(entry->received, record.offset) >= std::pair(state->last_reject.at, state->last_reject.offset)) {
+    state->last_reject = {entry->received, entry->reason, entry->path, record.offset};
+  }
+  count(Effect::quarantined);
+}
+
+net::awaitable<void> Effects::apply_identity_record(const port::StoredRecord& record) {
+  auto decision = read_identity_decision(record.record.json);
+  if (!decision) {
+    count(Effect::unreadable);
+    co_return;
+  }
+  decisions_met_.push_back(decision->id);
+  const DecisionKind kind = decision->kind;
+  if (co_await pipeline::apply(overlay_, std::move(*decision))) {
+    count(kind == DecisionKind::conflict ? Effect::conflict : Effect::person_linked);
+  }
+}
+
+net::awaitable<void> Effects::finish() {
+  for (auto& [where, entry] : unmapped_) {
+    const auto& [facility, code] = where;
+    auto row = co_await overlay_.get(tables::unmapped, {facility, code});
+    if (row) {
+      if (entry.display.empty()) entry.display = std::get<std::string>((*row)[2]);
+      entry.count += std::get<std::int64_t>((*row)[3]);
+      entry.first = std::min(entry.first, std::get<std::int64_t>((*row)[4]));
+      entry.last = std::max(entry.last, std::get<std::int64_t>((*row)[5]));
+    }
+    overlay_.put(tables::unmapped, {facility, code, entry.display, entry.count, entry.first, entry.last});
+  }
+  for (const auto& [facility, state] : feeds_) {
+    overlay_.put(tables::feeds, {facility, write(state), feed_updated_[facility]});
+  }
+}
+
+}  // namespace hutong::pipeline

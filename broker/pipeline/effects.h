@@ -1,0 +1,95 @@
+// What one record of the log changes in the views. Each record is parsed once; everything it changes goes into the
+// batch's Overlay and leaves with the cursor in one write. Nothing here knows the present: times are the record's.
+// Threads: the projector's. Lifetime: one batch.
+#pragma once
+
+#include <rapidjson/stringbuffer.h>
+
+#include <array>
+#include <map>
+#include <string>
+
+#include "broker/model/record.h"
+#include "broker/pipeline/effects_correction.h"
+#include "broker/pipeline/effects_identity.h"
+#include "broker/pipeline/feed_state.h"
+#include "broker/pipeline/overlay.h"
+#include "broker/port/log.h"
+
+namespace hutong::pipeline {
+
+// The first `told_effect_count` are hutong_effects_total: what a resend must not change. The rest is counted apart.
+enum class Effect : std::uint8_t {
+  report_created,
+  report_superseded,
+  report_unchanged,
+  report_late,
+  patient_created,
+  patient_updated,
+  encounter_changed,
+  person_linked,
+  conflict,
+  duplicate,
+  quarantined,
+  unreadable,
+};
+inline constexpr std::size_t told_effect_count = 9, effect_count = 12;
+std::string_view to_string(Effect effect);  // "report_created"
+
+class Effects {
+ public:
+  Effects(port::Store& store, const std::string& hmac_key) : overlay_(store), hmac_key_(hmac_key) {}
+
+  // A record of the topic events, quarantine or identity. A document that does not read is counted with its feed
+  // (Effect::unreadable) and passed over: the log keeps it, a rebuild by a version that can read it heals the views.
+  net::awaitable<void> apply(port::Topic topic, const port::StoredRecord& record);
+  // Writes the counters that were gathered. Once, behind the last apply().
+  net::awaitable<void> finish();
+
+  Overlay& overlay() { return overlay_; }
+  const std::array<std::uint64_t, effect_count>& counts() const { return counts_; }
+  // Ids met in the identity topic.
+  const std::vector<RecordId>& decisions_met() const { return decisions_met_; }
+  bool proposed() const { return proposed_; }  // something is pending now
+  Timestamp newest() const { return newest_; }
+
+ private:
+  struct Local {  // the local patient a record is about
+    std::string facility, number;
+  };
+  struct Unmapped {
+    std::string display;
+    std::int64_t count = 0, first = 0, last = 0;
+  };
+
+  net::awaitable<void> apply_event_record(const port::StoredRecord& record);
+  net::awaitable<void> apply_quarantine_record(const port::StoredRecord& record);
+  net::awaitable<void> apply_identity_record(const port::StoredRecord& record);
+  net::awaitable<bool> is_duplicate(const port::StoredRecord& record);
+  net::awaitable<void> apply_subject(const port::StoredRecord& record, Local local);
+  net::awaitable<void> index_subject(Local local, const model::Subject* before, const model::Subject& after);
+  net::awaitable<void> match(const port::StoredRecord& record, Local local, const model::Subject& subject,
+                             std::int64_t first_seen);
+  net::awaitable<void> apply_report(const port::StoredRecord& record, Local local, const model::Event& event);
+  net::awaitable<void> apply_encounter(const port::StoredRecord& record, Local local, const model::Event& event);
+  net::awaitable<void> apply_merge(const port::StoredRecord& record, Local local, const model::Event& event);
+  net::awaitable<FeedState*> feed(std::string facility);
+  void note_unmapped(const model::Report& report, Timestamp at);
+  std::string event_id(const model::Event& event) const;
+  void count(Effect effect) { ++counts_[static_cast<std::size_t>(effect)]; }
+
+  Overlay overlay_;
+  const std::string& hmac_key_;
+  Arena arena_;  // of the record that is being applied
+  model::RecordView view_;
+  rapidjson::StringBuffer json_;
+  std::map<std::string, FeedState> feeds_;
+  std::map<std::string, std::int64_t> feed_updated_;
+  std::map<std::pair<std::string, std::string>, Unmapped> unmapped_;  // by facility and code
+  std::array<std::uint64_t, effect_count> counts_{};
+  std::vector<RecordId> decisions_met_;
+  bool proposed_ = false;
+  Timestamp newest_;
+};
+
+}  // namespace hutong::pipeline

@@ -1,0 +1,32 @@
+// Appends derived facts to the log: `pending` rows that the projector wrote together with their cause. May be asked
+// only once the projector has caught up with the log's end as it was at start, so that what the log holds already is
+// never made again. The row goes when the projector meets the id in the log. Threads: the projector's.
+#pragma once
+
+#include <unordered_set>
+
+#include "broker/port/log.h"
+#include "broker/port/store.h"
+
+namespace hutong::pipeline {
+
+class Emitter {
+ public:
+  Emitter(port::Log& log, port::Store& store) : log_(log), store_(store) {}
+
+  // Pending rows may have come; the next emit() looks.
+  void wake() { awake_ = true; }
+  // Appends what is pending and not under way yet; how many. Errors: the log's and the store's; asked again later it
+  // goes on, and what was appended after all is recognised by its id.
+  net::awaitable<Result<std::size_t>> emit();
+  // The id was met in the log.
+  void met(const RecordId& id) { under_way_.erase(id); }
+
+ private:
+  port::Log& log_;
+  port::Store& store_;
+  bool awake_ = true;
+  std::unordered_set<RecordId> under_way_;  // appended, not met yet; bounded by what one emit() takes
+};
+
+}  // namespace hutong::pipeline

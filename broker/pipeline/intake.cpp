@@ -1,0 +1,381 @@
+#include "broker/pipeline/intake.h"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "broker/base/limits.h"
+#include "broker/model/event_json.h"
+#include "broker/pipeline/quarantine_entry.h"
+#include "broker/port/tables.h"
+
+namespace hutong::pipeline {
+
+using model::Answer;
+
+// One accepted message of the batch: which records are its own, to answer for them after the append.
+struct AcceptedMessage {
+  std::string control;
+  RecordId first;
+  std::size_t record = 0;  // index of its first record in Batch::events
+};
+
+struct Intake::Batch {
+  std::vector<port::Reply> replies;
+  std::vector<port::Record> events;
+  std::vector<port::Record> quarantined;
+  std::vector<AcceptedMessage> accepted;
+  std::vector<char> has_event, has_quarantined;  // by frame
+  std::vector<port::Counter*> tally;             // counted once the batch is durable, not at every attempt
+  rapidjson::StringBuffer json;
+};
+
+struct Intake::FacilityCounters {
+  port::Counter* answers[4];
+  port::Counter* duplicates;
+  port::Counter* unmapped;
+  port::Counter* quarantined;
+};
+
+struct Intake::Counters {
+  port::Counter& bytes;
+  port::Counter& duplicates;
+  port::Counter& conflicts;
+  port::Histogram& append;
+  std::unordered_map<std::string, port::Counter*> events, issues;
+};
+
+Intake::Intake(port::Log& log, port::Store& store, const port::Format& format, const CurrentRules& rules,
+               RecentControls& recent, port::Metrics& metrics, const Clock& clock, IntakeOptions options)
+    : log_(log),
+      store_(store),
+      format_(format),
+      rules_(rules),
+      recent_(recent),
+      metrics_(metrics),
+      clock_(clock),
+      options_(options),
+      counters_(new Counters{
+          metrics.counter("hutong_message_bytes_total", "Bytes of messages received"),
+          metrics.counter("hutong_duplicates_total", "Messages recognised as resends of one that is durable"),
+          metrics.counter("hutong_control_id_conflicts_total", "Messages whose control id came before with other content"),
+          metrics.histogram("hutong_append_seconds", "From an append's begin until it is durable"),
+          {},
+          {}}),
+      answer_prefix_(to_hex(random_bytes(5))) {}
+
+Intake::~Intake() = default;
+
+std::string Intake::answer_id() { return answer_prefix_ + std::to_string(++answers_); }
+
+Intake::FacilityCounters& Intake::counters_of(std::string_view facility) {
+  const std::string code(facility.empty() ? "unknown" : facility);
+  auto& slot = by_facility_[code];
+  if (!slot) {
+    slot = std::make_unique<FacilityCounters>();
+    for (const Answer answer : {Answer::accepted, Answer::content_rejected, Answer::header_rejected, Answer::try_again}) {
+      slot->answers[static_cast<int>(answer)] =
+          &metrics_.counter("hutong_messages_total", "Messages by facility and answer",
+                            {{"facility", code}, {"answer", std::string(to_string(answer))}});
+    }
+    slot->duplicates = &metrics_.counter("hutong_messages_total", "Messages by facility and answer",
+                                         {{"facility", code}, {"answer", "duplicate"}});
+    slot->unmapped = &metrics_.counter("hutong_unmapped_codes_total", "Local codes without a map", {{"facility", code}});
+    slot->quarantined = &metrics_.counter("hutong_quarantined_total", "Messages put into quarantine", {{"facility", code}});
+  }
+  return *slot;
+}
+
+std::unique_ptr<model::Draft> Intake::borrow() {
+  if (drafts_.empty()) return std::make_unique<model::Draft>();
+  auto draft = std::move(drafts_.back());
+  drafts_.pop_back();
+  return draft;
+}
+
+net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, std::span<const port::Frame> frames) {
+  const auto until = clock_.ticks() + options_.append_deadline;
+  auto pause = std::chrono::milliseconds(20);
+  std::size_t bytes = 0;
+  for (const auto& frame : frames) bytes += frame.oversize ? frame.oversize : frame.bytes.size();
+  counters_->bytes.add(static_cast<double>(bytes));
+  for (;;) {
+    const auto rules = rules_.load();
+    Batch batch = co_await judge(peer, frames, *rules);
+    const auto begun = clock_.ticks();
+    bool events_safe = true;
+    bool quarantine_safe = true;
+    if (!batch.events.empty()) {
+      auto appended = co_await log_.append(port::Topic::events, std::move(batch.events));
+      events_safe = appended.has_value();
+      for (const auto& message : batch.accepted) {
+        if (events_safe) {
+          recent_.durable(message.control, message.first, (*appended)[message.record].offset);
+        } else {
+          recent_.withdraw(message.control, message.first);
+        }
+      }
+      counters_->append.observe(std::chrono::duration<double>(clock_.ticks() - begun).count());
+    }
+    if (events_safe && !batch.quarantined.empty()) {
+      quarantine_safe = (co_await log_.append(port::Topic::quarantine, std::move(batch.quarantined))).has_value();
+    }
+    if (events_safe && quarantine_safe) {
+      for (auto* counter : batch.tally) counter->add();
+      co_return std::move(batch.replies);
+    }
+    if (clock_.ticks() >= until) {
+      answer_try_again(frames, peer, *rules, events_safe, batch);
+      co_return std::move(batch.replies);
+    }
+    // The log is away: the sender waits with us. Everything is judged anew, since the outcome of a failed append is
+    // unknown and what was durable after all is then answered as a resend.
+    net::steady_timer timer(co_await net::this_coro::executor, pause);
+    co_await timer.async_wait(net::use_awaitable);
+    pause = std::min(pause * 2, std::chrono::milliseconds(500));
+  }
+}
+
+net::awaitable<Intake::Batch> Intake::judge(const port::Peer& peer, std::span<const port::Frame> frames,
+                                            const Rules& rules) {
+  Batch batch;
+  batch.replies.resize(frames.size());
+  batch.has_event.assign(frames.size(), 0);
+  batch.has_quarantined.assign(frames.size(), 0);
+  batch.events.reserve(frames.size());
+  auto draft = borrow();
+  std::vector<std::string_view> messages;
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    messages.clear();
+    if (frames[i].oversize) {
+      messages.push_back(frames[i].bytes);
+    } else {
+      format_.split(frames[i].bytes, messages);
+    }
+    for (const auto message : messages) {
+      co_await judge_message(batch, i, message, peer, frames[i], rules, *draft);
+    }
+  }
+  drafts_.push_back(std::move(draft));
+  co_return batch;
+}
+
+net::awaitable<void> Intake::judge_message(Batch& batch, std::size_t frame, std::string_view bytes,
+                                           const port::Peer& peer, const port::Frame& source, const Rules& rules,
+                                           model::Draft& draft) {
+  port::ReadContext context;
+  context.facilities = rules.facilities.get();
+  context.accept_unknown_senders = rules.accept_unknown_senders && peer.trusted_network;
+  context.authenticated = peer.authenticated;
+  context.protocol = peer.protocol;
+  context.connection = peer.connection;
+  context.received = source.received;
+  auto reading = format_.read(bytes, context, draft);
+  if (source.oversize) {
+    reading.answer = Answer::header_rejected;
+    draft.issues.clear();
+    draft.issues.add(draft.arena,
+                     {model::Severity::error, "message-too-long", "MSH",
+                      draft.arena.concat({std::to_string(source.oversize), " bytes"}),
+                      draft.arena.concat({"at most ", std::to_string(limits::message_bytes), " bytes; send large documents by reference"}),
+                      "207"});
+  }
+  if (reading.answer == Answer::accepted) {
+    rules.normalizer->normalize(draft, reading.facility, *rules.facilities);
+    co_await take_accepted(batch, frame, bytes, draft);
+  } else {
+    co_await take_refused(batch, frame, bytes, peer, source, reading, draft);
+  }
+}
+
+net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std::string_view bytes,
+                                           model::Draft& draft) {
+  auto& reply = batch.replies[frame];
+  auto& counters = counters_of(draft.source.facility);
+  const std::string control = model::control_key(draft.source);
+  std::vector<RecordId> ids;
+  for (std::uint32_t ordinal = 0; ordinal < draft.parts.size(); ++ordinal) {
+    ids.push_back(model::record_id(draft.source, draft.content_hash, ordinal));
+  }
+
+  // Known already? In flight, or in the store.
+  auto known = recent_.look(control, ids.front());
+  if (!known.same) {
+    auto row = co_await store_.get(port::tables::controls, {control});
+    if (row && row->has_value()) {
+      const auto& stored = std::get<std::string>((**row)[1]);
+      for (std::size_t at = 0; at + 16 <= stored.size(); at += 16) {
+        const auto id = RecordId::from_bytes(std::string_view(stored).substr(at, 16));
+        if (*id == ids.front()) {
+          known.same = true;
+          break;
+        }
+        bool ours = false;
+        for (const auto& own : ids) ours = ours || own == *id;
+        known.other = known.other || !ours;
+      }
+    }
+  }
+  if (known.other) {
+    draft.control_id_conflict = true;
+    draft.issues.add(draft.arena, {model::Severity::warning, "control-id-conflict", "MSH-10", {},
+                                   "a control id of its own for every message; this one came before with other content",
+                                   "205"});
+  }
+
+  if (known.same) {
+    reply.duplicate = true;
+    batch.tally.push_back(&counters_->duplicates);
+    batch.tally.push_back(counters.duplicates);
+  } else {
+    draft.times.appended = clock_.now();
+    if (known.other) batch.tally.push_back(&counters_->conflicts);
+    for (std::size_t ordinal = 0; ordinal < draft.parts.size(); ++ordinal) {
+      const auto& part = draft.parts[ordinal];
+      port::Record record;
+      record.id = ids[ordinal];
+      const auto number = part.subject.number;
+      record.key.reserve(draft.source.facility.size() + 33);
+      record.key.append(draft.source.facility).append("/");
+      if (number.empty()) {
+        record.key.append(ids[ordinal].hex());
+      } else {
+        record.key.append(number);
+      }
+      for (const auto& event : part.events) {
+        if (!record.kinds.empty()) record.kinds += ' ';
+        record.kinds += to_string(event.kind);
+        auto& counter = counters_->events[std::string(to_string(event.kind))];
+        if (!counter) {
+          counter = &metrics_.counter("hutong_events_total", "Events by kind", {{"kind", std::string(to_string(event.kind))}});
+        }
+        batch.tally.push_back(counter);
+      }
+      batch.json.Clear();
+      model::write_record(batch.json, record.id, draft, part);
+      record.json.assign(batch.json.GetString(), batch.json.GetSize());
+      if (ordinal == 0) {
+        record.raw.assign(bytes);  // once a message: its other patients' records stand beside it in the same append
+        batch.accepted.push_back({control, record.id, batch.events.size()});
+        recent_.begin(control, record.id);
+      }
+      batch.events.push_back(std::move(record));
+    }
+    batch.has_event[frame] = 1;
+    batch.tally.push_back(counters.answers[static_cast<int>(Answer::accepted)]);
+    for (const auto& issue : draft.issues.list()) {
+      auto& counter = counters_->issues[std::string(issue.code)];
+      if (!counter) {
+        counter = &metrics_.counter("hutong_issues_total", "Imperfections found in messages", {{"code", std::string(issue.code)}});
+      }
+      batch.tally.push_back(counter);
+      if (issue.code == "unmapped-code") batch.tally.push_back(counters.unmapped);
+    }
+  }
+  reply.answer = Answer::accepted;
+  reply.records.insert(reply.records.end(), ids.begin(), ids.end());
+  const std::string id = answer_id();
+  format_.acknowledge(draft, {Answer::accepted, &draft.issues, {}, clock_.now(), id}, reply.messages);
+}
+
+net::awaitable<void> Intake::take_refused(Batch& batch, std::size_t frame, std::string_view bytes,
+                                          const port::Peer& peer, const port::Frame& source,
+                                          const port::Reading& reading, model::Draft& draft) {
+  auto& reply = batch.replies[frame];
+  const std::string_view facility = draft.source.facility;
+  auto& counters = counters_of(reading.facility || draft.source.provisional ? facility : std::string_view());
+  const model::Issue* cause = nullptr;
+  for (const auto& issue : draft.issues.list()) {
+    if (issue.severity == model::Severity::error) {
+      cause = &issue;
+      break;
+    }
+  }
+  Answer answer = reading.answer;
+  model::Issues softened;
+  const model::Issues* told = &draft.issues;
+  if (reading.facility && reading.facility->on_quarantine == model::OnQuarantine::accept_with_warning) {
+    // The sender asked for it: a laboratory that repeats for ever must not block its ward. The bytes are kept.
+    answer = Answer::accepted;
+    for (auto issue : draft.issues.list()) {
+      if (issue.severity == model::Severity::error) issue.severity = model::Severity::warning;
+      softened.add(draft.arena, issue);
+    }
+    told = &softened;
+  }
+  reply.answer = answer;
+  reply.close = reply.close || source.oversize > 0;
+  batch.tally.push_back(counters.answers[static_cast<int>(answer)]);
+  batch.tally.push_back(&metrics_
+      .counter("hutong_rejects_total", "Messages refused, by reason",
+               {{"facility", reading.facility ? std::string(facility) : "unknown"},
+                {"reason", cause ? std::string(cause->code) : "unknown"}}));
+
+  // Nothing is kept of a peer that could be anyone: a certificate, a token, a registered sender or the loopback
+  // must vouch for it.
+  const bool vouched = peer.authenticated || peer.trusted_network || reading.facility;
+  if (vouched) {
+    const auto raw_hash = source.oversize ? std::string(source.oversize_sha256) : to_hex(as_view(sha256(bytes)));
+    const std::string place = facility.empty() ? "unknown" : std::string(facility);
+    std::string raw_bytes;
+    for (std::size_t i = 0; i + 1 < raw_hash.size(); i += 2) {
+      raw_bytes += static_cast<char>(std::stoi(raw_hash.substr(i, 2), nullptr, 16));
+    }
+    auto row = co_await store_.get(port::tables::quarantine, {place, raw_bytes});
+    if (!row || !row->has_value()) {
+      QuarantineEntry entry;
+      entry.facility = place;
+      entry.answer = answer;
+      entry.reason = cause ? std::string(cause->code) : "unknown";
+      entry.path = cause ? std::string(cause->path) : "";
+      entry.type = draft.source.type;
+      entry.control_id = draft.source.control_id;
+      entry.received = source.received;
+      entry.raw_hash = raw_hash;
+      entry.length = source.oversize ? source.oversize : bytes.size();
+      port::Record record;
+      PartsHash hash;
+      record.id = RecordId(hash.add(place).add(raw_hash).finish());
+      record.key = place + "/" + raw_hash;
+      record.kinds = "message.quarantined";
+      record.json = write(entry, draft.issues);
+      record.raw.assign(bytes);
+      batch.quarantined.push_back(std::move(record));
+      batch.has_quarantined[frame] = 1;
+      batch.tally.push_back(counters.quarantined);
+    }
+  }
+  const std::string id = answer_id();
+  format_.acknowledge(draft, {answer, told, {}, clock_.now(), id}, reply.messages);
+}
+
+void Intake::answer_try_again(std::span<const port::Frame> frames, const port::Peer& peer, const Rules& rules,
+                              bool events_safe, Batch& batch) {
+  auto draft = borrow();
+  std::vector<std::string_view> messages;
+  port::ReadContext context;
+  context.facilities = rules.facilities.get();
+  context.accept_unknown_senders = rules.accept_unknown_senders && peer.trusted_network;
+  context.authenticated = peer.authenticated;
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const bool lost = (!events_safe && batch.has_event[i]) || batch.has_quarantined[i];
+    if (!lost) continue;
+    auto& reply = batch.replies[i];
+    reply.answer = Answer::try_again;
+    reply.messages.clear();
+    reply.records.clear();
+    messages.clear();
+    format_.split(frames[i].bytes, messages);
+    for (const auto message : messages) {
+      format_.read(message, context, *draft);
+      counters_of(draft->source.facility).answers[static_cast<int>(Answer::try_again)]->add();
+      const std::string id = answer_id();
+      format_.acknowledge(*draft,
+                          {Answer::try_again, nullptr, "not stored: the log is not available; send again", clock_.now(), id},
+                          reply.messages);
+    }
+  }
+  drafts_.push_back(std::move(draft));
+}
+
+}  // namespace hutong::pipeline

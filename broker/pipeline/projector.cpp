@@ -1,0 +1,239 @@
+#include "broker/pipeline/projector.h"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <stdexcept>
+
+#include "broker/pipeline/effects.h"
+
+namespace hutong::pipeline {
+namespace {
+
+constexpr port::Topic projected_topics[] = {port::Topic::events, port::Topic::quarantine, port::Topic::identity};
+
+net::awaitable<void> pause(std::chrono::milliseconds time) {
+  net::steady_timer timer(co_await net::this_coro::executor, time);
+  co_await timer.async_wait(net::use_awaitable);
+}
+
+}  // namespace
+
+struct Projector::Counters {
+  port::Gauge& lag_records;
+  port::Gauge& lag_seconds;
+  port::Counter& records;
+  std::array<port::Counter*, effect_count> effects{};
+};
+
+Projector::Projector(port::Log& log, port::Store& store, port::Metrics& metrics, const Clock& clock,
+                     ProjectorOptions options)
+    : log_(log),
+      store_(store),
+      clock_(clock),
+      options_(std::move(options)),
+      emitter_(log, store),
+      counters_(new Counters{
+          metrics.gauge("hutong_projector_lag_records", "Records in the log that the views do not show yet"),
+          metrics.gauge("hutong_projector_lag_seconds", "Age of the oldest record that the views do not show yet"),
+          metrics.counter("hutong_projected_records_total", "Records applied to the views"),
+          {}}) {
+  counters_->effects[static_cast<std::size_t>(Effect::duplicate)] = &metrics.counter(
+      "hutong_projected_duplicates_total", "Records that the log holds again and the views passed over");
+  counters_->effects[static_cast<std::size_t>(Effect::unreadable)] = &metrics.counter(
+      "hutong_projector_unreadable_total", "Stored documents that did not read: a defect, see the feed's state");
+  for (std::size_t i = 0; i < told_effect_count; ++i) {
+    counters_->effects[i] = &metrics.counter("hutong_effects_total", "What records changed in the views",
+                                             {{"effect", std::string(to_string(static_cast<Effect>(i)))}});
+  }
+}
+
+Projector::~Projector() = default;
+
+net::awaitable<Result<void>> Projector::prepare() {
+  tails_.clear();
+  for (port::Topic topic : projected_topics) {
+    for (std::uint32_t number = 0; number < log_.partitions(topic); ++number) {
+      Tail tail;
+      tail.partition = {topic, number};
+      auto cursor = co_await store_.cursor(tail.partition);
+      if (!cursor) co_return tl::unexpected(cursor.error());
+      auto end = co_await log_.end(tail.partition);
+      if (!end) co_return tl::unexpected(end.error());
+      tail.end_at_start = *end;
+      if (cursor->has_value()) {
+        if ((*cursor)->log_id != log_.id()) {
+          co_return fail(ErrorCode::conflict, "the store was made from log " + (*cursor)->log_id +
+                                                  ", but the log here is " + log_.id() +
+                                                  "; put the right log back or run: hutong rebuild");
+        }
+        tail.next = (*cursor)->next;
+        if (tail.next > *end) {
+          co_return fail(ErrorCode::conflict, "the store is ahead of the log: it has applied " +
+                                                  std::string(to_string(topic)) + " up to offset " +
+                                                  std::to_string(tail.next) + ", the log ends at " +
+                                                  std::to_string(*end) + "; run: hutong rebuild");
+        }
+      }
+      if (topic == port::Topic::events && number == 0) projected_ = tail.next;
+      tails_.push_back(tail);
+    }
+  }
+  prepared_ = true;
+  co_return Result<void>();
+}
+
+net::awaitable<void> Projector::run() {
+  if (!prepared_) {
+    if (auto prepared = co_await prepare(); !prepared) {
+      trouble(prepared.error().message);
+      throw std::runtime_error(prepared.error().message);
+    }
+  }
+  while (!stopping_) {
+    auto applied = co_await step();
+    if (!applied) {
+      trouble(applied.error().message);
+      co_await pause(options_.retry);
+      continue;
+    }
+    trouble("");
+    if (*applied == 0) co_await log_.wait_beyond(tails_.front().partition, tails_.front().next, options_.patience);
+  }
+}
+
+net::awaitable<Result<std::size_t>> Projector::step() {
+  std::size_t applied = 0;
+  bool all = true;
+  for (auto& tail : tails_) {
+    auto some = co_await step(tail);
+    if (!some) co_return tl::unexpected(some.error());
+    applied += *some;
+    all = all && tail.next >= tail.end_at_start;
+  }
+  if (all) caught_up_ = true;
+  if (caught_up_ && options_.emit) {
+    auto emitted = co_await emitter_.emit();
+    if (!emitted) co_return tl::unexpected(emitted.error());
+    applied += *emitted;  // they wait in the identity topic already
+  }
+  co_return applied;
+}
+
+net::awaitable<Result<std::size_t>> Projector::step(Tail& tail) {
+  port::ReadLimit limit;
+  limit.records = options_.batch_records;
+  limit.bytes = options_.batch_bytes;
+  limit.with_raw = false;
+  auto slice = co_await log_.read(tail.partition, tail.next, limit);
+  if (!slice) co_return tl::unexpected(slice.error());
+  const std::size_t count = slice->records.size();
+  if (count == 0) {
+    tail.next = std::max(tail.next, slice->next);  // a gap
+    co_return 0;
+  }
+  const bool events = tail.partition.topic == port::Topic::events;
+  if (events) oldest_unprojected_ = slice->records.front().appended.micros;
+  const Timestamp newest = slice->records.back().appended;
+  auto written = co_await write(tail, std::move(*slice));
+  if (!written) co_return tl::unexpected(written.error());
+  if (events) co_await observe_lag(tail, newest);
+  co_return count;
+}
+
+net::awaitable<Result<void>> Projector::write(Tail& tail, port::Slice slice) {
+  Effects effects(store_, options_.hmac_key);
+  for (const auto& record : slice.records) {
+    co_await effects.apply(tail.partition.topic, record);
+    if (effects.overlay().failed()) co_return tl::unexpected(*effects.overlay().failed());
+  }
+  co_await effects.finish();
+  if (effects.overlay().failed()) co_return tl::unexpected(*effects.overlay().failed());
+  auto batch = effects.overlay().take();
+  batch.cursor = port::Cursor{tail.partition, slice.next, log_.id()};
+  auto written = co_await store_.write(std::move(batch));
+  if (!written) co_return tl::unexpected(written.error());
+
+  tail.next = slice.next;
+  for (const auto& id : effects.decisions_met()) emitter_.met(id);
+  if (effects.proposed()) emitter_.wake();
+  counters_->records.add(static_cast<double>(slice.records.size()));
+  for (std::size_t i = 0; i < effect_count; ++i) {
+    if (effects.counts()[i] > 0 && counters_->effects[i]) counters_->effects[i]->add(static_cast<double>(effects.counts()[i]));
+  }
+  if (tail.partition == port::Partition{port::Topic::events, 0}) {
+    projected_ = tail.next;
+    if (options_.on_projected) options_.on_projected(tail.next);
+  }
+  co_return Result<void>();
+}
+
+net::awaitable<void> Projector::observe_lag(const Tail& tail, Timestamp newest) {
+  auto end = co_await log_.end(tail.partition);
+  if (!end) co_return;
+  // What follows was appended no earlier than what was just applied.
+  oldest_unprojected_ = *end > tail.next ? newest.micros : 0;
+  lag_records_ = *end > tail.next ? *end - tail.next : 0;
+  counters_->lag_records.set(static_cast<double>(lag_records_));
+  counters_->lag_seconds.set(lag_seconds());
+}
+
+double Projector::lag_seconds() const {
+  const std::int64_t oldest = oldest_unprojected_;
+  if (oldest == 0) return 0;
+  const std::int64_t now = clock_.now().micros;
+  return now > oldest ? static_cast<double>(now - oldest) / 1e6 : 0;
+}
+
+std::string Projector::trouble() const {
+  std::lock_guard lock(trouble_mutex_);
+  return trouble_;
+}
+
+void Projector::trouble(std::string what) {
+  {
+    std::lock_guard lock(trouble_mutex_);
+    if (trouble_ == what) return;
+    trouble_ = what;
+  }
+  if (options_.on_trouble) options_.on_trouble(what);
+}
+
+net::awaitable<bool> Projector::wait_until(port::Offset offset, std::chrono::milliseconds patience) const {
+  const auto until = clock_.ticks() + patience;
+  while (projected_ < offset) {
+    if (clock_.ticks() >= until || stopping_) co_return false;
+    co_await pause(std::chrono::milliseconds(1));
+  }
+  co_return true;
+}
+
+net::awaitable<Result<void>> Projector::catch_up(std::function<void(port::Offset, port::Offset)> progress) {
+  if (!prepared_) {
+    if (auto prepared = co_await prepare(); !prepared) co_return tl::unexpected(prepared.error());
+  }
+  for (;;) {
+    auto applied = co_await step();
+    if (!applied) co_return tl::unexpected(applied.error());
+    if (progress) progress(projected_, std::max(tails_.front().end_at_start, projected_.load()));
+    if (*applied == 0) co_return Result<void>();
+  }
+}
+
+net::awaitable<Result<void>> rebuild(port::Log& log, port::Store& empty, port::Metrics& metrics, const Clock& clock,
+                                     ProjectorOptions options,
+                                     std::function<void(port::Offset, port::Offset)> progress) {
+  for (port::Topic topic : projected_topics) {
+    for (std::uint32_t number = 0; number < log.partitions(topic); ++number) {
+      auto cursor = co_await empty.cursor({topic, number});
+      if (!cursor) co_return tl::unexpected(cursor.error());
+      if (cursor->has_value())
+        co_return fail(ErrorCode::conflict, "a rebuild needs an empty store; this one has a cursor");
+    }
+  }
+  options.emit = false;
+  Projector projector(log, empty, metrics, clock, std::move(options));
+  co_return co_await projector.catch_up(std::move(progress));
+}
+
+}  // namespace hutong::pipeline

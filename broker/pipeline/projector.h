@@ -1,0 +1,107 @@
+// Folds the log into the store: reads each topic behind its cursor, applies a batch in memory, and writes what changed
+// together with the cursor in one step. So every effect happens once, whatever is killed when; what the log holds twice
+// is known by its record id. One projector owns a store.
+//
+// Identity decisions are derived facts: they become pending rows, and are appended to the log by the emitter only after
+// the projector has caught up with the log's end as it was at start (architecture: a rebuild makes nothing twice).
+//
+// Threads: run(), step() and rebuild() on one io_context, best a thread of its own (the store works on the calling
+// thread); the const members and wait_until from any thread. Lifetime: log, store and metrics must outlive it.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "broker/base/time.h"
+#include "broker/pipeline/emitter.h"
+#include "broker/port/log.h"
+#include "broker/port/metrics.h"
+#include "broker/port/store.h"
+
+namespace hutong::pipeline {
+
+struct ProjectorOptions {
+  std::string hmac_key;  // of the installation: keys identifiers in the store
+  std::size_t batch_records = 500;
+  std::size_t batch_bytes = 4 * 1024 * 1024;
+  std::chrono::milliseconds patience{50};  // until the seldom written topics are looked at while events rest
+  std::chrono::milliseconds retry{200};    // after the log or the store refused
+  bool emit = true;                        // append derived facts; false: rebuild, offline commands
+  // Events below this offset are in the store (partition 0), after each write. On the projector's thread.
+  std::function<void(port::Offset next)> on_projected;
+  // In words for an operator, when something stops the projector or it goes on again ("").
+  std::function<void(std::string_view)> on_trouble;
+};
+
+class Projector {
+ public:
+  Projector(port::Log& log, port::Store& store, port::Metrics& metrics, const Clock& clock, ProjectorOptions options);
+  ~Projector();
+
+  // Reads the cursors and holds them against the log. Errors: conflict (the store was made from another log, or is
+  // ahead of it: both offsets and what to do), unavailable.
+  net::awaitable<Result<void>> prepare();
+  // Tails until stop(). Throws std::runtime_error where prepare() fails; nothing else ends it: what the log or store
+  // refuses is tried again, told by on_trouble and seen as lag.
+  net::awaitable<void> run();
+  void stop() { stopping_ = true; }
+
+  // One batch of each topic that has something; how many records. After prepare().
+  net::awaitable<Result<std::size_t>> step();
+  // Steps until every topic is applied up to its end, facts emitted meanwhile included.
+  net::awaitable<Result<void>> catch_up(std::function<void(port::Offset done, port::Offset end)> progress = {});
+
+  // First offset of events (partition 0) that is not in the store yet.
+  port::Offset projected() const { return projected_; }
+  // All topics were applied up to the ends they had at start.
+  bool caught_up() const { return caught_up_; }
+  std::uint64_t lag_records() const { return lag_records_; }
+  // Age of the oldest record of the events topic that is not in the store; 0: none is.
+  double lag_seconds() const;
+  // What stops it now; "" nothing.
+  std::string trouble() const;
+  // True once events below `offset` are in the store, false after `patience`. For reads that wait for a verdict.
+  net::awaitable<bool> wait_until(port::Offset offset, std::chrono::milliseconds patience) const;
+
+ private:
+  struct Tail {
+    port::Partition partition;
+    port::Offset next = 0;
+    port::Offset end_at_start = 0;
+  };
+  struct Counters;
+
+  net::awaitable<Result<std::size_t>> step(Tail& tail);
+  net::awaitable<Result<void>> write(Tail& tail, port::Slice slice);
+  net::awaitable<void> observe_lag(const Tail& tail, Timestamp newest);
+  void trouble(std::string what);
+
+  port::Log& log_;
+  port::Store& store_;
+  const Clock& clock_;
+  ProjectorOptions options_;
+  Emitter emitter_;
+  std::unique_ptr<Counters> counters_;
+  std::vector<Tail> tails_;
+  bool prepared_ = false;
+
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> caught_up_{false};
+  std::atomic<port::Offset> projected_{0};
+  std::atomic<std::uint64_t> lag_records_{0};
+  std::atomic<std::int64_t> oldest_unprojected_{0};  // micros; 0: none
+  mutable std::mutex trouble_mutex_;
+  std::string trouble_;
+};
+
+// The views anew from the log, into an empty store; appends nothing. Errors: conflict (the store is not empty), and
+// those of log and store.
+net::awaitable<Result<void>> rebuild(port::Log& log, port::Store& empty, port::Metrics& metrics, const Clock& clock,
+                                     ProjectorOptions options,
+                                     std::function<void(port::Offset done, port::Offset end)> progress = {});
+
+}  // namespace hutong::pipeline

@@ -1,0 +1,50 @@
+// Control ids on their way between the log and the store: what intake has appended and the projector has not applied
+// yet. Together with the store's `controls` table it answers a resend without reading the log.
+// Bounded: beyond limits::recent_controls nothing more is remembered, and a resend in that window is appended a second
+// time, which the projector recognises by its record id (product.md §6.3: the log may hold a record id twice).
+// Threads: any; sixteen independent locks, held for a look-up each.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/base/id.h"
+#include "broker/port/log.h"
+
+namespace hutong::pipeline {
+
+class RecentControls {
+ public:
+  struct Known {
+    bool same = false;   // this very message is durable already
+    bool other = false;  // the control id came with other content before
+  };
+  // `message` is the record id of a message's first patient.
+  Known look(const std::string& control, const RecordId& message);
+  // Remembers that `message` is being appended, so that other content under the same id is noticed at once.
+  void begin(const std::string& control, const RecordId& message);
+  void durable(const std::string& control, const RecordId& message, port::Offset offset);
+  void withdraw(const std::string& control, const RecordId& message);
+  // The store knows everything below `offset` now.
+  void projected_below(port::Offset offset);
+  std::size_t size() const;
+
+ private:
+  struct Entry {
+    RecordId message;
+    bool durable = false;
+  };
+  struct Shard {
+    mutable std::mutex mutex;
+    std::unordered_map<std::string, std::vector<Entry>> entries;
+    std::deque<std::pair<port::Offset, std::string>> by_offset;
+  };
+  Shard& shard_of(const std::string& control) { return shards_[static_cast<unsigned char>(control[0]) % shards_.size()]; }
+  std::array<Shard, 16> shards_;
+};
+
+}  // namespace hutong::pipeline

@@ -1,0 +1,129 @@
+#include "broker/pipeline/renormalize.h"
+
+#include <cstring>
+#include <unordered_map>
+
+#include "broker/model/event_json.h"
+
+namespace hutong::pipeline {
+namespace {
+
+// What a record says, leaving out what always differs between two readings: the map's version and the event's.
+std::string comparable(const model::RecordView& record) {
+  rapidjson::StringBuffer out;
+  model::write_subject(out, record.subject);
+  for (const auto& event : record.events) {
+    const auto kind = to_string(event.kind);
+    out.Put('\n');
+    std::memcpy(out.Push(kind.size()), kind.data(), kind.size());
+    if (event.report) model::write_report(out, *event.report);
+    if (event.kind == model::EventKind::encounter_changed) model::write_encounter(out, event.encounter);
+  }
+  return {out.GetString(), out.GetSize()};
+}
+
+struct Healed {
+  std::uint32_t version = 1;
+  Sha256Digest content{};
+};
+using HealedRecords = std::unordered_map<RecordId, Healed>;
+
+// What earlier runs appended, so that a second run with the same maps appends nothing.
+net::awaitable<Result<HealedRecords>> find_healed(port::Log& log, port::Partition partition, port::Offset from,
+                                                  port::Offset end) {
+  HealedRecords healed;
+  Arena arena;
+  while (from < end) {
+    auto slice = co_await log.read(partition, from, {2000, 16 * 1024 * 1024, false});
+    if (!slice) co_return tl::unexpected(slice.error());
+    if (slice->next == from) break;
+    for (const auto& entry : slice->records) {
+      if (entry.record.kinds.rfind(renormalized_kind, 0) != 0) continue;
+      arena.reset();
+      model::RecordView record;
+      if (auto good = model::read_record(entry.record.json, arena, record); !good) co_return tl::unexpected(good.error());
+      healed[record.id] = {record.events.empty() ? 2U : record.events[0].version, sha256(comparable(record))};
+    }
+    from = slice->next;
+  }
+  co_return healed;
+}
+
+}  // namespace
+
+net::awaitable<Result<RenormalizeReport>> renormalize(port::Log& log, const port::Format& format, const Rules& rules,
+                                                      const Clock& clock, port::Offset from, std::string sender) {
+  RenormalizeReport report;
+  const port::Partition partition{port::Topic::events, 0};
+  const auto end = co_await log.end(partition);
+  if (!end) co_return tl::unexpected(end.error());
+  auto healed_before = co_await find_healed(log, partition, from, *end);
+  if (!healed_before) co_return tl::unexpected(healed_before.error());
+  model::Draft draft;
+  Arena arena;
+  // Several patients of one message are several records: compared one by one, by record id.
+  while (from < *end) {
+    auto slice = co_await log.read(partition, from, {500, 8 * 1024 * 1024, true});
+    if (!slice) co_return tl::unexpected(slice.error());
+    if (slice->next == from) break;
+    std::unordered_map<RecordId, const port::StoredRecord*> stored;
+    for (const auto& entry : slice->records) stored[entry.record.id] = &entry;
+    std::vector<port::Record> healed;
+    for (const auto& entry : slice->records) {
+      if (entry.offset >= *end || entry.record.raw.empty()) continue;
+      if (entry.record.kinds.rfind(renormalized_kind, 0) == 0) continue;
+      arena.reset();
+      model::RecordView before;
+      if (auto good = model::read_record(entry.record.json, arena, before); !good) co_return tl::unexpected(good.error());
+      if (!sender.empty() && before.source.facility != sender) continue;
+      ++report.read;
+      port::ReadContext context;
+      context.facilities = rules.facilities.get();
+      context.accept_unknown_senders = true;  // it was accepted once
+      context.protocol = before.source.protocol;
+      context.connection = before.source.connection;
+      context.received = before.times.received;
+      const auto reading = format.read(entry.record.raw, context, draft);
+      if (reading.answer != model::Answer::accepted) continue;  // today's reader refuses it: what is stored stays
+      rules.normalizer->normalize(draft, reading.facility, *rules.facilities);
+      for (std::uint32_t ordinal = 0; ordinal < draft.parts.size(); ++ordinal) {
+        const auto id = model::record_id(before.source, draft.content_hash, ordinal);
+        const auto found = stored.find(id);
+        if (found == stored.end()) continue;
+        auto& part = draft.parts[ordinal];
+        Arena own;
+        model::RecordView old;
+        if (auto good = model::read_record(found->second->record.json, own, old); !good) continue;
+        model::RecordView fresh = old;
+        fresh.subject = part.subject;
+        fresh.events = part.events;
+        const auto content = comparable(fresh);
+        const auto last = healed_before->find(id);
+        if (last == healed_before->end() ? content == comparable(old) : sha256(content) == last->second.content) continue;
+        const std::uint32_t version = last == healed_before->end() ? 2 : last->second.version + 1;
+        for (auto& event : part.events) event.version = version;
+        draft.source.facility = old.source.facility;
+        draft.times = old.times;
+        draft.times.appended = clock.now();
+        port::Record record;
+        PartsHash hash;
+        record.id = RecordId(hash.add(renormalized_kind).add(id.view()).add(std::to_string(version)).finish());
+        record.key = found->second->record.key;
+        record.kinds = std::string(renormalized_kind);
+        rapidjson::StringBuffer json;
+        model::write_record(json, id, draft, part);
+        record.json.assign(json.GetString(), json.GetSize());
+        healed.push_back(std::move(record));
+        ++report.changed;
+      }
+    }
+    if (!healed.empty()) {
+      auto appended = co_await log.append(port::Topic::events, std::move(healed));
+      if (!appended) co_return tl::unexpected(appended.error());
+    }
+    from = slice->next;
+  }
+  co_return report;
+}
+
+}  // namespace hutong::pipeline

@@ -1,0 +1,50 @@
+// What an operator can make the running broker do. Implemented by the composition root; asked for by the HTTP
+// routes under /api/v1 (the terminal's commands come the same way, over DIR/run/hutong.sock).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "broker/base/error.h"
+#include "broker/port/inbox.h"
+#include "broker/port/net.h"
+
+namespace hutong::port {
+
+struct Dependency {
+  std::string name;       // "log" | "store" | "disk" | "audit"
+  bool ready = true;
+  std::string reason;     // when not: what is wrong and what to do
+};
+
+struct StatusView {
+  std::string version, schema_version;
+  Timestamp started, now;
+  std::vector<Dependency> dependencies;
+  std::uint64_t log_end = 0, projected = 0;        // events topic, partition 0
+  double lag_seconds = 0;
+  std::uint64_t log_bytes = 0, store_bytes = 0, disk_free_bytes = 0, disk_total_bytes = 0;
+  double disk_days_left = -1;                      // at today's rate; -1: unknown yet
+  std::uint64_t connections = 0, inflight_bytes = 0, resident_bytes = 0;
+  std::string mllp_address, http_address;
+  bool unknown_senders_accepted = false, plain_beyond_loopback = false;
+};
+
+class Control {
+ public:
+  virtual ~Control() = default;
+  virtual StatusView status() = 0;
+  // Judges a quarantined message anew with today's settings; the outcome is appended like any message.
+  virtual net::awaitable<Result<Reply>> retry_quarantined(std::string facility, std::string raw_hash_hex) = 0;
+  // Reads stored raw bytes with today's maps; appends message.renormalized where the output differs.
+  struct Renormalized {
+    std::uint64_t read = 0, changed = 0;
+  };
+  virtual net::awaitable<Result<Renormalized>> renormalize(std::uint64_t from, std::string sender) = 0;
+  // A consistent copy of everything the installation needs, while running. `directory` must not exist.
+  virtual net::awaitable<Result<void>> backup(std::string directory) = 0;
+  virtual Result<void> reload() = 0;
+};
+
+}  // namespace hutong::port

@@ -1,0 +1,56 @@
+// The read side's wire format: views of the shared schema → a document of a standard. Implementation:
+// adapters/format/fhir (FHIR R4 JSON). Pure: no I/O, no clock, so that the same rows give the same bytes for ever.
+// Threads: any, concurrently.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/base/error.h"
+#include "broker/model/record.h"
+#include "broker/model/views.h"
+
+namespace hutong::port {
+
+// A set of things as one document.
+struct Sheaf {
+  std::string_view type;      // "searchset" | "history" | "collection"
+  std::string_view base_url;  // of the service, "" where there is none
+  std::span<const model::View> matches, includes;
+  std::optional<std::size_t> total;                        // where it is known
+  std::vector<std::pair<std::string, std::string>> links;  // "self", "next" → URL
+};
+
+// What the service offers of one kind, as the routes' own table says it.
+struct Offer {
+  struct Parameter {
+    std::string_view name, type, documentation;
+  };
+  std::string_view type;                       // the wire's name: "Observation"
+  std::vector<std::string_view> interactions;  // "read" "vread" "history-instance" "search-type"
+  std::vector<Parameter> parameters;
+  std::vector<std::string_view> includes;                                 // "Observation:subject"
+  std::vector<std::pair<std::string_view, std::string_view>> operations;  // name, definition URL
+  bool versioned = true;
+  std::string_view documentation;
+};
+
+class Rendering {
+ public:
+  virtual ~Rendering() = default;
+  virtual std::string_view content_type() const = 0;
+  virtual std::string one(const model::View& view) const = 0;
+  virtual std::string many(const Sheaf& sheaf) const = 0;
+  // What went wrong, for a client. `where`: the parameter's name or "".
+  virtual std::string outcome(ErrorCode code, std::string_view message, std::string_view where) const = 0;
+  virtual std::string offers(std::span<const Offer> offers, std::string_view version,
+                             std::string_view base_url) const = 0;
+  // One record without any store: what `hutong normalize --to fhir` prints.
+  virtual std::string record(const model::RecordView& record) const = 0;
+};
+
+}  // namespace hutong::port

@@ -1,0 +1,88 @@
+// The tables of the store, by name: written by the projector alone, read by query and intake. All of them are
+// folds of the log and can be deleted and rebuilt.
+// Times are microseconds since 1970 UTC. `newest` columns hold the negated time, so that rows come newest first.
+// Identifiers and record-independent keys of persons are HMAC-SHA-256 under the installation's key, never in clear.
+#pragma once
+
+#include "broker/port/store.h"
+
+namespace hutong::port::tables {
+
+namespace detail {
+using enum ColumnType;
+inline constexpr Column patients[] = {{"facility", text}, {"number", text}, {"subject", json}, {"version", integer},
+                                      {"first_seen", integer}, {"updated", integer}, {"event_offset", integer}};
+inline constexpr Column identifiers[] = {{"identifier", bytes}, {"facility", text}, {"number", text}, {"kind", text}};
+inline constexpr Column names[] = {{"name", text}, {"facility", text}, {"number", text}};
+inline constexpr Column births[] = {{"birth_date", text}, {"facility", text}, {"number", text}};
+inline constexpr Column person_of[] = {{"facility", text}, {"number", text}, {"person", bytes}};
+inline constexpr Column persons[] = {{"person", bytes}, {"members", json}, {"version", integer}, {"updated", integer},
+                                     {"replaced_by", bytes}};
+inline constexpr Column reports[] = {{"facility", text}, {"number", text}, {"newest", integer}, {"report", bytes},
+                                     {"version", integer}, {"status", text}, {"kind", text}, {"updated", integer},
+                                     {"event_offset", integer}, {"event_id", text}, {"content_hash", bytes},
+                                     {"body", json}};
+inline constexpr Column report_ids[] = {{"report", bytes}, {"facility", text}, {"number", text}, {"newest", integer},
+                                        {"version", integer}};
+inline constexpr Column report_versions[] = {{"report", bytes}, {"version", integer}, {"status", text},
+                                             {"updated", integer}, {"event_offset", integer}, {"event_id", text},
+                                             {"body", json}, {"facility", text}, {"number", text}};
+inline constexpr Column encounters[] = {{"facility", text}, {"number", text}, {"newest", integer},
+                                        {"encounter", bytes}, {"version", integer}, {"status", text},
+                                        {"updated", integer}, {"event_offset", integer}, {"body", json}};
+inline constexpr Column encounter_ids[] = {{"encounter", bytes}, {"facility", text}, {"number", text},
+                                           {"newest", integer}, {"version", integer}};
+inline constexpr Column controls[] = {{"control", bytes}, {"records", bytes}, {"event_offset", integer},
+                                      {"issues", json}, {"appended", integer}};
+inline constexpr Column feeds[] = {{"facility", text}, {"state", json}, {"updated", integer}};
+inline constexpr Column unmapped[] = {{"facility", text}, {"code", text}, {"display", text}, {"count", integer},
+                                      {"first_seen", integer}, {"last_seen", integer}};
+inline constexpr Column quarantine[] = {{"facility", text}, {"raw_hash", bytes}, {"event_offset", integer},
+                                        {"answer", text}, {"reason", text}, {"path", text}, {"type", text},
+                                        {"control_id", text}, {"received", integer}, {"retried", text}};
+inline constexpr Column pending[] = {{"topic", integer}, {"id", bytes}, {"key", text}, {"document", json}};
+inline constexpr Column conflicts[] = {{"id", bytes}, {"detail", json}, {"at", integer}};
+inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at", integer}};
+}  // namespace detail
+
+// A local patient as the facility last described it (schemas/event/v1 subject).
+inline constexpr Table patients{"patients", 1, detail::patients, 2};
+// HMAC(kind + value) → local patients that carry it. Facility numbers too (kind + facility + value).
+inline constexpr Table identifiers{"identifiers", 2, detail::identifiers, 3};
+// Folded name (lower case, no spaces or middle dots) → local patients.
+inline constexpr Table names{"names", 3, detail::names, 3};
+inline constexpr Table births{"births", 4, detail::births, 3};
+// Which person a local patient belongs to. No row: model::first_person_id(facility, number).
+inline constexpr Table person_of{"person_of", 5, detail::person_of, 2};
+// A person's local patients: members = [["facility","number"],…]. No row: the one local patient it was made from.
+inline constexpr Table persons{"persons", 6, detail::persons, 1};
+// One row per report, its items inside; `kind` is "laboratory" or "exam"; `newest` is the negated clinical time
+// (observed, else issued, else requested, else appended).
+inline constexpr Table reports{"reports", 7, detail::reports, 4};
+inline constexpr Table report_ids{"report_ids", 8, detail::report_ids, 1};
+// Superseded versions (the current one is in reports), each with the local patient it was filed under: a laboratory
+// that reported for the wrong patient sends the same report again for the right one.
+inline constexpr Table report_versions{"report_versions", 9, detail::report_versions, 2};
+inline constexpr Table encounters{"encounters", 10, detail::encounters, 4};
+inline constexpr Table encounter_ids{"encounter_ids", 11, detail::encounter_ids, 1};
+// model::control_key → the record ids that came under it (16 bytes each, oldest first, at most 64), for resends and
+// conflicts. Forgotten after limits::exact_memory.
+inline constexpr Table controls{"controls", 12, detail::controls, 1, 4, 7LL * 86'400 * 1'000'000};
+// Per facility: counters and last message, one JSON document (pipeline/feed_state.h).
+inline constexpr Table feeds{"feeds", 13, detail::feeds, 1};
+// Local codes without a map: the worklist of the integration engineer.
+inline constexpr Table unmapped{"unmapped", 14, detail::unmapped, 2};
+inline constexpr Table quarantine{"quarantine", 15, detail::quarantine, 2};
+// Derived facts not seen in the log yet; an emitter appends them, meeting the id in the log deletes the row.
+inline constexpr Table pending{"pending", 16, detail::pending, 2};
+// Identity conflicts for a steward.
+inline constexpr Table conflicts{"conflicts", 17, detail::conflicts, 1};
+// Identity decisions met in the log, with their reasons (identity/decision.h): none is made or applied twice.
+inline constexpr Table decisions{"decisions", 18, detail::decisions, 1};
+
+inline constexpr const Table* all[] = {&patients, &identifiers, &names, &births, &person_of, &persons, &reports,
+                                       &report_ids, &report_versions, &encounters, &encounter_ids, &controls, &feeds,
+                                       &unmapped, &quarantine, &pending, &conflicts,
+                                       &decisions};
+
+}  // namespace hutong::port::tables

@@ -1,0 +1,100 @@
+// What operators see: feeds, codes without a map, quarantine, and the life of one message. No clinical content: kinds,
+// ids, statuses, issues, offsets and times only; quarantined bytes by a permit of their own ("quarantine/raw").
+// Every function takes a permit, which must live until the awaitable resumes. Threads: any.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/access/permit.h"
+#include "broker/base/error.h"
+#include "broker/model/facility.h"
+#include "broker/port/log.h"
+#include "broker/port/store.h"
+
+namespace hutong::query {
+
+using Facilities = std::function<std::shared_ptr<const model::FacilityDirectory>()>;
+
+struct Feed {
+  std::string facility, name_zh, name_en, level, kind;
+  bool registered = false, provisional = false;
+  std::string state = "{}";              // the projector's document (pipeline/feed_state.h), as it is
+  std::optional<Timestamp> first, last;  // when its messages were received
+  std::uint64_t total = 0, warnings = 0, duplicates = 0, conflicts = 0, unmapped = 0, rejected = 0;
+  std::vector<std::pair<std::string, std::uint64_t>> rejects;  // by reason, most frequent first
+};
+
+struct UnmappedCode {
+  std::string facility, code, display;
+  std::uint64_t count = 0;
+  Timestamp first_seen, last_seen;
+};
+
+struct Quarantined {
+  std::string facility, raw_hash;  // hex
+  port::Offset offset = 0;         // in the quarantine topic
+  std::string answer, reason, path, type, control_id, retried;
+  Timestamp received;
+};
+
+struct TracedEvent {
+  std::string id, kind, status, report, encounter;
+  std::uint32_t version = 1;
+};
+struct TracedIssue {
+  std::string severity, code, path, found, expected;
+};
+struct TracedRecord {
+  std::string id, facility, application, sender_facility, control_id, type, version, charset, protocol, connection;
+  std::string map_version, sent, raw_sha256, person;
+  bool provisional = false;
+  port::Offset offset = 0;
+  Timestamp received, appended;
+  std::uint64_t raw_bytes = 0, person_members = 0;
+  std::vector<TracedEvent> events;
+  std::vector<TracedIssue> issues;
+};
+struct Trace {
+  std::vector<TracedRecord> records;  // newest first
+  std::vector<Quarantined> quarantined;
+  port::Offset searched_from = 0, searched_to = 0;  // of the events topic
+};
+
+class Operations {
+ public:
+  Operations(port::Log& log, port::Store& store, Facilities facilities)
+      : log_(log), store_(store), facilities_(std::move(facilities)) {}
+
+  // Registered facilities and everyone else who sent something, by code.
+  net::awaitable<Result<std::vector<Feed>>> feeds(const access::Permit& permit);
+  net::awaitable<Result<Feed>> feed(const access::Permit& permit, std::string facility);
+  // Of one facility, or of all ("").
+  net::awaitable<Result<std::vector<UnmappedCode>>> unmapped(const access::Permit& permit, std::string facility,
+                                                             std::size_t limit);
+  // A page of what was refused; `after`: facility and raw hash of the last item before it.
+  net::awaitable<Result<std::vector<Quarantined>>> quarantine(const access::Permit& permit, std::string facility,
+                                                              std::optional<std::pair<std::string, std::string>> after,
+                                                              std::size_t limit);
+  net::awaitable<Result<Quarantined>> quarantined(const access::Permit& permit, std::string facility,
+                                                  std::string raw_hash);
+  // The bytes as received (an oversized message: its beginning).
+  net::awaitable<Result<std::string>> quarantined_raw(const access::Permit& permit, std::string facility,
+                                                      std::string raw_hash);
+  // `id`: a record id, an event id, or FACILITY/control-id. Searches the newest million records below `before`.
+  net::awaitable<Result<Trace>> trace(const access::Permit& permit, std::string id, std::optional<port::Offset> before);
+
+ private:
+  net::awaitable<Result<void>> search_log(const std::string& id, std::optional<port::Offset> before, Trace& trace);
+  net::awaitable<Result<void>> add_person(TracedRecord& record, std::string facility, std::string number);
+
+  port::Log& log_;
+  port::Store& store_;
+  Facilities facilities_;
+};
+
+}  // namespace hutong::query

@@ -1,0 +1,195 @@
+// The life of one message: found in the log, newest first. A million records take a few seconds; an operator's
+// question does not deserve an index that every message pays for.
+#include <algorithm>
+
+#include "broker/base/hash.h"
+#include "broker/base/limits.h"
+#include "broker/model/event_json.h"
+#include "broker/port/tables.h"
+#include "broker/query/operations.h"
+
+namespace hutong::query {
+namespace {
+
+namespace tables = port::tables;
+
+constexpr port::Offset window = 2'000;
+constexpr port::Offset search_most = 1'000'000;
+constexpr std::size_t found_most = 100;
+
+struct Wanted {
+  std::optional<RecordId> record;
+  std::string facility, control_id, quoted;
+};
+
+Result<Wanted> read_wanted(const std::string& id) {
+  Wanted wanted;
+  const auto slash = id.find('/');
+  if (slash != std::string::npos && slash > 0 && slash + 1 < id.size()) {
+    wanted.facility = id.substr(0, slash);
+    wanted.control_id = id.substr(slash + 1);
+    if (wanted.control_id.size() <= limits::control_id_chars) {
+      // Escaped characters inside a control id are rare enough to be searched by its record id instead.
+      wanted.quoted = '"' + wanted.control_id + '"';
+      return wanted;
+    }
+  }
+  wanted.record = RecordId::from_hex(id.substr(0, id.find('.')));
+  if (!wanted.record) {
+    return fail(ErrorCode::invalid,
+                "trace takes a record id (32 hex digits), an event id (record id.ordinal) or FACILITY/control-id");
+  }
+  return wanted;
+}
+
+TracedRecord describe(const port::StoredRecord& stored, const model::RecordView& view) {
+  const auto text = [](model::Text sent) { return std::string(sent); };
+  TracedRecord record;
+  record.id = stored.record.id.hex();
+  record.offset = stored.offset;
+  record.appended = stored.appended;
+  record.received = view.times.received;
+  record.sent = text(view.times.sent.iso.empty() ? view.times.sent.sent : view.times.sent.iso);
+  record.facility = text(view.source.facility);
+  record.provisional = view.source.provisional;
+  record.application = text(view.source.sender_application);
+  record.sender_facility = text(view.source.sender_facility);
+  record.control_id = text(view.source.control_id);
+  record.type = text(view.source.type);
+  record.version = text(view.source.version);
+  record.charset = text(view.source.charset);
+  record.protocol = text(view.source.protocol);
+  record.connection = text(view.source.connection);
+  record.map_version = text(view.map_version);
+  for (const auto& event : view.events) {
+    TracedEvent traced;
+    traced.id = record.id + "." + std::to_string(event.ordinal);
+    traced.kind = to_string(event.kind);
+    traced.version = event.version;
+    if (event.report) {
+      traced.report = event.report->id.hex();
+      traced.status = to_string(event.report->status);
+    } else if (event.kind == model::EventKind::encounter_changed) {
+      traced.encounter = event.encounter.id.hex();
+      traced.status = to_string(event.encounter.status);
+    }
+    record.events.push_back(std::move(traced));
+  }
+  for (const auto& issue : view.issues.list()) {
+    record.issues.push_back(
+        {text(to_string(issue.severity)), text(issue.code), text(issue.path), text(issue.found), text(issue.expected)});
+  }
+  return record;
+}
+
+}  // namespace
+
+net::awaitable<Result<void>> Operations::add_person(TracedRecord& record, std::string facility, std::string number) {
+  if (number.empty()) co_return Result<void>();
+  PersonId person = model::first_person_id(facility, number);
+  port::Key key;
+  key.emplace_back(std::move(facility));
+  key.emplace_back(std::move(number));
+  auto link = co_await store_.get(tables::person_of, std::move(key));
+  if (!link) co_return tl::unexpected<Error>(link.error());
+  record.person_members = 1;
+  if (*link) {
+    const auto& bytes = std::get<std::string>((**link)[2]);
+    if (auto linked = PersonId::from_bytes(bytes)) person = *linked;
+    port::Key of_person;
+    of_person.emplace_back(bytes);
+    auto row = co_await store_.get(tables::persons, std::move(of_person));
+    if (!row) co_return tl::unexpected<Error>(row.error());
+    if (*row) {
+      // [["facility","number"],…]: one inner list a local patient; only how many is told.
+      const auto& members = std::get<std::string>((**row)[1]);
+      const auto lists = std::count(members.begin(), members.end(), '[');
+      record.person_members = lists > 1 ? static_cast<std::uint64_t>(lists - 1) : 1;
+    }
+  }
+  record.person = person.hex();
+  co_return Result<void>();
+}
+
+net::awaitable<Result<void>> Operations::search_log(const std::string& id, std::optional<port::Offset> before,
+                                                    Trace& trace) {
+  auto wanted = read_wanted(id);
+  if (!wanted) co_return tl::unexpected<Error>(wanted.error());
+  const port::Partition events{port::Topic::events, 0};
+  auto end = co_await log_.end(events);
+  if (!end) co_return tl::unexpected<Error>(end.error());
+  port::Offset upper = before ? std::min(*before, *end) : *end;
+  const port::Offset first = std::max(log_.health().first, upper > search_most ? upper - search_most : 0);
+  trace.searched_to = upper;
+  Arena arena;
+  while (upper > first && trace.records.size() < found_most) {
+    const port::Offset lower = upper - first > window ? upper - window : first;
+    std::vector<TracedRecord> found;
+    for (port::Offset from = lower; from < upper;) {
+      port::ReadLimit limit;
+      limit.records = window;
+      limit.with_raw = false;
+      auto slice = co_await log_.read(events, from, limit);
+      if (!slice) co_return tl::unexpected<Error>(slice.error());
+      if (slice->next <= from) break;
+      from = slice->next;
+      for (const auto& stored : slice->records) {
+        if (stored.offset >= upper) break;
+        if (wanted->record ? stored.record.id != *wanted->record
+                           : stored.record.json.find(wanted->quoted) == std::string::npos) {
+          continue;
+        }
+        arena.reset();
+        model::RecordView view;
+        if (!model::read_record(stored.record.json, arena, view)) continue;
+        if (!wanted->record &&
+            (view.source.facility != wanted->facility || view.source.control_id != wanted->control_id))
+          continue;
+        TracedRecord record = describe(stored, view);
+        const std::string facility(view.subject.facility.empty() ? view.source.facility : view.subject.facility);
+        const std::string number(view.subject.number);
+        auto person = co_await add_person(record, facility, number);
+        if (!person) co_return person;
+        found.push_back(std::move(record));
+      }
+    }
+    for (auto record = found.rbegin(); record != found.rend(); ++record) trace.records.push_back(std::move(*record));
+    upper = lower;
+    if (wanted->record && !trace.records.empty()) break;
+  }
+  trace.searched_from = upper;
+  for (auto& record : trace.records) {
+    port::ReadLimit limit;
+    limit.records = 1;
+    auto slice = co_await log_.read(events, record.offset, limit);
+    if (!slice || slice->records.empty()) continue;
+    const auto& raw = slice->records.front().record.raw;
+    const auto digest = sha256(raw);
+    record.raw_bytes = raw.size();
+    record.raw_sha256 = to_hex(as_view(digest));
+  }
+  co_return Result<void>();
+}
+
+net::awaitable<Result<Trace>> Operations::trace(const access::Permit& permit, std::string id,
+                                                std::optional<port::Offset> before) {
+  Trace trace;
+  auto searched = co_await search_log(id, before, trace);
+  if (!searched) co_return tl::unexpected<Error>(searched.error());
+  if (const auto slash = id.find('/'); slash != std::string::npos) {
+    auto items = co_await quarantine(permit, id.substr(0, slash), std::nullopt, 10'000);
+    if (!items) co_return tl::unexpected<Error>(items.error());
+    for (auto& item : *items) {
+      if (item.control_id == id.substr(slash + 1)) trace.quarantined.push_back(std::move(item));
+    }
+  }
+  if (trace.records.empty() && trace.quarantined.empty()) {
+    co_return fail(ErrorCode::not_found,
+                   "nothing of this name among the records " + std::to_string(trace.searched_from) + " to " +
+                       std::to_string(trace.searched_to) +
+                       "; to look further back give before=" + std::to_string(trace.searched_from));
+  }
+  co_return trace;
+}
+
+}  // namespace hutong::query

@@ -1,0 +1,26 @@
+// Rows of the store as views. The bodies are copied into the arena first: the views point into it.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/base/error.h"
+#include "broker/model/views.h"
+#include "broker/port/store.h"
+
+namespace hutong::query {
+
+std::int64_t integer(const port::Row& row, std::size_t column);
+const std::string& text(const port::Row& row, std::size_t column);
+
+// Columns of port::tables::reports.
+Result<void> read_report_row(const port::Row& row, Arena& arena, model::ReportView& view);
+// Columns of port::tables::report_versions.
+Result<void> read_version_row(const port::Row& row, Arena& arena, model::ReportView& view);
+Result<void> read_encounter_row(const port::Row& row, Arena& arena, model::EncounterView& view);
+Result<void> read_patient_row(const port::Row& row, Arena& arena, model::LocalPatient& patient);
+// persons.members: [["facility","number"],…]
+Result<std::vector<std::pair<std::string, std::string>>> read_members(std::string_view json);
+
+}  // namespace hutong::query

@@ -1,0 +1,121 @@
+"""What a sender hears (product.md §6.2): AA, AE, AR, warnings, enhanced mode, batches, resends, oversize; and that what
+was refused can be seen and retried in quarantine."""
+
+import json
+import unittest
+
+from hutong import CONFIG, Story, ack, run
+from messages import adt, msh, oru, pid
+
+
+class Answers(Story):
+    def test_accepted_is_readable(self):
+        broker = self.broker()
+        with broker.mllp() as feed:
+            answer = ack(feed.exchange(oru("1", "P1", "R1")))
+        self.assertEqual((answer.code, answer.control_id), ("AA", "1"))
+        broker.settle()
+        person = broker.fhir("Patient?identifier=urn:hutong:facility:TESTHOSP:mrn|P1")["entry"][0]["resource"]
+        reports = broker.fhir(f"DiagnosticReport?patient={person['id']}")["entry"]
+        self.assertEqual(len(reports), 1)
+        self.assertEqual(len(reports[0]["resource"]["result"]), 20)
+
+    def test_a_missing_control_id_is_AR_101_at_MSH_10(self):
+        broker = self.broker()
+        with broker.mllp() as feed:
+            answer = ack(feed.exchange(oru("", "P1", "R1")))
+        self.assertEqual(answer.code, "AR")
+        self.assertIn("101", str(answer.errors))
+        self.assertIn("MSH^1^10", str(answer.errors))
+
+    def test_a_report_without_a_patient_is_AE_and_waits_in_quarantine(self):
+        broker = self.broker()
+        bytes_ = (msh("ORU^R01^ORU_R01", "7") + "\rOBR|1||R7|BIO^x^L|||2026|||||||||||||||||LAB|F\r"
+                  "OBX|1|NM|GLU^x^L||5.8|mmol/L||N|||F\r")
+        with broker.mllp() as feed:
+            self.assertEqual(ack(feed.exchange(bytes_)).code, "AE")
+            self.assertEqual(ack(feed.exchange(bytes_)).code, "AE")
+        broker.settle()
+        listed = json.loads(broker.command("quarantine", "list", "--json").stdout)
+        entries = listed["entries"] if isinstance(listed, dict) else listed
+        self.assertEqual(len(entries), 1, "a repetition counts, it appends nothing")
+        self.assertEqual(entries[0]["controlId"], "7")
+
+    def test_an_unknown_sender_is_AR_by_default(self):
+        broker = self.broker(config=CONFIG.replace('unknown_senders = "accept"', 'unknown_senders = "reject"'))
+        with broker.mllp() as feed:
+            answer = ack(feed.exchange(oru("1", "P1", "R1", facility="NOBODY")))
+            self.assertEqual(answer.code, "AR")
+            self.assertIn("MSH^1^4", str(answer.errors))
+            self.assertEqual(ack(feed.exchange(oru("2", "P1", "R1"))).code, "AA")
+
+    def test_enhanced_mode_commits_first_and_then_answers(self):
+        broker = self.broker()
+        header = msh("ORU^R01^ORU_R01", "9").split("|")
+        header[14:14] = []
+        header = "|".join(header[:14] + ["AL", "AL"] + header[16:])
+        with broker.mllp() as feed:
+            feed.send(oru("9", "P1", "R1", header=header))
+            self.assertEqual(ack(feed.receive()).code, "CA")
+            self.assertEqual(ack(feed.receive()).code, "AA")
+
+    def test_a_batch_is_answered_message_by_message(self):
+        broker = self.broker()
+        batch = "FHS|^~\\&|LIS|TESTHOSP\rBHS|^~\\&|LIS|TESTHOSP\r" + oru("1", "P1", "R1") + oru("", "P1", "R2") + \
+            oru("3", "P1", "R3") + "BTS|3\rFTS|1\r"
+        with broker.mllp() as feed:
+            feed.send(batch)
+            self.assertEqual([ack(feed.receive()).code for _ in range(3)], ["AA", "AR", "AA"])
+
+    def test_same_control_id_with_other_content_is_accepted_and_flagged(self):
+        broker = self.broker()
+        with broker.mllp() as feed:
+            first = feed.exchange(oru("1", "P1", "R1"))
+            self.assertEqual(ack(first).code, "AA")
+            self.assertEqual(ack(first).errors, [])
+            for _ in range(2):                  # and its resend is answered as it was
+                other = ack(feed.exchange(oru("1", "P2", "R2")))
+                self.assertEqual(other.code, "AA")
+                self.assertIn("MSH^1^10", str(other.errors))
+            self.assertEqual(ack(feed.exchange(oru("1", "P1", "R1"))).errors, [])
+        self.assertEqual(broker.metric("hutong_control_id_conflicts_total"), 1)
+        self.assertEqual(broker.metric("hutong_duplicates_total"), 2)
+
+    def test_a_message_beyond_16_MiB_is_AR_then_closed(self):
+        broker = self.broker()
+        huge = oru("1", "P1", "R1").encode() + b"NTE|1||" + b"x" * (17 << 20) + b"\r"
+        with broker.mllp() as feed:
+            feed.send(huge)
+            self.assertEqual(ack(feed.receive()).code, "AR")
+            with self.assertRaises(ConnectionError):
+                feed.receive()
+        self.assertLess(broker.memory_bytes(), 300 << 20)
+
+    def test_a_message_of_15_MiB_is_accepted(self):
+        broker = self.broker()
+        large = oru("1", "P1", "R1").encode() + b"NTE|1||" + b"x" * (15 << 20) + b"\r"
+        with broker.mllp() as feed:
+            feed.send(large)
+            self.assertEqual(ack(feed.receive()).code, "AA")
+
+    def test_http_takes_a_raw_message_and_answers_with_its_acknowledgement(self):
+        broker = self.broker()
+        answer = broker.http("POST", "/api/v1/messages", body=oru("1", "P1", "R1").encode(),
+                             headers={"Content-Type": "x-application/hl7-v2+er7"})
+        self.assertEqual(answer.status, 200, answer.text)
+        self.assertEqual(ack(answer.body).code, "AA")
+        broken = broker.http("POST", "/api/v1/messages", body=oru("", "P1", "R1").encode(),
+                             headers={"Content-Type": "x-application/hl7-v2+er7"})
+        self.assertIn(broken.status, (400, 422))
+        self.assertEqual(ack(broken.body).code, "AR")
+
+    def test_the_known_hang_of_another_parser_is_answered(self):
+        broker = self.broker()
+        with broker.mllp() as feed:
+            for bytes_ in (b"MSH|^AA", b"MSH", b"MSH|", b"MSH|^~\\&|", b"\x00\x00", b"MSH|||||||||||", b"PID|1", b""):
+                self.assertIn(ack(feed.exchange(bytes_)).code, ("AR", "AE"))
+            self.assertEqual(ack(feed.exchange(adt("A01", "2"))).code, "AA")
+
+
+if __name__ == "__main__":
+    run()

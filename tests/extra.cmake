@@ -1,0 +1,19 @@
+# Test programs that are neither a GoogleTest folder nor Python. Several rooms add here: one line each.
+
+# The disk of the crash tests, an LD_PRELOAD library: build/<preset>/tests/libhutong_shim.so.
+add_library(hutong_shim SHARED crash/shim/shim.cpp)
+target_compile_options(hutong_shim PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+target_link_libraries(hutong_shim PRIVATE ${CMAKE_DL_LIBS})
+
+# hutong_fuzz(name library...): libFuzzer program fuzz_<name> from fuzz/<name>.cpp; its corpus is fuzz/corpus/<name>.
+# Built by the fuzz preset only (cmake --preset fuzz), run by fuzz/run.sh.
+function(hutong_fuzz name)
+  if(NOT HUTONG_FUZZ OR NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/${name}.cpp)
+    return()
+  endif()
+  add_executable(fuzz_${name} fuzz/${name}.cpp)
+  target_link_libraries(fuzz_${name} PRIVATE ${ARGN})
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+endfunction()
+
+hutong_fuzz(journal_reader hutong_log_journal)

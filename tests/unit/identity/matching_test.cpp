@@ -1,0 +1,90 @@
+#include "broker/identity/matching.h"
+
+#include <gmock/gmock.h>
+
+namespace hutong::identity {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+
+constexpr const char* card = "110105198001020011";
+
+Candidate person(std::string number, std::string name = "王小明", std::string born = "1980-01-02",
+                 model::Sex sex = model::Sex::male, std::vector<std::string> cards = {card}) {
+  return {"h1", std::move(number), std::move(cards), {std::move(name)}, std::move(born), sex};
+}
+
+TEST(Matching, equal_card_with_equal_name_and_birth_date_links) {
+  auto decision = compare(person("1", "王小明", "1980-01-02", model::Sex::unknown),
+                          person("2", "王小明", "1980-01-02", model::Sex::male));
+  EXPECT_EQ(decision.outcome, Outcome::link);
+  EXPECT_THAT(decision.reasons, ElementsAre("same-card", "same-name", "same-birth-date", "no-sex"));
+}
+
+TEST(Matching, equal_card_with_equal_name_and_sex_links_without_a_birth_date) {
+  EXPECT_EQ(compare(person("1", "王小明", ""), person("2")).outcome, Outcome::link);
+}
+
+TEST(Matching, a_child_on_a_parents_card_is_a_conflict) {
+  auto decision = compare(person("1"), person("2", "王小宝", "2018-05-06"));
+  EXPECT_EQ(decision.outcome, Outcome::conflict);
+  EXPECT_THAT(decision.reasons, Contains("other-name"));
+}
+
+TEST(Matching, equal_name_alone_beside_an_equal_card_is_a_conflict) {
+  EXPECT_EQ(compare(person("1", "王小明", "", model::Sex::unknown), person("2")).outcome, Outcome::conflict);
+  EXPECT_EQ(compare(person("1", "王小明", "1999-01-01", model::Sex::female), person("2")).outcome, Outcome::conflict);
+}
+
+TEST(Matching, no_name_on_one_side_is_a_conflict) {
+  Candidate nameless = person("1");
+  nameless.names.clear();
+  EXPECT_EQ(compare(nameless, person("2")).outcome, Outcome::conflict);
+}
+
+TEST(Matching, another_valid_card_on_one_side_never_links) {
+  auto decision =
+      compare(person("1", "王小明", "1980-01-02", model::Sex::male, {card, "110105198001020038"}), person("2"));
+  EXPECT_EQ(decision.outcome, Outcome::conflict);
+  EXPECT_THAT(decision.reasons, Contains("another-card"));
+}
+
+TEST(Matching, no_common_card_is_no_decision_however_alike) {
+  EXPECT_EQ(compare(person("1"), person("2", "王小明", "1980-01-02", model::Sex::male, {"110105198001020038"})).outcome,
+            Outcome::none);
+  EXPECT_EQ(compare(person("1", "王小明", "1980-01-02", model::Sex::male, {}),
+                    person("2", "王小明", "1980-01-02", model::Sex::male, {}))
+                .outcome,
+            Outcome::none);
+}
+
+TEST(Matching, decides_for_each_in_order) {
+  std::vector<Candidate> others{person("2", "李四"), person("3")};
+  auto decisions = decide(person("1"), others);
+  ASSERT_EQ(decisions.size(), 2u);
+  EXPECT_EQ(decisions[0].outcome, Outcome::conflict);
+  EXPECT_EQ(decisions[1].outcome, Outcome::link);
+}
+
+TEST(Matching, a_candidate_takes_only_cards_that_may_link_and_folds_names) {
+  Arena arena;
+  model::Subject subject;
+  subject.identifiers.push(arena, {.kind = model::IdentifierKind::resident_card, .value = card});
+  subject.identifiers.push(arena, {.kind = model::IdentifierKind::resident_card, .value = "1", .valid = false});
+  subject.identifiers.push(
+      arena, {.kind = model::IdentifierKind::resident_card, .value = "110101190001010000", .placeholder = true});
+  subject.identifiers.push(arena, {.kind = model::IdentifierKind::health_card, .value = "H1"});
+  subject.names.push(arena, {.text = "ABUDU·Reyimu"});
+  subject.born.iso = "1980-01-02T03:04:05+08:00";
+  subject.sex = model::Sex::female;
+  Candidate made = candidate("h1", "7", subject);
+  EXPECT_THAT(made.cards, ElementsAre(card));
+  EXPECT_THAT(made.names, ElementsAre("abudureyimu"));
+  EXPECT_EQ(made.birth_date, "1980-01-02");
+  subject.born.iso = "1980";
+  EXPECT_EQ(candidate("h1", "7", subject).birth_date, "");  // a year is no birth date
+}
+
+}  // namespace
+}  // namespace hutong::identity
