@@ -17,3 +17,5 @@ function(hutong_fuzz name)
 endfunction()
 
 hutong_fuzz(journal_reader hutong_log_journal)
+hutong_fuzz(hl7v2 hutong_format_hl7v2)
+hutong_fuzz(gb18030 hutong_format_hl7v2)

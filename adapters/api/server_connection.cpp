@@ -180,7 +180,7 @@ class Connection {
     co_return !error;
   }
 
-  // 0: whole. 413: too long. 400, 408: to be said. -1: the peer has left.
+  // 0: whole. 413: too long. 400: to be said. -1: the peer has left or was too slow (the stream is closed then).
   net::awaitable<int> read_body(Request& request, std::uint64_t limit) {
     http::request_parser<http::string_body> parser;
     parser.header_limit(static_cast<std::uint32_t>(limits::http_header_bytes));
@@ -191,9 +191,9 @@ class Connection {
     head_size_ = 0;  // the parser takes the head from the buffer too
     co_await http::async_read(stream_, buffer_, parser, into(error));
     if (error == http::error::body_limit) co_return 413;
-    if (error == beast::error::timeout) co_return 408;
     if (error == http::error::end_of_stream || error == http::error::partial_message || error == net::error::eof ||
-        error == net::error::connection_reset || error == net::error::operation_aborted) {
+        error == net::error::connection_reset || error == net::error::operation_aborted ||
+        error == beast::error::timeout) {
       co_return -1;
     }
     if (error) co_return 400;

@@ -96,6 +96,7 @@ FilesReport write_files(Feed& feed, const std::filesystem::path& folder, bool fi
     }
     std::ofstream& file = file_per_message ? single : files[message.sender];
     file << bytes;
+    if (bytes.back() != '\r') file << '\r';  // a truncated message ends its line, or it would swallow the next one
     if (!file) throw std::runtime_error(path.string() + ": cannot be written");
     ++report.messages;
     report.bytes += bytes.size();

@@ -28,7 +28,8 @@ class FileSupply final : public mllp_client::MessageSupply {
   }
   void answered(std::uint64_t ticket, const mllp_client::Answer& answer) override {
     using mllp_client::AnswerCode;
-    if (answer.code == AnswerCode::AA || answer.code == AnswerCode::CA || shown_ == 20) return;
+    if (answer.code == AnswerCode::AA || answer.code == AnswerCode::CA || answer.code == AnswerCode::unasked) return;
+    if (shown_ == 20) return;
     ++shown_;
     const auto err = answer.bytes.find("\rERR|");
     const auto text = err == std::string_view::npos ? std::string_view() : answer.bytes.substr(err + 1, answer.bytes.find('\r', err + 1) - err - 1);
@@ -96,7 +97,7 @@ void add_send(CLI::App& app, Terminal& terminal) {
     std::signal(SIGINT, [](int) { interrupted = true; });
     const auto report = mllp_client::send_all(send, supply, interrupted);
     fmt::print("{}\n", options->json ? to_json(report) : to_text(report));
-    if (!report.problems.empty() || report.accepted() != report.taken) terminal.exit_code = 1;
+    if (!report.problems.empty() || report.accepted() + report.count(mllp_client::AnswerCode::unasked) != report.taken) terminal.exit_code = 1;
   });
 }
 

@@ -50,6 +50,9 @@ struct Shard {
   std::thread thread;
 };
 
+// An intake belongs to one thread; an HTTP handler asks for that of the shard it runs on.
+thread_local pipeline::Intake* this_shards_intake = nullptr;
+
 template <class T>
 T opened(Result<T> result) {
   if (!result) throw std::runtime_error(result.error().message);
@@ -129,7 +132,7 @@ struct Running::State {
     log_event("error", std::string(name) + ": " + std::string(what));
   }};
   std::atomic<bool> stopping{false};
-  std::atomic<std::uint64_t> disk_free{0}, disk_total{0}, log_end{0};
+  std::atomic<std::uint64_t> disk_free{0}, disk_total{0};
   std::atomic<double> days_left{-1};
   std::atomic<bool> store_ready{true};
 };
@@ -193,13 +196,7 @@ void Running::State::wire() {
   const auto directory = [this] { return facilities(); };
   clinical = std::make_unique<query::Clinical>(*store, identifier_key, directory);
   operations = std::make_unique<query::Operations>(*log, *store, directory);
-  const auto inbox = [this]() -> port::Inbox& {
-    // The shard whose thread asks: an intake belongs to one thread.
-    for (auto& shard : shards) {
-      if (shard->thread.get_id() == std::this_thread::get_id()) return *shard->intake;
-    }
-    return *shards.front()->intake;
-  };
+  const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
   control = std::make_unique<BrokerControl>(config, *log, *store, format, rules, inbox, clock, [this] { return status(); });
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
 
@@ -246,7 +243,10 @@ void Running::State::announce() {
 void Running::State::start_threads() {
   for (auto& shard : shards) {
     shard->mllp->start();
-    shard->thread = std::thread([&io = shard->io] { io.run(); });
+    shard->thread = std::thread([shard = shard.get()] {
+      this_shards_intake = shard->intake.get();
+      shard->io.run();
+    });
   }
   scope.spawn(projector_io.get_executor(), "projector", projector->run());
   projector_thread = std::thread([this] { projector_io.run(); });
@@ -276,7 +276,6 @@ net::awaitable<void> Running::State::housekeeping() {
     store_bytes.set(static_cast<double>(store_size));
     free_bytes.set(static_cast<double>(disk_free));
     resident.set(static_cast<double>(resident_bytes()));
-    if (const auto end = co_await log->end({port::Topic::events, 0})) log_end = *end;
     const auto now = clock.now();
     if (used.empty() || now - used.back().first >= std::chrono::minutes(1)) {
       used.emplace_back(now, health.bytes + store_size);
@@ -315,7 +314,7 @@ port::StatusView Running::State::status() {
   view.dependencies.push_back({"audit", audited.has_value(), audited ? "" : audited.error().message});
   view.dependencies.push_back({"disk", true, ""});
   view.projected = projector->projected();
-  view.log_end = std::max<std::uint64_t>(view.projected + projector->lag_records(), log_end);
+  view.log_end = std::max(view.projected, health.end);
   view.lag_seconds = projector->lag_seconds();
   view.log_bytes = health.bytes;
   view.store_bytes = store->bytes();

@@ -6,7 +6,9 @@
 // described for readers of the JSON in schemas/event/v1.
 #pragma once
 
+#include <charconv>
 #include <concepts>
+#include <cstring>
 #include <type_traits>
 
 #include "broker/model/event.h"
@@ -121,9 +123,18 @@ void fields(V& v, T& value) {
   v("canonicalUnit", value.canonical_unit);
 }
 
+// An item's code stands beside its members. What the item before says too is not said again: the code system, and a
+// path that only counts on ("OBX[4]" after "OBX[3]").
 template <class V, Like<Observation> T>
 void fields(V& v, T& o) {
-  fields(v, o.code);
+  v("code", o.code.code);
+  v("name", o.code.display);
+  v.repeated("system", o.code.system, v.previous().system);
+  v("altCode", o.code.alt_code);
+  v("altName", o.code.alt_display);
+  v("altSystem", o.code.alt_system);
+  v("original", o.code.original);
+  v.mapping(o.code);
   v("subId", o.sub_id);
   v("value", o.value);
   v.interval(o.interval);
@@ -132,7 +143,7 @@ void fields(V& v, T& o) {
   v("method", o.method);
   v("notes", o.notes);
   v("labels", o.labels);
-  v("path", o.path);
+  v.counted("path", o.path, v.previous().path);
 }
 
 template <class V, Like<Specimen> T>
@@ -314,6 +325,32 @@ inline void bounds_of(Text sent, Text& low, Text& high) {
   if (!decimal(sent.substr(0, dash)) || !decimal(sent.substr(dash + 1))) return;
   low = sent.substr(0, dash);
   high = sent.substr(dash + 1);
+}
+
+// What an item of a report is compared with: the one before it.
+struct PreviousItem {
+  Text system, path;
+};
+
+// "OBX[12]" → the place of its number: [first, last). False: no such path.
+inline bool number_in(Text path, std::size_t& first, std::size_t& last) {
+  if (path.size() < 3 || path.back() != ']') return false;
+  last = path.size() - 1;
+  first = last;
+  while (first > 0 && path[first - 1] >= '0' && path[first - 1] <= '9') --first;
+  return first < last && first > 0 && path[first - 1] == '[' && last - first <= 9;
+}
+
+// The path that counts on from `path`, written to `to`; its size, or 0 when `path` does not count.
+inline std::size_t next_path(Text path, char (&to)[48]) {
+  std::size_t first = 0, last = 0;
+  if (path.size() > 40 || !number_in(path, first, last)) return 0;
+  std::uint32_t number = 0;
+  std::from_chars(path.data() + first, path.data() + last, number);
+  std::memcpy(to, path.data(), first);
+  char* end = std::to_chars(to + first, to + sizeof to, number + 1).ptr;
+  *end++ = ']';
+  return static_cast<std::size_t>(end - to);
 }
 
 // The type in which a value of this kind is sent, as a rule; another is said ("sentAs").

@@ -1,5 +1,6 @@
-// The record's JSON form, schemas/event/v1/*.schema.json: a compact document of our own. Written by RapidJSON's
-// SAX Writer straight from the message's views; absent members are not said. FHIR is rendered from it at the edge.
+// The record's JSON form, schemas/event/v1/*.schema.json: a compact document of our own. Written straight from the
+// message's views into RapidJSON's buffer, read by RapidJSON in place; absent members are not said. FHIR is rendered
+// from it at the edge.
 #pragma once
 
 #include <rapidjson/stringbuffer.h>

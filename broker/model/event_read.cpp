@@ -103,8 +103,14 @@ Timestamp time_of(Text text) {
 
 class EventReader {
  public:
-  EventReader(Arena& arena, const Json& object, bool search, const Report* report = nullptr)
-      : arena_(arena), object_(object), at_(object.MemberBegin()), search_(search), report_(report) {}
+  EventReader(Arena& arena, const Json& object, bool search, const Report* report = nullptr,
+              const PreviousItem& previous = {})
+      : arena_(arena),
+        object_(object),
+        at_(object.MemberBegin()),
+        search_(search),
+        report_(report),
+        previous_(previous) {}
 
   // All members were met in order; else the object is to be read again by searching.
   bool done() const { return search_ || at_ == object_.MemberEnd(); }
@@ -159,8 +165,27 @@ class EventReader {
       for (const Json& each : json->GetArray()) read(each, list.push(arena_));
   }
   void operator()(Text name, List<Observation>& list, const Report& report) {
-    report_ = &report;
-    (*this)(name, list);
+    const Json* json = array(name, list);
+    if (json == nullptr) return;
+    PreviousItem previous;
+    for (const Json& each : json->GetArray()) {
+      Observation& item = list.push(arena_);
+      read(each, item, &report, previous);
+      previous = {item.code.system, item.path};
+    }
+  }
+  const PreviousItem& previous() const { return previous_; }
+  void repeated(Text name, Text& value, Text before) {
+    value = before;
+    (*this)(name, value);
+  }
+  void counted(Text name, Text& path, Text before) {
+    if (const Json* json = find(name)) {
+      path = view(*json);
+      return;
+    }
+    char next[48];
+    path = arena_.copy({next, next_path(before, next)});
   }
   void operator()(Text name, Report*& report) {
     const Json* json = find(name);
@@ -229,15 +254,15 @@ class EventReader {
   }
 
   template <class T>
-  void read(const Json& json, T& noun) {
+  void read(const Json& json, T& noun, const Report* report = nullptr, const PreviousItem& previous = {}) {
     if (!json.IsObject()) return;
     {
-      EventReader inner(arena_, json, false, report_);
+      EventReader inner(arena_, json, false, report, previous);
       fields(inner, noun);
       if (inner.done()) return;
     }
     noun = T();
-    EventReader inner(arena_, json, true, report_);
+    EventReader inner(arena_, json, true, report, previous);
     fields(inner, noun);
   }
 
@@ -268,6 +293,7 @@ class EventReader {
   Json::ConstMemberIterator at_;
   const bool search_;
   const Report* report_;
+  const PreviousItem previous_;
 };
 
 // Parses `json` and calls `take` with the whole of it. The document is an arena object too: nothing to free.

@@ -299,7 +299,8 @@ class Work {
     const auto meaning = terms_.meaning_of(o.code, where);
     if (!meaning.loinc.empty()) {
       o.code.mapped_code = meaning.loinc;
-      o.code.mapped_display = meaning.name;
+      // The shared name stands in where the sender has none: twenty names more are a fifth of a record.
+      o.code.mapped_display = o.code.display.empty() ? meaning.name : o.code.display;
       o.code.mapped_system = terminology::loinc_system;
     } else if (!r.is_exam) {
       issue(Severity::information, "unmapped-code", path(o.path, "3"),

@@ -8,7 +8,6 @@ namespace {
 using model::SentType;
 using model::Value;
 using model::ValueKind;
-using terminology::Decimal;
 
 constexpr std::size_t longest_number = 64;  // what is longer is a text
 
@@ -103,9 +102,13 @@ class Scanner {
   bool range_mark() {
     skip_blanks();
     bool any = false;
-    for (bool more = true; more;) {
-      more = skip("--") || skip("-") || skip("~") || skip("～") || skip("—") || skip("–") || skip("至") || skip("－");
-      any = any || more;
+    while (!rest_.empty()) {
+      if (rest_.front() == '-' || rest_.front() == '~') {
+        rest_.remove_prefix(1);
+      } else if (is_digit(rest_.front()) || !(skip("～") || skip("—") || skip("–") || skip("至") || skip("－"))) {
+        break;
+      }
+      any = true;
     }
     skip_blanks();
     return any;
@@ -157,16 +160,19 @@ class Scanner {
   Arena& arena_;
 };
 
+// Whether low <= high, by their digits as Scanner::number leaves them: no leading zeros. A guard against dates and
+// telephone numbers; exponents do not occur in intervals.
 bool rises(Text low, Text high) {
-  const auto a = Decimal::parse(low), b = Decimal::parse(high);
-  if (!a || !b) return false;
-  auto value = [](const Decimal& d) {  // a guard against dates and telephone numbers, no arithmetic on results
-    double v = static_cast<double>(d.coefficient);
-    for (int i = d.exponent; i > 0; --i) v *= 10;
-    for (int i = d.exponent; i < 0; ++i) v /= 10;
-    return v;
-  };
-  return value(*a) <= value(*b);
+  const bool minus = low.front() == '-';
+  if (minus) return true;  // `high` is read without a sign
+  if (low.find_first_of("eE") != Text::npos || high.find_first_of("eE") != Text::npos) return false;
+  const Text low_whole = low.substr(0, low.find('.')), high_whole = high.substr(0, high.find('.'));
+  if (low_whole.size() != high_whole.size()) return low_whole.size() < high_whole.size();
+  if (low_whole != high_whole) return low_whole < high_whole;
+  // Equal before the point: the fractions compare as texts, but "5.0" is not above "5".
+  Text fraction = low.substr(low_whole.size());
+  while (!fraction.empty() && (fraction.back() == '0' || fraction.back() == '.')) fraction.remove_suffix(1);
+  return fraction <= high.substr(high_whole.size());
 }
 
 // The flag that marks behind a number stand for; "" for none.

@@ -95,6 +95,13 @@ net::awaitable<void> unite(Overlay& overlay, IdentityDecision decision) {
 
 }  // namespace
 
+net::awaitable<void> found_person(Overlay& overlay, LocalKey local, Timestamp at) {
+  const PersonId id = model::first_person_id(local.facility, local.number);
+  if (co_await overlay.get(tables::persons, {std::string(id.view())})) co_return;
+  overlay.put(tables::persons,
+              {std::string(id.view()), members_json({std::move(local)}), std::int64_t{1}, at.micros, std::string()});
+}
+
 std::string_view to_string(DecisionKind kind) {
   switch (kind) {
     case DecisionKind::linked: return "identity.linked";

@@ -42,6 +42,10 @@ std::string write(const IdentityDecision& decision);
 // Errors: corrupt.
 Result<IdentityDecision> read_identity_decision(std::string_view json);
 
+// Writes the row of the person that a local patient is until it is linked: an id is a hash, so only this row leads from
+// it back to the patient. Nothing where the row stands already (a decision may be read before the event).
+net::awaitable<void> found_person(Overlay& overlay, LocalKey local, Timestamp at);
+
 // Puts the decision among the pending ones unless it is known already. True: it is new.
 net::awaitable<bool> propose(Overlay& overlay, IdentityDecision decision);
 

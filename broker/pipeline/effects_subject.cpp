@@ -69,6 +69,7 @@ net::awaitable<void> Effects::apply_subject(const port::StoredRecord& record, Lo
     overlay_.put(tables::patients, {local.facility, local.number, std::string(json_.GetString(), json_.GetSize()),
                                     std::int64_t{1}, at, at, offset});
     count(Effect::patient_created);
+    co_await found_person(overlay_, {std::string(local.facility), std::string(local.number)}, record.appended);
     co_await index_subject(local, nullptr, subject);
     co_await match(record, local, subject, at);
     co_return;

@@ -198,9 +198,10 @@ net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std:
     ids.push_back(model::record_id(draft.source, draft.content_hash, ordinal));
   }
 
-  // Known already? In flight, or in the store.
+  // Known already? In flight, or in the store. A conflict is told to every resend of the later message, so the store is
+  // asked for what came before even where this very message is remembered here.
   auto known = recent_.look(control, ids.front());
-  if (!known.same) {
+  if (!known.same || !known.other) {
     auto row = co_await store_.get(port::tables::controls, {control});
     if (row && row->has_value()) {
       const auto& stored = std::get<std::string>((**row)[1]);

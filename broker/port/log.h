@@ -83,6 +83,7 @@ class Log {
     std::string reason;          // when not writable: what to do
     std::uint64_t bytes = 0;
     Offset first = 0;            // of partition 0 of events
+    Offset end = 0;              // after its last durable record
   };
   virtual Health health() const = 0;
   virtual net::awaitable<Result<void>> close() = 0;

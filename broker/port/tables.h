@@ -54,7 +54,8 @@ inline constexpr Table names{"names", 3, detail::names, 3};
 inline constexpr Table births{"births", 4, detail::births, 3};
 // Which person a local patient belongs to. No row: model::first_person_id(facility, number).
 inline constexpr Table person_of{"person_of", 5, detail::person_of, 2};
-// A person's local patients: members = [["facility","number"],…]. No row: the one local patient it was made from.
+// A person's local patients: members = [["facility","number"],…]. Written with a local patient's first row, because a
+// person's id is a hash that nothing else leads back from.
 inline constexpr Table persons{"persons", 6, detail::persons, 1};
 // One row per report, its items inside; `kind` is "laboratory" or "exam"; `newest` is the negated clinical time
 // (observed, else issued, else requested, else appended).

@@ -109,6 +109,10 @@ std::string_view convert(std::string_view value, const Decimal& factor, const De
       const Wide unit = power_of_ten(surplus);
       result = (result + unit / 2) / unit;
       exponent += surplus;
+      if (digits_in(result) > number->digits + 1) {  // 999.6 became 1000
+        result /= 10;
+        ++exponent;
+      }
     }
   }
   // 0.07 × 10^3 = 70, not 70.; trailing zeros of the result stand for precision and stay.

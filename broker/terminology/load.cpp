@@ -56,6 +56,7 @@ class Loader {
     findings();
     placeholders();
     sensitivity();
+    sort_words();
     maps();
     version();
     return out_;
@@ -76,6 +77,13 @@ class Loader {
   }
   std::string_view keep(std::string_view text) { return out_->texts_.emplace_back(text); }
 
+  // The list under `key`, which is kept.
+  template <class T>
+  std::vector<T>& list_at(TextIndex<std::vector<T>>& index, std::string_view key) {
+    if (!index.find(key)) index.insert(keep(key), {});
+    return *index.find(key);
+  }
+
   void units() {
     const CsvTable table = read("units.csv");
     const auto ucum = table.column("ucum"), dimension = table.column("dimension"), factor = table.column("factor"),
@@ -93,10 +101,8 @@ class Loader {
   }
   void spell(std::string_view spelling, const Unit* unit) {
     const auto add = [&](auto& index, std::string_view key) {
-      auto found = index.find(key);
-      if (found == index.end()) found = index.emplace(keep(key), std::vector<const Unit*>()).first;
-      if (std::find(found->second.begin(), found->second.end(), unit) == found->second.end())
-        found->second.push_back(unit);
+      auto& units = list_at(index, key);
+      if (std::find(units.begin(), units.end(), unit) == units.end()) units.push_back(unit);
     };
     Folded folded;
     fold_unit(spelling, folded);
@@ -126,8 +132,7 @@ class Loader {
       item.material = item.is_exam ? Material::any : material_in(item.name_en);
       if (!is_loinc(item.loinc)) table.complain(row, item.loinc + " has a wrong LOINC check digit");
       if (!table.at(row, ucum).empty()) item.unit = unit(table, row, table.at(row, ucum));
-      if (!out_->items_by_loinc_.emplace(item.loinc, &item).second)
-        table.complain(row, item.loinc + " is listed twice");
+      if (!out_->items_by_loinc_.insert(item.loinc, &item)) table.complain(row, item.loinc + " is listed twice");
     }
   }
   void conversions() {
@@ -136,34 +141,30 @@ class Loader {
                target = table.column("target_loinc"), factor = table.column("factor"), offset = table.column("offset"),
                kind = table.column("kind");
     for (std::size_t row = 0; row < table.size(); ++row) {
-      const auto found = out_->items_by_loinc_.find(table.at(row, target));
-      if (found == out_->items_by_loinc_.end()) table.complain(row, table.at(row, target) + " is not in items.csv");
+      const auto* found = out_->items_by_loinc_.find(table.at(row, target));
+      if (!found) table.complain(row, table.at(row, target) + " is not in items.csv");
       const std::string& rule = table.at(row, kind);
       if (rule == "forbidden") continue;  // nothing converts: the source keeps its own LOINC
       if (rule != "linear" && rule != "affine") table.complain(row, "kind is linear, affine or forbidden");
-      auto& item = const_cast<Item&>(*found->second);  // the loader's own
-      if (const auto spelled = out_->spellings_.find(table.at(row, from));
-          !units_.contains(table.at(row, from)) && spelled != out_->spellings_.end() &&
-          std::find(spelled->second.begin(), spelled->second.end(), item.unit) != spelled->second.end() &&
-          table.at(row, factor) == "1")
+      auto& item = const_cast<Item&>(**found);  // the loader's own
+      if (const auto* spelled = out_->spellings_.find(table.at(row, from));
+          !units_.contains(table.at(row, from)) && spelled &&
+          std::find(spelled->begin(), spelled->end(), item.unit) != spelled->end() && table.at(row, factor) == "1")
         continue;  // another spelling of the item's own unit (G/L): units.csv says so already
       const Unit* its = unit(table, row, table.at(row, from));
       if (its != item.unit)
         item.conversions.push_back(
             {its, decimal(table, row, table.at(row, factor)), decimal(table, row, table.at(row, offset))});
-      if (!table.at(row, source).empty()) out_->items_by_source_.emplace(keep(table.at(row, source)), found->second);
+      if (!table.at(row, source).empty()) out_->items_by_source_.insert(keep(table.at(row, source)), *found);
     }
   }
   void names() {
     const CsvTable table = read("names.csv");
     const auto name = table.column("name"), loinc = table.column("loinc");
     for (std::size_t row = 0; row < table.size(); ++row) {
-      const auto item = out_->items_by_loinc_.find(table.at(row, loinc));
-      if (item == out_->items_by_loinc_.end()) table.complain(row, table.at(row, loinc) + " is not in items.csv");
-      auto found = out_->names_.find(table.at(row, name));
-      if (found == out_->names_.end())
-        found = out_->names_.emplace(keep(table.at(row, name)), std::vector<const Item*>()).first;
-      found->second.push_back(item->second);
+      const auto* item = out_->items_by_loinc_.find(table.at(row, loinc));
+      if (!item) table.complain(row, table.at(row, loinc) + " is not in items.csv");
+      list_at(out_->names_, table.at(row, name)).push_back(*item);
     }
   }
   void findings() {
@@ -176,10 +177,10 @@ class Loader {
       for (std::string_view spelling : split(table.at(row, spellings))) {
         Folded folded;
         fold_finding(spelling, folded);
-        const auto [at, added] = out_->finding_spellings_.emplace(keep(folded.view()), &finding);
-        if (!added && at->second != &finding)
-          table.complain(row, "\"" + std::string(spelling) + "\" is a spelling of " + at->second->code + " already");
-        out_->finding_spellings_.emplace(keep(spelling), &finding);
+        if (const auto* known = out_->finding_spellings_.find(folded.view()); known && *known != &finding)
+          table.complain(row, "\"" + std::string(spelling) + "\" is a spelling of " + (*known)->code + " already");
+        out_->finding_spellings_.insert(keep(folded.view()), &finding);
+        out_->finding_spellings_.insert(keep(spelling), &finding);
       }
     }
   }
@@ -192,7 +193,7 @@ class Loader {
       if (table.at(row, match) == "exact") {
         Folded folded;
         fold_finding(text, folded);
-        out_->placeholders_.emplace(keep(folded.view()), true);
+        out_->placeholders_.insert(keep(folded.view()), true);
       } else if (table.at(row, match) == "repeated" && text.size() == 1) {
         const std::string& digits = table.at(row, least);
         std::uint8_t count = 0;
@@ -209,7 +210,6 @@ class Loader {
     const CsvTable table = read("sensitivity.csv");
     const auto label = table.column("label"), kind = table.column("kind"), pattern = table.column("pattern"),
                from = table.column("valid_from"), to = table.column("valid_to");
-    out_->word_starts_.assign(65536, false);
     for (std::size_t row = 0; row < table.size(); ++row) {
       auto& names = out_->label_names_;
       auto name = std::find(names.begin(), names.end(), table.at(row, label));
@@ -223,15 +223,14 @@ class Loader {
       const std::string& by = table.at(row, kind);
       if (by == "loinc") {
         if (!is_loinc(rule.first)) table.complain(row, rule.first + " has a wrong LOINC check digit");
-        out_->item_rules_[keep(rule.first)].push_back(rule);
-        if (const auto item = out_->items_by_loinc_.find(rule.first); item != out_->items_by_loinc_.end())
-          const_cast<Item&>(*item->second).sensitive = true;  // the loader's own
+        list_at(out_->item_rules_, rule.first).push_back(rule);
+        if (const auto* item = out_->items_by_loinc_.find(rule.first))
+          const_cast<Item&>(**item).sensitive = true;  // the loader's own
       } else if (by == "word") {
         if (rule.first.size() < 2) table.complain(row, "a word has two bytes or more");
         for (char& c : rule.first)
           if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-        out_->word_starts_[static_cast<std::size_t>(static_cast<unsigned char>(rule.first[0])) << 8 |
-                           static_cast<unsigned char>(rule.first[1])] = true;
+        out_->word_starts_.set(Terminology::start_of(rule.first[0], rule.first[1]));
         out_->word_rules_.push_back(rule);
       } else if (by == "icd10") {
         const std::size_t dash = rule.first.find('-');
@@ -246,6 +245,11 @@ class Loader {
       }
     }
   }
+  void sort_words() {
+    std::stable_sort(out_->word_rules_.begin(), out_->word_rules_.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+  }
+
   void maps() {
     std::set<fs::path> files;
     for (const auto& folder : folders_) {
@@ -262,17 +266,14 @@ class Loader {
         if (table.at(row, loinc).empty()) continue;  // known to be unmapped: it waits on the worklist
         if (!is_loinc(table.at(row, loinc)))
           table.complain(row, table.at(row, loinc) + " has a wrong LOINC check digit");
-        const auto item = out_->items_by_loinc_.find(table.at(row, loinc));
-        auto found = map->entries_.find(table.at(row, code));
-        if (found == map->entries_.end())
-          found = map->entries_.emplace(keep(table.at(row, code)), std::vector<CodeMap::Entry>()).first;
-        found->second.push_back({table.at(row, loinc), item == out_->items_by_loinc_.end() ? nullptr : item->second,
-                                 table.at(row, from), table.at(row, name)});
+        const auto* item = out_->items_by_loinc_.find(table.at(row, loinc));
+        list_at(map->entries_, table.at(row, code))
+            .push_back({table.at(row, loinc), item ? *item : nullptr, table.at(row, from), table.at(row, name)});
       }
-      for (auto& [key, entries] : map->entries_)
+      for (auto& [key, entries] : map->entries_.entries())
         std::stable_sort(entries.begin(), entries.end(),
                          [](const auto& a, const auto& b) { return a.valid_from > b.valid_from; });
-      out_->maps_.emplace(keep(file.stem().string()), std::move(map));
+      out_->maps_.insert(keep(file.stem().string()), std::move(map));
     }
   }
   void version() {

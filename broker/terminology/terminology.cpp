@@ -77,35 +77,34 @@ bool names_loinc(Text system) {
 }
 
 const CodeMap::Entry* CodeMap::find(Text code, Text date) const {
-  const auto found = entries_.find(code);
-  if (found == entries_.end()) return nullptr;
-  for (const Entry& entry : found->second)
+  const auto* found = entries_.find(code);
+  if (!found) return nullptr;
+  for (const Entry& entry : *found)
     if (date.empty() || date >= entry.valid_from) return &entry;
   return nullptr;
 }
 
 const CodeMap* Terminology::map(Text system) const {
   if (system.empty()) return nullptr;
-  const auto found = maps_.find(system);
-  return found == maps_.end() ? nullptr : found->second.get();
+  const auto* found = maps_.find(system);
+  return found ? found->get() : nullptr;
 }
 
 const Item* Terminology::item(Text loinc) const {
-  const auto found = items_by_loinc_.find(loinc);
-  return found == items_by_loinc_.end() ? nullptr : found->second;
+  const auto* found = items_by_loinc_.find(loinc);
+  return found ? *found : nullptr;
 }
 
 Meaning Terminology::by_loinc(Text code) const {
   if (const Item* known = item(code)) return {known, known->loinc, known->name_zh};
-  if (const auto source = items_by_source_.find(code); source != items_by_source_.end())
-    return {source->second, source->second->loinc, source->second->name_zh};
+  if (const auto* source = items_by_source_.find(code)) return {*source, (*source)->loinc, (*source)->name_zh};
   return {};
 }
 
 Meaning Terminology::by_name(Text name, const Circumstance& where) const {
-  const auto found = names_.find(name);
-  if (found == names_.end()) return {};
-  for (const Item* item : found->second) {
+  const auto* found = names_.find(name);
+  if (!found) return {};
+  for (const Item* item : *found) {
     if (item->is_exam) continue;
     // A material that is not said is taken as blood, which most items are; a count per microlitre may be a sediment's.
     if (where.material != Material::any && where.material != item->material) continue;
@@ -163,9 +162,9 @@ const Item* Terminology::exam_of(const model::Coded& service, const CodeMap* loc
     if (const Item* known = item(code)) return known->is_exam ? known : nullptr;
   for (Text name : {service.code, service.display, service.alt_code, service.alt_display}) {
     if (name.empty()) continue;
-    const auto found = names_.find(name);
-    if (found == names_.end()) continue;
-    for (const Item* known : found->second)
+    const auto* found = names_.find(name);
+    if (!found) continue;
+    for (const Item* known : *found)
       if (known->is_exam) return known;
   }
   return nullptr;
@@ -221,24 +220,23 @@ UnitMeaning Terminology::unit_of(Text unit, const Item* item) const {
     }
     return false;
   };
-  if (const auto exact = spellings_.find(unit); exact != spellings_.end() && consider(exact->second)) return best;
+  if (const auto* exact = spellings_.find(unit); exact && consider(*exact)) return best;
   Folded folded;
   fold_unit(unit, folded);
   if (folded.view().empty() && !unit.empty()) return best;
-  if (const auto found = spellings_.find(folded.view()); found != spellings_.end() && consider(found->second))
-    return best;
+  if (const auto* found = spellings_.find(folded.view()); found && consider(*found)) return best;
   folded.to_lower();
-  if (const auto found = lower_spellings_.find(folded.view()); found != lower_spellings_.end()) consider(found->second);
+  if (const auto* found = lower_spellings_.find(folded.view())) consider(*found);
   return best;
 }
 
 const Finding* Terminology::finding_of(Text text) const {
   if (text.empty() || text.size() > Folded::capacity) return nullptr;
-  if (const auto exact = finding_spellings_.find(text); exact != finding_spellings_.end()) return exact->second;
+  if (const auto* exact = finding_spellings_.find(text)) return *exact;
   Folded folded;
   fold_finding(text, folded);
-  const auto found = finding_spellings_.find(folded.view());
-  return found == finding_spellings_.end() ? nullptr : found->second;
+  const auto* found = finding_spellings_.find(folded.view());
+  return found ? *found : nullptr;
 }
 
 bool Terminology::is_placeholder(Text number) const {
@@ -249,32 +247,37 @@ bool Terminology::is_placeholder(Text number) const {
   if (text.empty()) return false;
   const std::size_t least = repeated_least_[static_cast<unsigned char>(text.front())];
   if (least != 0 && text.size() >= least && text.find_first_not_of(text.front()) == Text::npos) return true;
-  return placeholders_.contains(text);
+  return placeholders_.find(text) != nullptr;
 }
 
 Labels Terminology::labels_of_item(Text loinc, Text date) const {
   if (loinc.empty()) return 0;
-  const auto found = item_rules_.find(loinc);
-  if (found == item_rules_.end()) return 0;
+  const auto* found = item_rules_.find(loinc);
+  if (!found) return 0;
   Labels labels = 0;
-  for (const Rule& rule : found->second)
+  for (const Rule& rule : *found)
     if (rule.holds_on(date)) labels |= 1U << rule.label;
   return labels;
 }
 
 Labels Terminology::labels_of_words(Text text, Text date) const {
   Labels labels = 0;
-  for (std::size_t i = 0; i + 1 < text.size(); ++i) {
-    const auto first = static_cast<unsigned char>(lower(text[i])),
-               second = static_cast<unsigned char>(lower(text[i + 1]));
-    if (!word_starts_[static_cast<std::size_t>(first) << 8 | second]) continue;
-    for (const Rule& rule : word_rules_) {
-      const Text found = text.substr(i, rule.first.size());
-      if (!same_word(found, rule.first) || !rule.holds_on(date)) continue;
+  // From character to character: no word begins inside one.
+  for (std::size_t i = 0, width = 1; i + 1 < text.size(); i += width) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    width = lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : 3;
+    const char pair[2] = {lower(text[i]), lower(text[i + 1])};
+    if (!word_starts_[start_of(pair[0], pair[1])]) continue;
+    const Text start(pair, 2);
+    auto rule = std::lower_bound(word_rules_.begin(), word_rules_.end(), start,
+                                 [](const Rule& each, Text sought) { return Text(each.first).substr(0, 2) < sought; });
+    for (; rule != word_rules_.end() && Text(rule->first).starts_with(start); ++rule) {
+      const Text found = text.substr(i, rule->first.size());
+      if (!same_word(found, rule->first) || !rule->holds_on(date)) continue;
       const std::size_t end = i + found.size();
-      if (is_word_char(rule.first.front()) && i > 0 && is_word_char(lower(text[i - 1]))) continue;
-      if (is_word_char(rule.first.back()) && end < text.size() && is_word_char(lower(text[end]))) continue;
-      labels |= 1U << rule.label;
+      if (is_word_char(rule->first.front()) && i > 0 && is_word_char(lower(text[i - 1]))) continue;
+      if (is_word_char(rule->first.back()) && end < text.size() && is_word_char(lower(text[end]))) continue;
+      labels |= 1U << rule->label;
     }
   }
   return labels;

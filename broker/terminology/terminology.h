@@ -4,17 +4,18 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "broker/model/event.h"
 #include "broker/terminology/decimal.h"
+#include "broker/terminology/text_index.h"
 
 namespace hutong::terminology {
 
@@ -68,7 +69,7 @@ class CodeMap {
 
  private:
   friend class Loader;
-  std::unordered_map<std::string_view, std::vector<Entry>> entries_;  // newest first
+  TextIndex<std::vector<Entry>> entries_;  // newest first
 };
 
 // What a code was found to mean.
@@ -140,6 +141,9 @@ class Terminology {
       return date.empty() || ((from.empty() || date >= from) && (to.empty() || date <= to));
     }
   };
+  static std::size_t start_of(char first, char second) {
+    return static_cast<std::size_t>(static_cast<unsigned char>(first)) << 8U | static_cast<unsigned char>(second);
+  }
   Meaning by_loinc(Text code) const;
   Meaning by_name(Text name, const Circumstance& where) const;
 
@@ -148,19 +152,19 @@ class Terminology {
   std::deque<Unit> units_;
   std::deque<Item> items_;
   std::deque<Finding> findings_;
-  std::unordered_map<std::string_view, const Item*> items_by_loinc_;
-  std::unordered_map<std::string_view, const Item*> items_by_source_;  // LOINCs that convert to an item's
-  std::unordered_map<std::string_view, std::vector<const Item*>> names_;
-  std::unordered_map<std::string_view, std::unique_ptr<CodeMap>> maps_;
-  std::unordered_map<std::string_view, std::vector<const Unit*>> spellings_, lower_spellings_;
-  std::unordered_map<std::string_view, const Finding*> finding_spellings_;
-  std::unordered_map<std::string_view, bool> placeholders_;
+  TextIndex<const Item*> items_by_loinc_;
+  TextIndex<const Item*> items_by_source_;  // LOINCs that convert to an item's
+  TextIndex<std::vector<const Item*>> names_;
+  TextIndex<std::unique_ptr<CodeMap>> maps_;
+  TextIndex<std::vector<const Unit*>> spellings_, lower_spellings_;
+  TextIndex<const Finding*> finding_spellings_;
+  TextIndex<bool> placeholders_;
   std::array<std::uint8_t, 256>
       repeated_least_{};  // how often a character must be repeated to stand for nothing; 0 never
   std::vector<std::string> label_names_;
-  std::unordered_map<std::string_view, std::vector<Rule>> item_rules_;
+  TextIndex<std::vector<Rule>> item_rules_;
   std::vector<Rule> word_rules_, diagnosis_rules_, age_rules_;
-  std::vector<bool> word_starts_;  // by a keyword's first two bytes
+  std::bitset<65536> word_starts_;  // by a keyword's first two bytes; word_rules_ are in their order
 };
 
 // A LOINC code: digits, a hyphen and the check digit (mod 10, double-add-double).

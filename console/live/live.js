@@ -8,7 +8,7 @@ const words = {
     total: "累计记录", rejected: "拒收", reasons: "主要原因", unmapped: "未映射项目", condition: "状态", dependencies: "运行依赖",
     zone: "时间均为北京时间 (UTC+8)", leave: "退出", live: "实时", waiting: "正在连接…", reconnecting: "连接中断，正在重连…",
     notReady: "未就绪", signInTitle: "登录控制台", signInText: "请打开代理程序启动时打印的一次性地址，或在服务器上取得新地址：",
-    signInUsed: "该一次性登录已使用、已过期或无效。", signInFailed: "暂时无法登录，请稍后重试。", never: "尚未收到", silent: "静默", normal: "正常",
+    signInUsed: "该一次性登录已使用、已过期或无效。", signInFailed: "暂时无法登录，请稍后重试。", never: "尚未收到", justNow: "刚刚", silent: "静默", normal: "正常",
     none: "未接入", provisional: "未登记", more: (d, r, t, b) => `重复 ${d} · 拒收 ${r} · 请重发 ${t} · ${b}/秒`,
     records: (n) => `积压 ${n} 条`, free: (f, t) => `可用 ${f}，共 ${t}`, days: (n) => `${n} 天`, unknown: "尚未知",
     silence: (s, u) => `已静默 ${s}${u ? `，通常每 ${u} 一条` : ""}`, ago: (s) => `${s}前`, top: (n) => `峰值 ${n}`,
@@ -25,7 +25,7 @@ const words = {
     reconnecting: "Connection lost, reconnecting…", notReady: "Not ready", signInTitle: "Sign in",
     signInText: "Open the one-time address that the broker printed when it started, or ask for a new one on its machine:",
     signInUsed: "This one-time sign-in was used, has expired or is not valid.", signInFailed: "Cannot sign in right now. Try again shortly.",
-    never: "nothing yet", silent: "silent", normal: "normal", none: "not connected", provisional: "unregistered",
+    never: "nothing yet", justNow: "just now", silent: "silent", normal: "normal", none: "not connected", provisional: "unregistered",
     more: (d, r, t, b) => `${d} duplicate · ${r} rejected · ${t} try again · ${b}/s`, records: (n) => `${n} records behind`,
     free: (f, t) => `${f} free of ${t}`, days: (n) => `${n} days`, unknown: "not known yet",
     silence: (s, u) => `quiet for ${s}${u ? `, usually every ${u}` : ""}`, ago: (s) => `${s} ago`, top: (n) => `peak ${n}`,
@@ -87,12 +87,14 @@ function condition(feed) {
 
 function row(feed) {
   const line = made("tr"), who = made("td"), name = (language === "zh" ? feed.nameZh || feed.nameEn : feed.nameEn || feed.nameZh) || feed.facility;
-  who.append(made("strong", "", name), made("span", "quiet", feed.facility));
+  who.append(made("strong", "", name));
+  if (name !== feed.facility) who.append(made("span", "quiet", feed.facility));
   const last = made("td");
   if (feed.last) {
     const time = made("time", "quiet", exact(feed.last));
     time.dateTime = new Date(feed.last).toISOString();
-    last.append(made("span", "", t.ago(span(Math.max(0, (latest.at - feed.last) / 1000)))), time);
+    const passed = Math.round((latest.at - feed.last) / 1000);
+    last.append(made("span", "", passed < 2 ? t.justNow : t.ago(span(passed))), time);
   } else last.append(made("span", "quiet", t.never));
   const reasons = made("td");
   for (const reject of feed.rejects) reasons.append(made("span", "reason", `${reject.reason} ${number(reject.count)}`));
@@ -112,7 +114,7 @@ function draw() {
   put("accepted", rate(throughput.accepted));
   put("throughput-more", t.more(rate(throughput.duplicate), rate(throughput.rejected), rate(throughput.tryAgain), bytes(throughput.bytes)));
   put("p50", latency(acknowledgement.p50)); put("p99", latency(acknowledgement.p99));
-  put("lag", latest.lagSeconds < 0.0005 ? `0${language === "zh" ? "" : " "}${t.units[0]}` : span(latest.lagSeconds));
+  put("lag", latest.lagSeconds < 0.0005 ? `0${language === "zh" ? "" : " "}${t.units[0]}` : latest.lagSeconds < 1 ? latency(latest.lagSeconds) : span(latest.lagSeconds));
   put("lag-records", t.records(number(latest.lagRecords)));
   put("inflight", bytes(latest.inflightBytes));
   put("days", disk.daysLeft < 0 ? t.unknown : t.days(disk.daysLeft > 3650 ? ">3650" : number(disk.daysLeft, disk.daysLeft < 10 ? 1 : 0)));

@@ -37,7 +37,7 @@ class Answers(Story):
             self.assertEqual(ack(feed.exchange(bytes_)).code, "AE")
         broker.settle()
         listed = json.loads(broker.command("quarantine", "list", "--json").stdout)
-        entries = listed["entries"] if isinstance(listed, dict) else listed
+        entries = listed["messages"]
         self.assertEqual(len(entries), 1, "a repetition counts, it appends nothing")
         self.assertEqual(entries[0]["controlId"], "7")
 

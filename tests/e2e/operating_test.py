@@ -27,7 +27,7 @@ class Operating(Story):
         text = broker.command("status").stdout
         self.assertIn("TESTHOSP", text)
         self.assertEqual(broker.metric("hutong_messages_total", facility="TESTHOSP", answer="accepted"), 50)
-        self.assertEqual(broker.metric("hutong_messages_total", facility="TESTHOSP", answer="content_rejected"), 1)
+        self.assertEqual(broker.metric("hutong_messages_total", facility="TESTHOSP", answer="content-rejected"), 1)
 
     def test_the_one_time_sign_in_opens_the_live_page_once(self):
         broker = self.broker()
@@ -63,10 +63,10 @@ class Operating(Story):
         with broker.mllp() as feed:
             self.assertEqual(ack(feed.exchange(BAD)).code, "AE")
         broker.settle()
-        listed = json.loads(broker.command("quarantine", "list", "--json").stdout)["entries"]
+        listed = json.loads(broker.command("quarantine", "list", "--json").stdout)["messages"]
         self.assertEqual(len(listed), 1)
         self.assertIn("TESTHOSP", broker.command("quarantine", "list").stdout)
-        identity = f"TESTHOSP/{listed[0]['rawHash']}"
+        identity = f"TESTHOSP/{listed[0]["hash"]}"
         self.assertIn("PID", broker.command("quarantine", "show", identity).stdout)
         self.assertNotEqual(broker.command("quarantine", "retry", identity, expect=None).returncode, 0)
 

@@ -1,6 +1,6 @@
-// Bytes of a damaged or hostile disk: no input may crash or hang the scan that every start rests on, and what it accepts
-// must be readable. The input is used as it is, and once more with its checksums made right, because almost nothing gets
-// past a checksum by chance.
+// Bytes of a damaged or hostile disk: no input may crash or hang the scan that every start rests on, and what it
+// accepts must be readable. The input is used as it is, and once more with its checksums made right, because almost
+// nothing gets past a checksum by chance.
 #include <cstdint>
 #include <cstring>
 #include <string>

@@ -168,7 +168,9 @@ void write_meta(Writer& out, std::uint64_t version, Timestamp updated, Text even
   out.open("meta");
   out.member("versionId", std::to_string(version));
   if (updated.micros != 0) out.member("lastUpdated", to_iso(updated));
-  if (!event_id.empty()) {
+  if (path.find('#') != Text::npos) {  // kept from an earlier message of the report: its event stands in front
+    out.member("source", "urn:hutong:event:" + std::string(path));
+  } else if (!event_id.empty()) {
     std::string source = "urn:hutong:event:" + std::string(event_id);
     if (!path.empty()) source += "#" + std::string(path);
     out.member("source", source);

@@ -121,7 +121,7 @@ bool names_study(const model::Coded& code) {
   for (const Text said : {code.code, code.alt_code}) {
     if (said == "110180" || said == "113014" || said == "0020000D") return true;
   }
-  return has_word(code.display, "STUDY INSTANCE UID");
+  return code.display.size() >= 18 && has_word(code.display, "STUDY INSTANCE UID");
 }
 
 Text link_of(const model::Value& value) {
@@ -156,8 +156,10 @@ void read_study(const Reader& reader, const Segment& segment, model::Exam& exam)
 void finish_exam(const Reader& reader, const Segment* obr, model::Report& report) {
   model::Exam& exam = report.exam;
   const Section* section = nullptr;
-  for (const Section& known : kSections) {
-    if (known.code == report.section) section = &known;
+  if (!report.section.empty() && report.section != "LAB") {
+    for (const Section& known : kSections) {
+      if (known.code == report.section) section = &known;
+    }
   }
   for (const auto& observation : report.observations) {
     if (!exam.study_uid.empty() || !names_study(observation.code)) continue;

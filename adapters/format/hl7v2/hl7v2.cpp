@@ -55,19 +55,19 @@ Charset decode_message(Text bytes, Reader& reader) {
     return Charset::ascii;
   }
   const Labels labels = read_labels(bytes, reader.context, draft.arena);
+  const Text label = labels.label == Label::unsupported ? reader.shown(labels.label_text) : labels.label_text;
   const Decoded decoded = decode(bytes, labels.setting, labels.label, draft.arena);
   draft.decoded = decoded.text;
   draft.source.charset = to_string(decoded.charset);
   if (decoded.contradicted) {
-    reader.warn(
-        "charset-mismatch", "MSH-18",
-        labels.setting != Label::none
-            ? reader.arena.concat({"bytes in ", to_string(decoded.charset), " against the facility's setting"})
-            : reader.arena.concat({reader.shown(labels.label_text), ", but bytes in ", to_string(decoded.charset)}),
-        "the character set that the bytes are in", condition::table_value);
+    reader.warn("charset-mismatch", "MSH-18",
+                labels.setting != Label::none
+                    ? reader.arena.concat({"bytes in ", to_string(decoded.charset), " against the facility's setting"})
+                    : reader.arena.concat({label, ", but bytes in ", to_string(decoded.charset)}),
+                "the character set that the bytes are in", condition::table_value);
   } else if (labels.setting == Label::none && labels.label == Label::unsupported) {
-    reader.warn("charset-unsupported", "MSH-18", reader.shown(labels.label_text),
-                "UNICODE UTF-8 or GB 18030-2000; the bytes decided", condition::table_value);
+    reader.warn("charset-unsupported", "MSH-18", label, "UNICODE UTF-8 or GB 18030-2000; the bytes decided",
+                condition::table_value);
   }
   if (decoded.replaced) {
     reader.warn("charset-invalid-bytes", "MSH-18", "bytes that are no character, replaced by U+FFFD",
@@ -76,27 +76,26 @@ Charset decode_message(Text bytes, Reader& reader) {
   return decoded.charset;
 }
 
-bool refuse_fault(const Reader& reader, Fault fault, Text bytes) {
+void refuse_fault(const Reader& reader, Fault fault, Text bytes) {
   switch (fault) {
     case Fault::none:
-    case Fault::too_many_segments: return false;
+    case Fault::too_many_segments: return;  // read on
     case Fault::not_hl7:
       reader.refuse(is_batch(bytes) ? "batch-not-split" : "not-hl7", {},
                     bytes.empty()     ? Text("no bytes")
                     : is_batch(bytes) ? Text("a batch")
                                       : Text("no MSH at the start"),
                     "one message that begins with MSH", condition::segment_sequence);
-      return true;
+      return;
     case Fault::header_truncated:
       reader.refuse("header-truncated", "MSH-2", "the end of the segment", "MSH with its fields",
                     condition::required_missing);
-      return true;
+      return;
     case Fault::delimiters:
       reader.refuse("delimiters-invalid", "MSH-2", "letters, digits, control characters or the same one twice",
                     "| and ^~\\&, or other punctuation, each once", condition::data_type);
-      return true;
+      return;
   }
-  return true;
 }
 
 // Of the decoded message without the time and the control id of its header.
@@ -172,7 +171,9 @@ port::Reading Hl7v2::read(std::string_view bytes, const port::ReadContext& conte
   const Text content = trimmed(bytes);
   const Charset charset = decode_message(content, reader);
   const Fault fault = message.index(draft.decoded, charset, draft.arena);
-  if (refuse_fault(reader, fault, content)) {
+  if (fault != Fault::none && fault != Fault::too_many_segments) {
+    draft.issues.clear();  // of characters, in what is no message
+    refuse_fault(reader, fault, content);
     draft.content_hash = sha256(draft.decoded);
     return {Answer::header_rejected, nullptr};
   }

@@ -3,10 +3,6 @@
 #include <algorithm>
 #include <bit>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 namespace hutong::hl7v2 {
 namespace {
 
@@ -30,7 +26,8 @@ struct Seen {
 // Walks the text from `at` in blocks of at most 64 bytes and calls on(offset, fields, lines) for each that has a field
 // separator or a line end: bit n stands for the byte at offset + n. on() answers false to stop.
 template <class OnBlock>
-Seen for_each_block(Text text, std::size_t at, const Delimiters& delimiters, OnBlock&& on) {
+[[gnu::always_inline]] inline Seen for_each_block(Text text, std::size_t at, const Delimiters& delimiters,
+                                                  OnBlock&& on) {
   Seen seen;
   const char* const data = text.data();
   const std::size_t size = text.size();
@@ -75,7 +72,7 @@ Seen for_each_block(Text text, std::size_t at, const Delimiters& delimiters, OnB
 // The positions of a mask's bits, written behind each other. Four at a time, wanted or not: counting is cheaper than
 // guessing how many there are. Up to kMarkSlack more are written than there are.
 constexpr std::size_t kMarkSlack = 4;
-inline std::uint32_t* put_marks(std::uint32_t* to, std::size_t offset, std::uint64_t mask) {
+[[gnu::always_inline]] inline std::uint32_t* put_marks(std::uint32_t* to, std::size_t offset, std::uint64_t mask) {
   const auto base = static_cast<std::uint32_t>(offset);
   const int count = __builtin_popcountll(mask);
   for (int done = 0; done < count; done += 4) {
@@ -135,21 +132,15 @@ Fault read_delimiters(Text text, Delimiters& delimiters, bool& doubled) {
   return Fault::none;
 }
 
-Fault Message::index(Text text, Charset charset, Arena& arena) {
-  *this = Message();
-  text_ = text;
-  charset_ = charset;
-  if (const Fault fault = read_delimiters(text, delimiters_, escape_doubled_); fault != Fault::none) return fault;
-  marks_ = static_cast<std::uint32_t*>(
-      arena.allocate(mark_room(text_, delimiters_) * sizeof(std::uint32_t), alignof(std::uint32_t)));
-  segments_.reserve(arena, 32);
+[[gnu::always_inline]] inline Fault Message::scan(Arena& arena) {
+  const Text text = text_;
   const char* const data = text.data();
   const std::size_t size = text.size();
   const char field = delimiters_.field;
   std::uint32_t* to = marks_;
   Segment segment;
   bool too_many = false;
-  const auto close = [&](std::size_t end) {
+  const auto close = [&](std::size_t end) __attribute__((always_inline)) {
     *to++ = static_cast<std::uint32_t>(end);
     segment.name = segment_name({data + segment.begin, marks_[segment.first_mark] - segment.begin});
     segment.fields = static_cast<std::uint32_t>(to - marks_) - segment.first_mark - 1;
@@ -192,5 +183,28 @@ Fault Message::index(Text text, Charset charset, Arena& arena) {
   while (segments_.size() > 1) segments_.pop();
   return Fault::too_many_segments;
 }
+
+Fault Message::index(Text text, Charset charset, Arena& arena) {
+  *this = Message();
+  text_ = text;
+  charset_ = charset;
+  if (const Fault fault = read_delimiters(text, delimiters_, escape_doubled_); fault != Fault::none) return fault;
+  marks_ = static_cast<std::uint32_t*>(
+      arena.allocate(mark_room(text_, delimiters_) * sizeof(std::uint32_t), alignof(std::uint32_t)));
+  segments_.reserve(arena, 32);
+#if defined(__x86_64__)
+  static const bool wide =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
+  if (wide) return scan_wide(arena);
+#endif
+  return scan(arena);
+}
+
+// The same code for newer processors: their bit instructions halve what it costs.
+#if defined(__x86_64__)
+__attribute__((target("avx2,bmi,popcnt"))) Fault Message::scan_wide(Arena& arena) {
+  return scan(arena);
+}
+#endif
 
 }  // namespace hutong::hl7v2

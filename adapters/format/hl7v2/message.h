@@ -12,6 +12,10 @@
 #include "adapters/format/hl7v2/charset.h"
 #include "broker/base/arena.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace hutong::hl7v2 {
 
 using Text = std::string_view;
@@ -73,9 +77,30 @@ class Message {
   Text field(const Segment& segment, std::uint32_t n) const {
     if (n == 0 || n > segment.fields) return {};
     const std::uint32_t* mark = marks_ + segment.first_mark + n;
-    return text_.substr(mark[-1] + 1, mark[0] - mark[-1] - 1);
+    return {text_.data() + mark[-1] + 1, mark[0] - mark[-1] - 1};
   }
   Text header_field(std::uint32_t n) const { return segments_.empty() ? Text() : field(segments_[0], n - 1); }
+
+  // Which of the at most 64 bytes of `part` are `a` or `b`: a bit each. Whole vectors are read where they lie within
+  // the message: a field's end is hard to predict for a loop over its bytes.
+  std::uint64_t hits(Text part, char a, char b) const {
+    std::uint64_t found = 0;
+#if defined(__SSE2__)
+    const auto at = reinterpret_cast<std::uintptr_t>(part.data()),
+               begin = reinterpret_cast<std::uintptr_t>(text_.data());
+    if (at >= begin && at + ((part.size() + 15) & ~std::size_t{15}) <= begin + text_.size()) {
+      const __m128i first = _mm_set1_epi8(a), second = _mm_set1_epi8(b);
+      for (std::size_t from = 0; from < part.size(); from += 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(part.data() + from));
+        const int mask = _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, first), _mm_cmpeq_epi8(bytes, second)));
+        found |= static_cast<std::uint64_t>(static_cast<unsigned>(mask)) << from;
+      }
+      return part.size() == 64 ? found : found & ((std::uint64_t{1} << part.size()) - 1);
+    }
+#endif
+    for (std::size_t i = 0; i < part.size(); ++i) found |= std::uint64_t{part[i] == a || part[i] == b} << i;
+    return found;
+  }
 
   // Without surrounding blanks, escapes resolved, HL7's delete mark "" as empty.
   Text clean(Text part, Arena& arena) const {
@@ -89,6 +114,8 @@ class Message {
   }
 
  private:
+  Fault scan(Arena& arena);
+  Fault scan_wide(Arena& arena);
   Text clean_slowly(Text part, Arena& arena) const;
   Text resolve_escapes(Text part, Arena& arena) const;
   Text resolve_hex(Text rest, std::size_t& used, Arena& arena) const;

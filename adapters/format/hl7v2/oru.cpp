@@ -12,7 +12,7 @@ class Results {
   model::Answer read() {
     const auto& segments = reader_.message.segments();
     for (std::size_t i = 1; i < segments.size() && fine_; ++i) read_segment(segments[i], i);
-    if (fine_) close_patient();
+    if (fine_) close_patient(false);
     if (fine_ && reader_.draft.parts.empty()) refuse_missing("PID", "the patient's segment before the results");
     if (fine_ && reports_ == 0) refuse_missing("OBR", "an order with its results");
     return fine_ ? model::Answer::accepted : model::Answer::content_rejected;
@@ -51,7 +51,7 @@ class Results {
   model::Part* patient() { return reader_.draft.parts.empty() ? nullptr : &reader_.draft.parts.back(); }
 
   void open_patient(const Segment& pid) {
-    close_patient();
+    close_patient(true);
     auto& parts = reader_.draft.parts;
     if (parts.size() == limits::patients_per_message) {
       refuse("too-many-patients", "PID", "more than 1000 patients", "several messages", condition::segment_sequence);
@@ -65,11 +65,12 @@ class Results {
     doctor_ = {};
   }
 
-  void close_patient() {
+  void close_patient(bool another_follows) {
     close_report();
     orc_ = nullptr;
     // A patient of several of whom nothing was reported: kept, so that the record has an event.
-    if (model::Part* part = patient(); fine_ && part && part->events.empty() && reader_.draft.parts.size() > 1) {
+    if (model::Part* part = patient();
+        fine_ && part && part->events.empty() && (another_follows || reader_.draft.parts.size() > 1)) {
       model::Event& event = part->events.push(arena_);
       event.occurred = reader_.draft.times.sent;
       reader_.warn("patient-without-results", reader_.path("PID", reader_.draft.parts.size()), "no OBR",

@@ -21,7 +21,9 @@ bool has_high_bytes(Text text) {
 Text Reader::lines(Text field) const {
   const char repetition = message.delimiters().repetition;
   if (field == "\"\"") return {};
-  if (repetition == '\0' || field.empty() || !std::memchr(field.data(), repetition, field.size())) {
+  const bool repeats = field.size() <= 64 ? message.hits(field, repetition, repetition) != 0
+                                          : std::memchr(field.data(), repetition, field.size()) != nullptr;
+  if (!repeats || repetition == '\0') {
     return message.unescape(field, arena);
   }
   char* const first = static_cast<char*>(arena.allocate(field.size(), 1));
@@ -100,8 +102,13 @@ Text Reader::path(Text segment, std::size_t ordinal) const {
 }
 
 Text Reader::shown(Text sent) const {
-  bool plain = sent.size() <= 32;
-  for (char c : sent) plain = plain && c > 0x20 && c < 0x7F;
+  bool plain = sent.size() <= 20;
+  int digits_seen = 0;  // a number that could be somebody's is never shown, wherever it was put
+  for (char c : sent) {
+    plain = plain && c > 0x20 && c < 0x7F;
+    digits_seen += c >= '0' && c <= '9';
+  }
+  plain = plain && digits_seen < 6;
   if (plain && !sent.empty()) return sent;
   if (sent.empty()) return "nothing";
   char digits[20];

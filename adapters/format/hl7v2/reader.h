@@ -30,21 +30,37 @@ struct Reader {
   // --- fields
   Text field(const Segment& segment, std::uint32_t n) const { return message.field(segment, n); }
   // The first component of the first repetition, clean.
-  Text value(const Segment& segment, std::uint32_t n) const { return clean(head(message.field(segment, n))); }
+  Text value(const Segment& segment, std::uint32_t n) const {
+    const Text field = message.field(segment, n);
+    return field.empty() ? Text() : clean(head(field));
+  }
   Text clean(Text part) const { return message.clean(part, arena); }
   bool deleted(const Segment& segment, std::uint32_t n) const { return message.field(segment, n) == "\"\""; }
   Text head(Text field) const {
     const Delimiters& d = message.delimiters();
-    std::size_t end = 0;
-    while (end < field.size() && field[end] != d.component && field[end] != d.repetition) ++end;
-    return field.substr(0, end);
+    if (field.size() <= 64) {
+      const std::uint64_t hits = message.hits(field, d.component, d.repetition);
+      return hits ? Text(field.data(), static_cast<std::size_t>(__builtin_ctzll(hits))) : field;
+    }
+    return first_part(first_part(field, d.repetition), d.component);
   }
   Text first_repetition(Text field) const { return first_part(field, message.delimiters().repetition); }
   bool next_repetition(Text& rest, Text& one) const { return next_part(rest, message.delimiters().repetition, one); }
   // Raw components of the first repetition.
   template <std::size_t N>
   std::array<Text, N> components(Text field) const {
-    return split<N>(field, message.delimiters().component, message.delimiters().repetition);
+    const Delimiters& d = message.delimiters();
+    if (field.size() > 64) return split<N>(field, d.component, d.repetition);
+    std::array<Text, N> parts{};
+    std::size_t from = 0, i = 0;
+    for (std::uint64_t hits = message.hits(field, d.component, d.repetition); hits; hits &= hits - 1) {
+      const auto at = static_cast<std::size_t>(__builtin_ctzll(hits));
+      parts[i] = {field.data() + from, at - from};
+      from = at + 1;
+      if (++i == N || field[at] == d.repetition) return parts;
+    }
+    if (!field.empty()) parts[i] = {field.data() + from, field.size() - from};
+    return parts;
   }
   template <std::size_t N>
   std::array<Text, N> subcomponents(Text component) const {

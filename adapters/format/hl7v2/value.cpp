@@ -148,6 +148,8 @@ void read_value(const Reader& reader, Text type, Text field, Text title, Value& 
 // there the component separator is part of the unit.
 Text read_unit(const Reader& reader, Text field) {
   if (field.empty()) return {};
+  const Text head = reader.head(field);
+  if (head.size() == field.size()) return reader.clean(head);
   const auto part = reader.components<2>(field);
   const Text code = reader.clean(part[0]);
   const bool power = !part[1].empty() && part[1][0] >= '0' && part[1][0] <= '9' && code.size() >= 2 &&

@@ -96,6 +96,7 @@ port::Log::Health JournalLog::health() const {
   health.writable = health.reason.empty();
   health.bytes = state_->shared.bytes.load(std::memory_order_relaxed);
   health.first = state_->of(Topic::events).first();
+  health.end = state_->of(Topic::events).end();
   return health;
 }
 

@@ -49,13 +49,15 @@ net::awaitable<Result<std::vector<port::Position>>> TopicJournal::append(std::ve
   if (batch.empty()) co_return positions;
   const auto bytes = measure(batch);
   if (!bytes) co_return tl::unexpected(bytes.error());
+  const std::size_t count = batch.size();
   auto first =
       co_await await_completion<Offset>([this, &batch, &bytes](std::shared_ptr<Completion<Offset>> completion) {
-        enqueue(batch, *bytes, std::move(completion));
+        const auto encoded = std::move(batch);  // freed while the disk works
+        enqueue(encoded, *bytes, std::move(completion));
       });
   if (!first) co_return tl::unexpected(std::move(first.error()));
-  positions.reserve(batch.size());
-  for (std::size_t i = 0; i < batch.size(); ++i) positions.push_back({{place_.topic, 0}, *first + i});
+  positions.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) positions.push_back({{place_.topic, 0}, *first + i});
   co_return positions;
 }
 

@@ -42,8 +42,14 @@ AnswerCode code_of(std::string_view text) {
 }  // namespace
 
 std::string_view to_string(AnswerCode code) {
-  static constexpr std::string_view names[answer_codes] = {"AA", "AE", "AR", "CA", "CE", "CR", "unreadable", "none"};
+  static constexpr std::string_view names[answer_codes] = {"AA", "AE", "AR", "CA", "CE", "CR", "unreadable", "none", "unasked"};
   return names[static_cast<std::size_t>(code)];
+}
+
+bool asks_no_answer(std::string_view message) {
+  const auto header = message.substr(0, message.find_first_of("\r\n"));
+  if (header.size() < 4) return false;
+  return field(header, header[3], 14) == "NE" && field(header, header[3], 15) == "NE";
 }
 
 std::vector<std::string> messages_in_file(std::string_view bytes) {

@@ -154,6 +154,14 @@ void Transmission::State::flush(Connection& connection) {
       ++report_.sent;
       if (entry.sent_before) ++report_.resent;
       entry.sent_before = true;
+      if (asks_no_answer(entry.message())) {
+        entry.answered = true;
+        ++report_.answers[static_cast<std::size_t>(AnswerCode::unasked)];
+        Answer unasked;
+        unasked.code = AnswerCode::unasked;
+        supply_.answered(entry.ticket, unasked);
+        connection.forget_answered();
+      }
     }
   }
 }

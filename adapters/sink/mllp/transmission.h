@@ -24,6 +24,7 @@ struct Outgoing {
   unsigned send_again = 0;  // answers 207 so far
   bool answered = false;
   bool sent_before = false;
+  std::string_view message() const { return std::string_view(framed).substr(1, framed.size() - 3); }
   std::string_view control_id() const {
     return framed.empty() ? std::string_view() : control_id_of(std::string_view(framed).substr(1));
   }

@@ -1,5 +1,6 @@
 #include "adapters/api/operate.h"
 
+#include "broker/model/event_json.h"
 #include "tests/unit/api/door.h"
 
 namespace hutong::api {
@@ -166,6 +167,53 @@ TEST_F(OperateTest, TraceFindsWhatWasRefusedAndSaysWhereItLooked) {
   EXPECT_EQ(ask_as("operator", "GET /api/v1/trace/H1/CTRL-2").status, 404);
   EXPECT_EQ(ask_as("operator", "GET /api/v1/trace/nonsense").status, 400);
   EXPECT_EQ(ask_as("operator", "GET /api/v1/trace/00000000000000000000000000000001?before=x").status, 400);
+}
+
+TEST_F(OperateTest, TraceTellsTheLifeOfARecordWithoutItsContent) {
+  open();
+  std::string id;
+  for (int i = 0; i < 5; ++i) {
+    model::Draft draft;
+    const std::string control = "C-" + std::to_string(i);
+    draft.source.facility = "H1";
+    draft.source.control_id = control;
+    draft.source.type = "ORU^R01";
+    draft.source.protocol = "mllp";
+    auto& part = draft.parts.push(draft.arena);
+    part.subject.facility = "H1";
+    part.subject.number = "NUMBER-7";
+    part.subject.names.push(draft.arena).text = "SECRET NAME";
+    auto& event = part.events.push(draft.arena);
+    event.kind = model::EventKind::result_reported;
+    event.report = draft.arena.make<model::Report>();
+    event.report->status = model::ResultStatus::final;
+    draft.issues.add(draft.arena,
+                     {model::Severity::warning, "unmapped-code", "OBX[1]-3", "GLU", "a mapped code", "103"});
+    port::Record record;
+    record.id = model::record_id(draft.source, draft.content_hash, 0);
+    record.raw = "MSH|SECRET RAW";
+    rapidjson::StringBuffer json;
+    model::write_record(json, record.id, draft, part);
+    record.json.assign(json.GetString(), json.GetSize());
+    if (i == 3) id = record.id.hex();
+    std::vector<port::Record> records;
+    records.push_back(std::move(record));
+    ASSERT_TRUE(wait(log.append(port::Topic::events, std::move(records))));
+  }
+  const auto by_record = ask_as("operator", "GET /api/v1/trace/" + id);
+  ASSERT_EQ(by_record.status, 200) << by_record.body;
+  EXPECT_TRUE(by_record.has("\"controlId\":\"C-3\"")) << by_record.body;
+  EXPECT_TRUE(by_record.has("\"raw\":{\"bytes\":14,")) << by_record.body;
+  EXPECT_TRUE(by_record.has("\"kind\":\"result.reported\""));
+  EXPECT_TRUE(by_record.has("\"status\":\"final\""));
+  EXPECT_TRUE(by_record.has("\"path\":\"OBX[1]-3\""));
+  EXPECT_TRUE(by_record.has("\"person\":\"" + model::first_person_id("H1", "NUMBER-7").hex()));
+  for (const char* secret : {"SECRET", "NUMBER-7"}) EXPECT_FALSE(by_record.has(secret)) << secret;
+  EXPECT_TRUE(ask_as("operator", "GET /api/v1/trace/" + id + ".0").has("C-3"));
+  const auto by_control = ask_as("operator", "GET /api/v1/trace/H1/C-3");
+  EXPECT_TRUE(by_control.has(id)) << by_control.body;
+  EXPECT_EQ(ask_as("operator", "GET /api/v1/trace/H2/C-3").status, 404);
+  EXPECT_EQ(ask_as("operator", "GET /api/v1/trace/" + id + "?before=3").status, 404);
 }
 
 TEST_F(OperateTest, WhatChangesTheBrokerIsToldToIt) {

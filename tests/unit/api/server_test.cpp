@@ -246,7 +246,7 @@ TEST_F(ServerTest, ASlowHeadAndAnIdleConnectionAreEnded) {
   body.send("POST /api/v1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\nabc");
   EXPECT_TRUE(slow.ended());
   EXPECT_TRUE(idle.ended());
-  EXPECT_EQ(body.reply().status, 408);
+  EXPECT_TRUE(body.ended());
   EXPECT_EQ(inbox.taken, 0U);
 }
 
@@ -304,6 +304,11 @@ TEST_F(ServerTest, ShardsShareOnePort) {
   open();
   net::io_context second{1};
   EXPECT_EQ(server->listen(second), port);
+  std::thread runs([&] { second.run(); });
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ask("GET /healthz").status, 200);
+  shut();
+  runs.join();
+  server.reset();  // before the shard that it listened on
 }
 
 TEST_F(ServerTest, ATakenAddressSaysSo) {

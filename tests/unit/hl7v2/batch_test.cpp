@@ -10,7 +10,8 @@ using testing::IsEmpty;
 
 TEST(Batch, OpensEnvelopesInOrder) {
   const std::string batch =
-      "FHS|^~\\&|A\rBHS|^~\\&|A\rMSH|^~\\&|1\rPID|1\rMSH|^~\\&|2\rPID|2\rBTS|2\rBHS|^~\\&|B\rMSH|^~\\&|3\rBTS|1\rFTS|2\r";
+      "FHS|^~\\&|A\rBHS|^~\\&|A\rMSH|^~\\&|1\rPID|1\rMSH|^~\\&|2\rPID|2\rBTS|2\rBHS|^~\\&|B\rMSH|^~\\&|3\rBTS|1\rFTS|"
+      "2\r";
   EXPECT_TRUE(is_batch(batch));
   EXPECT_THAT(split_batch(batch), ElementsAre("MSH|^~\\&|1\rPID|1\r", "MSH|^~\\&|2\rPID|2\r", "MSH|^~\\&|3\r"));
   EXPECT_THAT(split_batch("FHS|^~\\&|A\rFTS"), IsEmpty());
@@ -18,7 +19,8 @@ TEST(Batch, OpensEnvelopesInOrder) {
 
 TEST(Batch, FindsMessagesInFiles) {
   EXPECT_FALSE(is_batch("MSH|^~\\&|1"));
-  EXPECT_THAT(split_file("\xEF\xBB\xBF\r\nMSH|^~\\&|1\r\nPID|1\r\n\r\nMSH|^~\\&|2"), ElementsAre("MSH|^~\\&|1\r\nPID|1\r\n\r\n", "MSH|^~\\&|2"));
+  EXPECT_THAT(split_file("\xEF\xBB\xBF\r\nMSH|^~\\&|1\r\nPID|1\r\n\r\nMSH|^~\\&|2"),
+              ElementsAre("MSH|^~\\&|1\r\nPID|1\r\n\r\n", "MSH|^~\\&|2"));
   EXPECT_THAT(split_file("a comment\nMSH|^~\\&|1\n"), ElementsAre("MSH|^~\\&|1\n"));
   EXPECT_THAT(split_file("\x0bMSH|^~\\&|1\r\x1c\r\x0bMSH|^~\\&|2\r\x1c\r"), testing::SizeIs(2));
   EXPECT_THAT(split_file(""), IsEmpty());

@@ -22,12 +22,22 @@ std::string to_gb(std::string_view text) {
 }
 
 TEST(Gb18030, KnowsCharactersThatHoldDelimiters) {
-  const std::map<std::string, std::string> known = {
-      {"\x96\x7C", "東"}, {"\x85\x5E", "區"}, {"\xAC\x7C", "瑋"}, {"\x83\x7C", "億"}, {"\x81\x7E", "亊"},
-      {"\x81\x5C", "乗"}, {"\xB0\xA1", "啊"}, {"\xA1\xA1", "\u3000"}, {"\x99\x33\xAA\x35", "\U0002CB5B"},
-      {"\xA8\xBC", "\u1E3F"}, {"\x81\x35\xF4\x37", "\uE7C7"},  // exchanged in 2005
-      {"\x81\x30\x81\x30", "\u0080"}, {"\x90\x30\x81\x30", "\U00010000"}, {"\xE3\x32\x9A\x35", "\U0010FFFF"},
-      {"\x84\x31\xA4\x37", "\uFFFD"}, {"\xA2\xE3", "€"}};
+  const std::map<std::string, std::string> known = {{"\x96\x7C", "東"},
+                                                    {"\x85\x5E", "區"},
+                                                    {"\xAC\x7C", "瑋"},
+                                                    {"\x83\x7C", "億"},
+                                                    {"\x81\x7E", "亊"},
+                                                    {"\x81\x5C", "乗"},
+                                                    {"\xB0\xA1", "啊"},
+                                                    {"\xA1\xA1", "\u3000"},
+                                                    {"\x99\x33\xAA\x35", "\U0002CB5B"},
+                                                    {"\xA8\xBC", "\u1E3F"},
+                                                    {"\x81\x35\xF4\x37", "\uE7C7"},  // exchanged in 2005
+                                                    {"\x81\x30\x81\x30", "\u0080"},
+                                                    {"\x90\x30\x81\x30", "\U00010000"},
+                                                    {"\xE3\x32\x9A\x35", "\U0010FFFF"},
+                                                    {"\x84\x31\xA4\x37", "\uFFFD"},
+                                                    {"\xA2\xE3", "€"}};
   for (const auto& [bytes, text] : known) {
     EXPECT_EQ(to_utf8(bytes), text);
     EXPECT_EQ(to_gb(text), bytes) << text;
@@ -71,15 +81,15 @@ TEST(Gb18030, RefusesWhatItDoesNotHave) {
     EXPECT_EQ(to_utf8("ab" + bytes + ""), "broken");
     Arena arena;
     std::string_view text;
-    EXPECT_GT(gb18030_to_utf8_replacing("ab" + bytes + "|c", arena, text), 0U);
+    EXPECT_GT(gb18030_to_utf8_replacing("ab" + bytes + "\rc", arena, text), 0U);
     EXPECT_EQ(text.substr(0, 2), "ab");
     EXPECT_EQ(survey_utf8(text, true).broken, 0U);
   }
 }
 
 TEST(Utf8, IsStrict) {
-  for (const std::string broken : {"\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF0\x8F\xBF\xBF",
-                                   "\xE4\xB8", "\x80", "\xFF"}) {
+  for (const std::string broken : {"\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80",
+                                   "\xF0\x8F\xBF\xBF", "\xE4\xB8", "\x80", "\xFF"}) {
     EXPECT_GT(survey_utf8(broken, true).broken, 0U);
   }
   EXPECT_EQ(survey_utf8("a東\U0002CB5Bé", false).characters, 3U);
@@ -87,12 +97,23 @@ TEST(Utf8, IsStrict) {
 }
 
 TEST(Label, ReadsWhatSendersWrite) {
-  const std::map<std::string, Label> known = {
-      {"", Label::none},           {"UNICODE UTF-8", Label::utf8}, {"utf-8", Label::utf8},       {"UTF8", Label::utf8},
-      {"UNICODE", Label::utf8},    {"GB 18030-2000", Label::gb18030}, {"GB18030", Label::gb18030}, {"gbk", Label::gb18030},
-      {"GB2312", Label::gb18030},  {"ASCII", Label::ascii},        {"8859/1", Label::latin},     {"ISO8859_1", Label::latin},
-      {"CHINESE", Label::none},    {"BIG-5", Label::unsupported},  {"UNICODE UTF-16", Label::unsupported},
-      {"ISO-2022-CN-EXT", Label::unsupported}, {std::string(1000, 'A'), Label::unsupported}};
+  const std::map<std::string, Label> known = {{"", Label::none},
+                                              {"UNICODE UTF-8", Label::utf8},
+                                              {"utf-8", Label::utf8},
+                                              {"UTF8", Label::utf8},
+                                              {"UNICODE", Label::utf8},
+                                              {"GB 18030-2000", Label::gb18030},
+                                              {"GB18030", Label::gb18030},
+                                              {"gbk", Label::gb18030},
+                                              {"GB2312", Label::gb18030},
+                                              {"ASCII", Label::ascii},
+                                              {"8859/1", Label::latin},
+                                              {"ISO8859_1", Label::latin},
+                                              {"CHINESE", Label::none},
+                                              {"BIG-5", Label::unsupported},
+                                              {"UNICODE UTF-16", Label::unsupported},
+                                              {"ISO-2022-CN-EXT", Label::unsupported},
+                                              {std::string(1000, 'A'), Label::unsupported}};
   for (const auto& [label, meaning] : known) EXPECT_EQ(read_label(label), meaning) << label;
 }
 

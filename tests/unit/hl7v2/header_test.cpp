@@ -11,8 +11,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 std::string header(std::string_view type, std::string_view id, std::string_view processing, std::string_view version) {
-  return "MSH|^~\\&|LIS|H1|HUTONG|REG|20260102||" + std::string(type) + "|" + std::string(id) + "|" + std::string(processing) + "|" +
-         std::string(version) + "\rPID|1||P1^^^H1^MR||TEST^A\r";
+  return "MSH|^~\\&|LIS|H1|HUTONG|REG|20260102||" + std::string(type) + "|" + std::string(id) + "|" +
+         std::string(processing) + "|" + std::string(version) + "\rPID|1||P1^^^H1^MR||TEST^A\r";
 }
 
 struct HeaderCase {
@@ -42,7 +42,8 @@ TEST(Header, IsJudgedAsAnIntegrationEngineerWould) {
       {header("a b", "1", "P", "2.5"), Answer::header_rejected, {"message-type-invalid MSH-9"}},
       {header("", "", "X", "1"),
        Answer::header_rejected,
-       {"message-type-missing MSH-9", "control-id-missing MSH-10", "processing-id-unsupported MSH-11", "version-unsupported MSH-12"}},
+       {"message-type-missing MSH-9", "control-id-missing MSH-10", "processing-id-unsupported MSH-11",
+        "version-unsupported MSH-12"}},
       {"", Answer::header_rejected, {"not-hl7 "}},
       {"hello", Answer::header_rejected, {"not-hl7 "}},
       {"MSH", Answer::header_rejected, {"header-truncated MSH-2"}},
@@ -56,9 +57,14 @@ TEST(Header, IsJudgedAsAnIntegrationEngineerWould) {
 }
 
 TEST(Header, FindsTheTypeWhereverItIs) {
-  const std::pair<std::string, std::string> cases[] = {{"ORU^R01^ORU_R01", "ORU^R01"}, {"ORU", "ORU^R01"},   {"ORU_R01", "ORU^R01"},
-                                                       {"ADT^^ADT_A01", "ADT^A01"},    {"ACK", "ACK"},       {"ZZZ^Z01", "ZZZ^Z01"},
-                                                       {"ORM^O01", "ORM^O01"},         {"CUSTOM^PAT", "CUSTOM^PAT"}};
+  const std::pair<std::string, std::string> cases[] = {{"ORU^R01^ORU_R01", "ORU^R01"},
+                                                       {"ORU", "ORU^R01"},
+                                                       {"ORU_R01", "ORU^R01"},
+                                                       {"ADT^^ADT_A01", "ADT^A01"},
+                                                       {"ACK", "ACK"},
+                                                       {"ZZZ^Z01", "ZZZ^Z01"},
+                                                       {"ORM^O01", "ORM^O01"},
+                                                       {"CUSTOM^PAT", "CUSTOM^PAT"}};
   for (const auto& [sent, type] : cases) {
     Case c(header(sent, "1", "P", "2.5"));
     c.read();
@@ -135,8 +141,9 @@ std::string gb(std::string_view text) {
 // The trail bytes of these are | ^ | |, and the last takes four bytes.
 TEST(Charset, NamesWithDelimitersInThemSurvive) {
   const std::string name = "東區瑋億𬭛";
-  const std::string text = msh("ORU^R01", "||||||GB 18030-2000") + "PID|1||P1^^^H1^MR||" + name + "^" + name + "||19900101|M\rOBR|1|O1|F1|C^" +
-                           name + "^L|||20260102\rOBX|1|ST|C^" + name + "^L||" + name + "|" + name + "||||F\rNTE|1||" + name + "\r";
+  const std::string text = msh("ORU^R01", "||||||GB 18030-2000") + "PID|1||P1^^^H1^MR||" + name + "^" + name +
+                           "||19900101|M\rOBR|1|O1|F1|C^" + name + "^L|||20260102\rOBX|1|ST|C^" + name + "^L||" + name +
+                           "|" + name + "||||F\rNTE|1||" + name + "\r";
   for (const std::string& bytes : {text, gb(text)}) {
     for (const std::string label : {"GB 18030-2000", "", "UTF-8", "GBK"}) {
       std::string labelled = bytes;

@@ -101,15 +101,15 @@ TEST(Index, RefusesBadDelimiters) {
       {"MSH\rPID|1", Fault::header_truncated},
       {"MSH|^~\\&\rPID|1", Fault::header_truncated},
       {"MSH||A|B", Fault::delimiters},
-      {"MSH|^AA|A|B", Fault::delimiters},        // letters
-      {"MSH|&&&&|A|B", Fault::delimiters},       // one for everything
-      {"MSH|^~\\|", Fault::none},                // three, and then the end
-      {"MSH|^~^&|A|B", Fault::delimiters},       // one twice
-      {"MSH|^~\\&#x|A", Fault::delimiters},      // six
+      {"MSH|^AA|A|B", Fault::delimiters},    // letters
+      {"MSH|&&&&|A|B", Fault::delimiters},   // one for everything
+      {"MSH|^~\\|", Fault::none},            // three, and then the end
+      {"MSH|^~^&|A|B", Fault::delimiters},   // one twice
+      {"MSH|^~\\&#x|A", Fault::delimiters},  // six
       {"MSHA^~\\&A|B", Fault::delimiters},
       {"MSH|\x01~\\&|A", Fault::delimiters},
       {"MSH|\xE4~\\&|A", Fault::delimiters},
-      {"MSH|^~\\&#|A|B", Fault::none},           // truncation character of 2.7
+      {"MSH|^~\\&#|A|B", Fault::none},  // truncation character of 2.7
       {"MSH|^~|A|B", Fault::none},
       {"MSH|^|A|B", Fault::none},
   };
@@ -140,7 +140,8 @@ TEST(Index, TakesSixteenMebibytes) {
 
 TEST(Index, NoticesNulBytes) {
   EXPECT_TRUE(Indexed(std::string("MSH|^~\\&|A\rPID|\0|", 17)).message.has_nul());
-  EXPECT_TRUE(Indexed("MSH|^~\\&|A" + std::string(100, 'x') + std::string(1, '\0') + std::string(100, 'x')).message.has_nul());
+  EXPECT_TRUE(
+      Indexed("MSH|^~\\&|A" + std::string(100, 'x') + std::string(1, '\0') + std::string(100, 'x')).message.has_nul());
   EXPECT_FALSE(Indexed("MSH|^~\\&|A\rPID||" + std::string(200, 'x')).message.has_nul());
 }
 
@@ -160,8 +161,8 @@ TEST(Escape, ResolvesWhatItKnows) {
 }
 
 TEST(Escape, KeepsWhatItDoesNotKnow) {
-  for (const std::string text : {"\\Zabc\\", "\\C2842\\", "\\M1A2B3C\\", "\\.zz\\", "a\\b", "trailing\\", "\\", "\\\\", "C:\\dir\\file name",
-                                 "\\X4\\", "\\XZZ\\", "\\X\\", "\\X00\\", "\\x41\\"}) {
+  for (const std::string text : {"\\Zabc\\", "\\C2842\\", "\\M1A2B3C\\", "\\.zz\\", "a\\b", "trailing\\", "\\", "\\\\",
+                                 "C:\\dir\\file name", "\\X4\\", "\\XZZ\\", "\\X\\", "\\X00\\", "\\x41\\"}) {
     EXPECT_EQ(unescaped(text), text);
   }
   EXPECT_EQ(unescaped("a\\b c\\F\\"), "a\\b c|");

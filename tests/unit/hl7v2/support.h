@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,21 @@ struct Case {
   model::Draft draft;
   port::Reading reading;
 };
+
+inline std::vector<std::string> texts(const List<model::Text>& list) {
+  return {list.begin(), list.end()};
+}
+
+// A segment by field numbers.
+inline std::string segment(std::string_view name, const std::map<int, std::string>& fields) {
+  std::string text(name);
+  int at = 0;
+  for (const auto& [n, value] : fields) {
+    text.append(static_cast<std::size_t>(n - at), '|').append(value);
+    at = n;
+  }
+  return text + "\r";
+}
 
 inline std::string msh(std::string_view type, std::string_view after_version = {}) {
   return "MSH|^~\\&|LIS|H1|HUTONG|REG|20260102030405||" + std::string(type) + "|M1|P|2.5.1" +

@@ -105,6 +105,12 @@ TEST(EventJson, EveryMemberComesBack) {
   EXPECT_EQ(full.status_sent, "C");
   EXPECT_EQ(full.observed.iso, "");  // not the report's
   EXPECT_EQ(full.performer.code, "");
+  EXPECT_EQ(r.observations[1].path, "OBX[1]");
+  EXPECT_EQ(r.observations[2].path, "OBX[2]");
+  EXPECT_EQ(r.observations[3].path, "OBX[3]");
+  EXPECT_EQ(r.observations[3].code.system, "99LOCAL");
+  EXPECT_EQ(r.observations[4].path, "");
+  EXPECT_EQ(r.observations[4].code.system, "");
   EXPECT_EQ(r.observations[2].value.ucum, "mg/L");
   EXPECT_EQ(r.observations[3].value.coded.mapped_system, "urn:hutong:qualitative");
   EXPECT_EQ(r.observations[3].value.coded.mapped_display, "");

@@ -105,8 +105,12 @@ inline Report* report(Arena& arena) {
   range.value.high = "20";
   range.value.unit = "mg/L";
   range.value.ucum = "mg/L";
+  range.code.system = "99LOCAL";
+  range.path = "OBX[2]";  // counts on
   r->observations.push(arena, range);
   Observation qualitative;
+  qualitative.code.system = "99LOCAL";  // said once
+  qualitative.path = "OBX[3]";
   qualitative.value.kind = ValueKind::qualitative;
   qualitative.value.sent_type = SentType::coded;
   qualitative.value.sent = "阳性";

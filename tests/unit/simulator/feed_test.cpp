@@ -123,7 +123,8 @@ TEST_F(FeedTest, FilesHoldEveryMessageOnce) {
     bytes += entry.file_size();
   }
   EXPECT_EQ(files, 300u);
-  EXPECT_EQ(bytes, report.bytes);
+  EXPECT_GE(bytes, report.bytes);
+  EXPECT_LE(bytes, report.bytes + 300) << "at most a line end for each";
   Feed joined(options_);
   const auto by_sender = write_files(joined, folder_ / "joined", false, never, nullptr);
   EXPECT_EQ(by_sender.bytes, report.bytes);

@@ -1,0 +1,230 @@
+// Whole drafts: people, reports, stays, labels.
+#include "broker/normalize/normalizer.h"
+
+#include <gtest/gtest.h>
+
+#include "broker/model/event_json.h"
+#include "tests/unit/normalize/setting.h"
+
+namespace hutong::normalize {
+namespace {
+
+using model::EventKind;
+using model::IdentifierKind;
+using model::Text;
+
+std::string labels(const List<Text>& list) {
+  std::string all;
+  for (Text each : list) all += std::string(each) + " ";
+  return all;
+}
+
+TEST(Patient, NumbersGetTheirKind) {
+  Setting s;
+  auto& subject = s.part().subject;
+  subject.number = "Ｐ１";
+  subject.sex_sent = "男";
+  subject.born.sent = "19900307";
+  model::Identifier own, card, none, lab;
+  own.value = "Ｐ１";  // the first, without a type
+  card.value = "230804199003072513";
+  card.type = "NNCHN";
+  none.value = "111111111111111111";
+  none.type = "NI";
+  lab.value = "77";
+  lab.type = "MR";
+  lab.authority = "REGLAB";
+  for (const auto& each : {own, card, none, lab}) subject.identifiers.push(s.draft.arena, each);
+  s.run();
+  EXPECT_EQ(subject.number, "P1");
+  EXPECT_EQ(subject.sex, model::Sex::male);
+  EXPECT_EQ(subject.born.iso, "1990-03-07");
+  const auto& ids = subject.identifiers;
+  EXPECT_EQ(ids[0].kind, IdentifierKind::facility_number);
+  EXPECT_EQ(ids[0].system, "urn:hutong:facility:bc-county:mrn");
+  EXPECT_EQ(ids[1].kind, IdentifierKind::resident_card);
+  EXPECT_TRUE(ids[1].valid);
+  EXPECT_TRUE(ids[2].placeholder);
+  EXPECT_FALSE(ids[2].valid);
+  EXPECT_EQ(ids[3].facility, "lab-regional");
+  EXPECT_TRUE(s.has_issue("placeholder-number"));
+  EXPECT_FALSE(s.has_issue("card-disagrees"));
+  EXPECT_FALSE(s.has_issue("invalid-card-number"));
+}
+
+TEST(Patient, ACardThatDisagreesIsFlaggedAndFillsNothing) {
+  Setting s;
+  auto& subject = s.part().subject;
+  model::Identifier card;
+  card.value = "230804199003072513";
+  card.type = "NI";
+  subject.identifiers.push(s.draft.arena, card);
+  subject.sex_sent = "F";
+  s.run();
+  EXPECT_TRUE(s.has_issue("card-disagrees", "PID-3"));
+  EXPECT_EQ(subject.sex, model::Sex::female);
+  EXPECT_EQ(subject.born.iso, "");
+}
+
+TEST(Patient, IssuesNeverQuoteAPerson) {
+  Setting s;
+  auto& subject = s.part().subject;
+  model::Identifier card;
+  card.value = "230804199003072514";
+  card.type = "NI";
+  subject.identifiers.push(s.draft.arena, card);
+  subject.born.sent = "张三丰生日";
+  subject.sex_sent = "王";
+  s.run();
+  EXPECT_TRUE(s.has_issue("invalid-card-number"));
+  EXPECT_TRUE(s.has_issue("odd-date", "PID-7"));
+  EXPECT_TRUE(s.has_issue("unknown-sex", "PID-8"));
+  for (const auto& issue : s.draft.issues.list()) {
+    for (Text text : {issue.found, issue.expected}) {
+      EXPECT_EQ(text.find("230804"), Text::npos) << text;
+      EXPECT_EQ(text.find("张"), Text::npos) << text;
+      EXPECT_EQ(text.find("王"), Text::npos) << text;
+    }
+  }
+}
+
+TEST(Report, IsWholeAfterwards) {
+  Setting s;
+  s.item("1003", "血红蛋白浓度", "135", "G/L").interval.sent = "130--175";
+  s.report().status = model::ResultStatus::final;
+  s.report().status_sent = "F";
+  s.report().performer.name = "区域医学检验中心";
+  s.run();
+  const auto& r = s.report();
+  EXPECT_EQ(r.issuer, "lab-regional");
+  EXPECT_EQ(r.id, model::report_id("lab-regional", r));
+  EXPECT_EQ(r.observed.iso, "2026-01-02T03:04:05+08:00");
+  const auto& o = r.observations[0];
+  EXPECT_EQ(o.code.mapped_code, "718-7");
+  EXPECT_EQ(o.code.mapped_system, "http://loinc.org");
+  EXPECT_EQ(o.code.code, "1003");
+  EXPECT_EQ(o.value.unit, "G/L");
+  EXPECT_EQ(o.value.ucum, "g/L");
+  EXPECT_EQ(o.interval.high, "175");
+  EXPECT_EQ(o.status, model::ResultStatus::final);
+  EXPECT_EQ(o.observed.iso, r.observed.iso);
+  EXPECT_EQ(o.performer.name, "区域医学检验中心");
+  EXPECT_EQ(s.draft.map_version, tables()->version());
+  EXPECT_TRUE(s.draft.issues.empty());
+}
+
+TEST(Report, WithoutAKnownLaboratoryTheSenderIssues) {
+  Setting s;
+  s.report().performer.name = "某独立医学实验室";
+  EXPECT_EQ(s.run().report().issuer, "bc-county");
+}
+
+TEST(Report, AnUnmappedCodeIsFlaggedWithItsPath) {
+  Setting s;
+  s.item("1904", "总胆汁酸", "4.1", "UMOL/L");
+  s.run();
+  ASSERT_TRUE(s.has_issue("unmapped-code", "OBX[1]-3"));
+  EXPECT_EQ(s.draft.issues.list()[0].found, "1904");
+  EXPECT_EQ(s.draft.issues.list()[0].severity, model::Severity::information);
+  EXPECT_EQ(s.report().observations[0].code.mapped_code, "");
+  EXPECT_EQ(s.report().observations[0].value.ucum, "umol/L");
+}
+
+TEST(Report, AnImagingServiceMakesAnExamination) {
+  Setting s;
+  s.report().service.display = "胸部CT";
+  s.run();
+  EXPECT_TRUE(s.report().is_exam);
+  EXPECT_EQ(s.part().events[0].kind, EventKind::exam_reported);
+  EXPECT_EQ(s.report().service.mapped_code, "24627-2");
+}
+
+TEST(Report, RepeatedItemsStayApart) {
+  Setting s;
+  for (Text line : {"第一行", "第二行", "第三行"}) s.item("MEMO", "结论", line);
+  s.item("MEMO", "结论", "x").sub_id = "9";
+  s.run();
+  const auto& items = s.report().observations;
+  EXPECT_EQ(items[0].sub_id, "");
+  EXPECT_EQ(items[1].sub_id, "~2");
+  EXPECT_EQ(items[2].sub_id, "~3");
+  EXPECT_EQ(items[3].sub_id, "9");
+}
+
+TEST(Labels, ReachTheItemTheReportAndTheEvent) {
+  Setting s;
+  s.part().subject.born.sent = "20200101";
+  s.item("1001", "白细胞", "5", "10^9/L");
+  s.item("X1", "HIV抗体", "阴性");
+  model::Coded diagnosis;
+  diagnosis.code = "F32.900";
+  s.report().diagnoses.push(s.draft.arena, diagnosis);
+  s.part().events[0].occurred.sent = "20260102";
+  s.run();
+  EXPECT_EQ(labels(s.report().observations[0].labels), "");
+  EXPECT_EQ(labels(s.report().observations[1].labels), "HIV ");
+  EXPECT_EQ(labels(s.report().labels), "HIV PSY ");
+  EXPECT_EQ(labels(s.part().events[0].labels), "HIV PSY MIN ");
+}
+
+TEST(Stay, GetsItsClassIdAndTimes) {
+  Setting s;
+  auto& event = s.part().events.push(s.draft.arena);
+  event.kind = EventKind::encounter_changed;
+  event.encounter.number = "ZY1";
+  event.encounter.class_sent = "E";
+  event.encounter.admitted.sent = "202601020910";
+  s.run();
+  const auto& e = event.encounter;
+  EXPECT_EQ(e.kind, model::EncounterClass::emergency);
+  EXPECT_EQ(e.id, model::encounter_id("bc-county", "P1", "ZY1"));
+  EXPECT_EQ(e.admitted.iso, "2026-01-02T09:10:00+08:00");
+}
+
+TEST(Merge, ThePriorNumberIsReadLikeThePatients) {
+  Setting s;
+  auto& event = s.part().events.push(s.draft.arena);
+  event.kind = EventKind::patient_merged;
+  event.merge.prior_number = "Ｐ９";
+  model::Identifier prior;
+  prior.value = "Ｐ９";
+  event.merge.prior_identifiers.push(s.draft.arena, prior);
+  s.run();
+  EXPECT_EQ(event.merge.prior_number, "P9");
+  EXPECT_EQ(event.merge.prior_facility, "bc-county");
+  EXPECT_EQ(event.merge.prior_identifiers[0].kind, IdentifierKind::facility_number);
+}
+
+TEST(Normalizer, ASecondTimeChangesNothing) {
+  Setting s;
+  s.item("1003", "血红蛋白浓度", "135↑", "G/L").interval.sent = "130-175";
+  s.item("1022", "C-反应蛋白", "<0.05", "mg/dL");
+  s.item("1083", "乙肝表面抗原", "阴性(-)");
+  model::Identifier card;
+  card.value = "110105491231002";
+  card.type = "NI";
+  s.part().subject.identifiers.push(s.draft.arena, card);
+  const auto json = [&] {
+    rapidjson::StringBuffer out;
+    s.draft.issues.clear();
+    model::write_subject(out, s.part().subject);
+    model::write_report(out, s.report());
+    return std::string(out.GetString(), out.GetSize());
+  };
+  s.run();
+  const std::string first = json();
+  s.run();
+  std::string second = json();
+  EXPECT_EQ(second, first);
+}
+
+TEST(Normalizer, AnUnknownSenderUsesTheSharedNames) {
+  Setting s;
+  s.draft.source.facility = "x-0123456789ab";
+  s.item("", "白细胞计数", "5.8", "10^9/L");
+  Normalizer(tables()).normalize(s.draft, nullptr, s.facilities);
+  EXPECT_EQ(s.report().observations[0].code.mapped_code, "6690-2");
+}
+
+}  // namespace
+}  // namespace hutong::normalize
