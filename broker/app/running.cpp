@@ -228,9 +228,6 @@ void Running::State::listen() {
 
 // What outside tools wait for: DIR/run/ports.json, and one line with the console's address.
 void Running::State::announce() {
-  const auto path = folder.run() / "ports.json";
-  std::ofstream(path.string() + ".new") << fmt::format("{{\"mllp\":{},\"http\":{},\"pid\":{}}}\n", mllp_source.port, server->port(), getpid());
-  fs::rename(path.string() + ".new", path);
   const auto secret = sign_ins->issue("operator", std::chrono::hours(12), clock.now());
   const auto base = config.http.public_url.empty()
                         ? fmt::format("{}://{}:{}", config.http.tls.enabled() ? "https" : "http", config.http.listen.address, server->port())
@@ -238,6 +235,9 @@ void Running::State::announce() {
   fmt::print("hutong {} serves MLLP on {}:{} and HTTP on {}\n", version, config.mllp.listen.address, mllp_source.port, base);
   if (secret) fmt::print("console: {}/#signin={}\n", base, *secret);
   std::fflush(stdout);
+  const auto path = folder.run() / "ports.json";
+  std::ofstream(path.string() + ".new") << fmt::format("{{\"mllp\":{},\"http\":{},\"pid\":{}}}\n", mllp_source.port, server->port(), getpid());
+  fs::rename(path.string() + ".new", path);
 }
 
 void Running::State::start_threads() {

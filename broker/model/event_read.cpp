@@ -300,7 +300,7 @@ class EventReader {
 template <class Take>
 Result<void> parse(std::string_view json, Arena& arena, std::string_view noun, Take take) {
   char* copy = static_cast<char*>(arena.allocate(json.size() + 1, 1));
-  std::memcpy(copy, json.data(), json.size());
+  if (!json.empty()) std::memcpy(copy, json.data(), json.size());
   copy[json.size()] = '\0';
   ArenaAllocator allocator(arena);
   Document document(&allocator, 2048, &allocator);

@@ -290,7 +290,7 @@ class EventWriter {
  private:
   static char* put_text(char* to, Text value) {
     *to++ = '"';
-    std::memcpy(to, value.data(), value.size());
+    if (!value.empty()) std::memcpy(to, value.data(), value.size());
     to[value.size()] = '"';
     return to + value.size() + 1;
   }

@@ -130,7 +130,7 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
     ++state->unreadable;
     co_return;
   }
-  view_.id = record.record.id;
+  if (view_.id.empty()) view_.id = record.record.id;  // a renormalized record has an id of its own, its events have not
   const std::string facility(view_.source.facility);
   FeedState* state = co_await feed(facility);
   auto& updated = feed_updated_[facility];

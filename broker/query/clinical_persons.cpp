@@ -44,9 +44,10 @@ std::vector<Wanted> wanted_of(const Token& token, const model::FacilityDirectory
     if (system == "urn:oid:2.16.156.10011.1.19") return {{health_card, ""}};
     if (system.starts_with(facility_prefix)) {
       system.remove_prefix(facility_prefix.size());
-      const auto colon = system.rfind(':');
+      const auto colon = std::min(system.rfind(':'), system.size());
       const std::string code(system.substr(0, colon));
-      return {{colon != std::string_view::npos && system.substr(colon) == ":visit" ? visit : facility_number, code}};
+      if (system.substr(colon) == ":mrn") return {{facility_number, code}};
+      if (system.substr(colon) == ":visit") return {{visit, code}};
     }
     return shared;
   }

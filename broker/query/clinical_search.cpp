@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/model/identifier.h"
 #include "broker/model/identifier_key.h"
 
 namespace hutong::query {
@@ -49,6 +50,18 @@ bool has_code(const View& view, const Token& token) {
                      model::to_string(view.encounter->encounter.kind), token);
     default: return false;
   }
+}
+
+bool carries(const model::LocalPatient& member, const Token& token) {
+  const auto is = [&](const model::Identifier& identifier) {
+    return identifier.value == fold_identifier(identifier.kind, token.value) &&
+           (!token.system || *token.system == model::identifier_system(identifier));
+  };
+  model::Identifier own;  // the number that the record is kept under, whether or not it was sent as an identifier
+  own.kind = model::IdentifierKind::facility_number;
+  own.facility = member.facility;
+  own.value = member.number;
+  return is(own) || std::any_of(member.subject.identifiers.begin(), member.subject.identifiers.end(), is);
 }
 
 }  // namespace
@@ -104,6 +117,13 @@ bool matches(const model::PersonView& person, const PersonSearch& search) {
     });
     if (!found) return false;
   }
+  if (!search.identifiers.empty()) {
+    const bool found = any_member([&](const model::LocalPatient& member) {
+      return std::any_of(search.identifiers.begin(), search.identifiers.end(),
+                         [&](const Token& token) { return carries(member, token); });
+    });
+    if (!found) return false;
+  }
   const auto named = [&](const NameFilter& asked) {
     const std::string key = model::name_key(asked.text);
     return any_member([&](const model::LocalPatient& member) {
@@ -154,27 +174,13 @@ bool matches(const model::Facility& facility, const FacilitySearch& search) {
 }
 
 std::string fold_identifier(model::IdentifierKind kind, std::string_view typed) {
-  const bool upper = kind == model::IdentifierKind::resident_card;
-  std::string folded;
-  for (std::size_t i = 0; i < typed.size(); ++i) {
-    const auto rest = typed.substr(i);
-    char c = typed[i];
-    if (rest.starts_with("\xE3\x80\x80")) {  // ideographic space
-      i += 2;
-      continue;
-    }
-    if (rest.size() >= 3 && (rest.starts_with("\xEF\xBC") || rest.starts_with("\xEF\xBD"))) {  // full-width ASCII
-      const auto last = static_cast<unsigned char>(rest[2]);
-      const int code = rest[1] == '\xBC' ? last - 0x81 + 0x21 : last - 0x80 + 0x60;
-      if (code >= 0x21 && code <= 0x7E) {
-        c = static_cast<char>(code);
-        i += 2;
-      }
-    }
-    if (c == ' ' || c == '\t') continue;
-    folded.push_back(upper && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c);
-  }
-  return folded;
+  Arena arena(256);
+  Text folded = model::fold_number(typed, arena);
+  if (kind != model::IdentifierKind::resident_card) return std::string(folded);
+  if (const Text modern = model::modern_card(folded, arena); !modern.empty()) folded = modern;
+  std::string card(folded);
+  if (!card.empty() && card.back() == 'x') card.back() = 'X';
+  return card;
 }
 
 }  // namespace hutong::query

@@ -1,7 +1,5 @@
 #include "broker/terminology/spelling.h"
 
-#include <cstring>
-
 namespace hutong::terminology {
 namespace {
 
@@ -10,11 +8,6 @@ bool digit(char c) {
 }
 
 }  // namespace
-
-void Folded::drop_front(std::size_t count) {
-  std::memmove(text_, text_ + count, size_ - count);
-  size_ -= count;
-}
 
 void Folded::to_lower() {
   for (std::size_t i = 0; i < size_; ++i)

@@ -15,8 +15,6 @@ class Folded {
     if (size_ < capacity) text_[size_++] = c;
   }
   void clear() { size_ = 0; }
-  char back() const { return size_ ? text_[size_ - 1] : '\0'; }
-  void drop_front(std::size_t count);
   void to_lower();
 
  private:

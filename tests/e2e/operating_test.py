@@ -62,12 +62,11 @@ class Operating(Story):
         broker = self.broker()
         with broker.mllp() as feed:
             self.assertEqual(ack(feed.exchange(BAD)).code, "AE")
-        broker.settle()
-        listed = json.loads(broker.command("quarantine", "list", "--json").stdout)["messages"]
+        listed = broker.quarantined(1)
         self.assertEqual(len(listed), 1)
         self.assertIn("TESTHOSP", broker.command("quarantine", "list").stdout)
-        identity = f"TESTHOSP/{listed[0]["hash"]}"
-        self.assertIn("PID", broker.command("quarantine", "show", identity).stdout)
+        identity = "TESTHOSP/" + listed[0]["hash"]
+        self.assertIn("OBX|1|NM|GLU", broker.command("quarantine", "show", identity).stdout)
         self.assertNotEqual(broker.command("quarantine", "retry", identity, expect=None).returncode, 0)
 
     def test_backup_while_running_and_restore(self):

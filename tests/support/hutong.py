@@ -227,6 +227,16 @@ class Broker:
             time.sleep(0.01)
 
 
+    # What `hutong quarantine list` shows, once it shows `least` messages (its topic is projected beside the events).
+    def quarantined(self, least, deadline=10.0):
+        began = time.monotonic()
+        while True:
+            listed = json.loads(self.command("quarantine", "list", "--json").stdout)["messages"]
+            if len(listed) >= least or time.monotonic() - began > deadline:
+                return listed
+            time.sleep(0.02)
+
+
 # --- HTTP -------------------------------------------------------------------------------------------------------------
 
 class Response(collections.namedtuple("Response", "status headers body")):

@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <climits>
+#include <cstdarg>
 
 #include "adapters/store/rocksdb/row_codec.h"
 
@@ -60,6 +61,15 @@ class ForgetFactory final : public rocksdb::CompactionFilterFactory {
  private:
   const Table& table_;
   std::shared_ptr<const Newest> newest_;
+};
+
+// RocksDB's own LOG file is not kept: what goes wrong comes back as a status, and on a full disk the packaged library
+// (built with assertions) aborts where that file cannot be written twice.
+class NoLog final : public rocksdb::Logger {
+ public:
+  NoLog() : Logger(rocksdb::InfoLogLevel::FATAL_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char*, std::va_list) override {}
 };
 
 std::string family_name(const Table& table) {
@@ -119,8 +129,7 @@ rocksdb::DBOptions database_options(const RocksdbOptions& options) {
   db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
   db.bytes_per_sync = 1024 * 1024;
   db.wal_bytes_per_sync = 1024 * 1024;  // no burst of write-back when a file ends
-  db.keep_log_file_num = 2;
-  db.max_log_file_size = 1024 * 1024;
+  db.info_log = std::make_shared<NoLog>();
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
   db.avoid_unnecessary_blocking_io = true;
@@ -155,13 +164,16 @@ struct RocksdbStore::State {
   std::array<rocksdb::ColumnFamilyHandle*, 256> by_number{};
   std::atomic<bool> closed{false};
   std::atomic<bool> write_failed{false};
+  // Since then a log file with an error behind it may be among those that a sync would touch, and RocksDB aborts there.
+  std::atomic<bool> ever_failed{false};
 
   ~State() { shut(); }
 
   Status shut() {
     closed = true;
     if (!db) return Status::OK();
-    Status status = db->FlushWAL(true);
+    // Unsynced after a failure: the projector reads the newest steps again from the log.
+    Status status = ever_failed ? Status::OK() : db->FlushWAL(true);
     for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
     handles.clear();
     by_number.fill(nullptr);
@@ -285,6 +297,7 @@ net::awaitable<Result<void>> RocksdbStore::write(port::StoreBatch batch) {
   }
   Status status = state.db->Write(rocksdb::WriteOptions(), &step);
   state.write_failed = !status.ok();
+  if (!status.ok()) state.ever_failed = true;
   if (!status.ok()) co_return failure(status, "write");
   for (const Table* table : aged) {
     if (!table) continue;

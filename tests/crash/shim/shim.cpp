@@ -207,7 +207,9 @@ ssize_t delayed_write(int file, const struct stat& status, const char* from, std
       if (size < sector_bytes) (void)!real().pread(plain.get(), sector.data(), sector_bytes, static_cast<off_t>(begin));
     }
     std::memcpy(sector.data() + offset, from + done, size);
-    if (s.keep_percent > 0 && s.chance() % 100 < s.keep_percent) write_through(plain.get(), begin, sector);
+    if (s.keep_percent > 0 && s.chance() % 100 < s.keep_percent) {
+      write_through(plain.get(), begin, sector.substr(0, unsynced.size - begin));  // never beyond the file's end
+    }
     done += size;
   }
   return static_cast<ssize_t>(bytes);

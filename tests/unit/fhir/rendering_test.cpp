@@ -120,6 +120,12 @@ TEST_F(RenderingTest, AValueLeadsBackToMessageSegmentAndLabels) {
   EXPECT_STREQ(json["effectiveDateTime"].GetString(), "2026-01-02T03:04:00+08:00");  // FHIR asks for the seconds
 }
 
+TEST_F(RenderingTest, AnItemKeptFromAnEarlierMessageLeadsBackToThatOne) {
+  item().path = "fedcba9876543210fedcba9876543210.1#OBX[7]";
+  EXPECT_STREQ(observation()["meta"]["source"].GetString(),
+               "urn:hutong:event:fedcba9876543210fedcba9876543210.1#OBX[7]");
+}
+
 TEST_F(RenderingTest, SharedCodeComesFirstAndTheSendersOwnStays) {
   auto& one = item();
   one.code.mapped_code = "14749-6";

@@ -216,6 +216,10 @@ TEST_F(ClinicalTest, PatientsAreFoundByCardNameAndBirthDate) {
   EXPECT_THAT(found(card), ElementsAre(second.hex()));
   card.identifiers = {{"urn:oid:2.16.156.10011.1.19", "231083195511204329"}};  // a health card of that number: none
   EXPECT_THAT(found(card), ElementsAre());
+  card.identifiers = {{"urn:hutong:facility:county:mrn", "2"}};  // the number it is kept under
+  EXPECT_THAT(found(card), ElementsAre(second.hex()));
+  card.identifiers = {{"urn:hutong:facility:lab:mrn", "2"}};
+  EXPECT_THAT(found(card), ElementsAre());
   query::PersonSearch named;
   named.names = {{{query::NameFilter::Mode::starts, "王小"}}};
   EXPECT_THAT(found(named), SizeIs(2));

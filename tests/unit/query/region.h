@@ -93,6 +93,9 @@ class Region {
     batch.put(port::tables::persons, {std::string(person.view()), "[[\"" + facility + "\",\"" + number + "\"]]",
                                       std::int64_t{1}, appended, std::string()});
     batch.put(port::tables::person_of, {facility, number, std::string(person.view())});
+    batch.put(port::tables::identifiers,
+              {model::identifier_key(key, model::IdentifierKind::facility_number, facility, number), facility, number,
+               std::string("facility-number")});
     for (const auto& each : subject.identifiers) {
       batch.put(port::tables::identifiers, {model::identifier_key(key, each.kind, each.facility, each.value), facility,
                                             number, std::string(model::to_string(each.kind))});
