@@ -53,10 +53,11 @@ class HandlerCompletion final : public Completion<T>,
 
  private:
   void resume(Result<T> result) override {
-    net::post(work_.get_executor(), [self = this->shared_from_this(), result = std::move(result)]() mutable {
+    // Held until post() has returned: the caller may end its io_context the moment it is resumed.
+    const auto work = std::move(work_);
+    net::post(work.get_executor(), [self = this->shared_from_this(), result = std::move(result)]() mutable {
       net::get_associated_cancellation_slot(self->handler_).clear();
       Handler handler = std::move(self->handler_);
-      self->work_.reset();
       self.reset();
       std::move(handler)(std::move(result));
     });

@@ -126,27 +126,29 @@ TopicJournal::Snapshot TopicJournal::snapshot() const {
   return {segments_, durable_};
 }
 
+void TopicJournal::Tailing::wake() const {
+  auto sleeping = timer.lock();
+  if (!sleeping) return;
+  const auto work = net::make_work_guard(sleeping->get_executor());  // until post() has returned, as in completion.h
+  net::post(work.get_executor(), [sleeping = std::move(sleeping)] { sleeping->cancel(); });
+}
+
 net::awaitable<void> TopicJournal::wait_beyond(Offset seen, std::chrono::milliseconds patience) {
-  const auto tailing = std::make_shared<Tailing>(co_await net::this_coro::executor, seen);
-  tailing->timer.expires_after(patience);
+  const auto timer = std::make_shared<net::steady_timer>(co_await net::this_coro::executor, patience);
   {
     const std::lock_guard lock(mutex_);
     if (durable_.next > seen || stopping_) co_return;
-    std::erase_if(tailing_, [](const auto& other) { return other.expired(); });
-    tailing_.push_back(tailing);
+    std::erase_if(tailing_, [](const Tailing& other) { return other.timer.expired(); });
+    tailing_.push_back({seen, timer});
   }
-  co_await tailing->timer.async_wait(net::as_tuple(net::use_awaitable));
+  co_await timer->async_wait(net::as_tuple(net::use_awaitable));
 }
 
 void TopicJournal::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    for (const auto& weak : tailing_) {
-      if (auto tailing = weak.lock()) {
-        net::post(tailing->timer.get_executor(), [tailing] { tailing->timer.cancel(); });
-      }
-    }
+    for (const Tailing& tailing : tailing_) tailing.wake();
     tailing_.clear();
   }
   wake_.notify_one();

@@ -56,11 +56,11 @@ class TopicJournal {
     std::shared_ptr<Buffer> buffer;
     std::size_t payload_bytes;
   };
-  // A reader that waits for the end to move.
+  // A reader that waits for the end to move past `seen`. Its timer is its coroutine's: only woken, never owned.
   struct Tailing {
-    Tailing(const net::any_io_executor& executor, Offset offset) : timer(executor), seen(offset) {}
-    net::steady_timer timer;
-    const Offset seen;
+    Offset seen;
+    std::weak_ptr<net::steady_timer> timer;
+    void wake() const;
   };
 
   // topic_journal.cpp
@@ -99,7 +99,7 @@ class TopicJournal {
   Cursor durable_;
   std::deque<Recent> recent_;
   std::size_t recent_bytes_ = 0;
-  std::vector<std::weak_ptr<Tailing>> tailing_;
+  std::vector<Tailing> tailing_;
   std::thread writer_;
 
   // The writer's own.

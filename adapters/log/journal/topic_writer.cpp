@@ -177,10 +177,9 @@ void TopicJournal::publish(Pending* batch, std::uint64_t position, Offset first)
   if (position - active_->index.back().position >= index_step_bytes) active_->index.push_back({first, position});
   if (batch == nullptr) return;
   remember(*batch, first);
-  std::erase_if(tailing_, [this](const std::weak_ptr<Tailing>& weak) {
-    auto tailing = weak.lock();
-    if (!tailing || tailing->seen >= durable_.next) return !tailing;
-    net::post(tailing->timer.get_executor(), [tailing] { tailing->timer.cancel(); });
+  std::erase_if(tailing_, [this](const Tailing& tailing) {
+    if (tailing.seen >= durable_.next) return false;
+    tailing.wake();
     return true;
   });
 }

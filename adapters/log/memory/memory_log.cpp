@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -15,9 +16,10 @@ namespace hutong::memory {
 struct MemoryLog::Waiter {
   explicit Waiter(const net::any_io_executor& executor) : timer(executor) {}
   static void wake(const std::weak_ptr<Waiter>& weak) {
-    if (auto waiter = weak.lock()) {
-      net::post(waiter->timer.get_executor(), [waiter] { waiter->timer.cancel(); });
-    }
+    auto waiter = weak.lock();
+    if (!waiter) return;
+    const auto work = net::make_work_guard(waiter->timer.get_executor());  // until post() has returned
+    net::post(work.get_executor(), [waiter = std::move(waiter)] { waiter->timer.cancel(); });
   }
   net::steady_timer timer;
   port::Partition partition;
@@ -125,7 +127,8 @@ port::Log::Health MemoryLog::health() const {
   const std::lock_guard lock(mutex_);
   Health health;
   health.bytes = bytes_;
-  if (const auto events = records_.find({port::Topic::events, 0}); events != records_.end()) health.end = events->second.size();
+  if (const auto events = records_.find({port::Topic::events, 0}); events != records_.end())
+    health.end = events->second.size();
   if (closed_ || failures_ > 0) {
     health.writable = false;
     health.reason = closed_ ? "the log is closed" : failure_.message;

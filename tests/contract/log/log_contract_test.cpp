@@ -258,7 +258,7 @@ TEST_P(LogContract, closing_answers_every_append_and_loses_none_that_was_acknowl
 }
 
 TEST_P(LogContract, the_same_log_after_reopening) {
-  if (!under_test_->survives()) GTEST_SKIP() << "this log keeps nothing";
+  if (!under_test_->survives()) return;  // a log in memory promises nothing beyond its own life
   const std::string id = log().id();
   EXPECT_FALSE(id.empty());
   std::vector<std::string> expected;

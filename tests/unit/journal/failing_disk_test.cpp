@@ -123,6 +123,7 @@ TEST_F(FailingDisk, a_log_that_found_the_disk_full_finds_out_by_itself_that_it_i
   ASSERT_TRUE(changed.wait_for(lock, std::chrono::seconds(20), [&] { return probes >= 4; })) << "nobody tried again";
   lock.unlock();
   while (!log_->health().writable) std::this_thread::yield();
+  ops_.on_write = nullptr;
   fill(1, 1);
   crash();
   must_open();
@@ -200,7 +201,10 @@ class SlowDisk : public JournalTest {
     open_ = true;
     changed_.notify_all();
   }
-  ~SlowDisk() override { unblock(); }
+  ~SlowDisk() override {
+    unblock();
+    log_.reset();  // its threads use what this class holds
+  }
 
  private:
   std::mutex mutex_;

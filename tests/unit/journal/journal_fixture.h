@@ -11,6 +11,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -24,14 +25,38 @@ namespace hutong::journal {
 namespace fs = std::filesystem;
 using tests::await;
 
-// The system's calls, each of which a test may replace for a while. A hook answers with an errno; 0: go ahead.
+// A function that a test sets while the journal's threads call it. Answers with an errno; 0: go ahead.
+template <class... Arguments>
+class Hook {
+ public:
+  template <class Function>
+  Hook& operator=(Function function) {
+    const std::lock_guard lock(mutex_);
+    function_ = std::move(function);
+    return *this;
+  }
+  int operator()(Arguments... arguments) {
+    std::function<int(Arguments...)> function;
+    {
+      const std::lock_guard lock(mutex_);
+      function = function_;
+    }
+    return function ? function(arguments...) : 0;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::function<int(Arguments...)> function_;
+};
+
+// The system's calls, each of which a test may spoil for a while.
 class SpoiledFileOps final : public FileOps {
  public:
-  std::function<int(std::size_t bytes)> on_write;  // by the journal's threads: set before they run
-  std::function<int()> on_sync, on_read, on_reserve, on_open;
+  Hook<std::size_t> on_write;  // a positive errno leaves half of the write on disk, a negative one nothing
+  Hook<> on_sync, on_read, on_reserve, on_open;
   std::atomic<std::uint64_t> free{std::uint64_t{1} << 40};
   std::atomic<int> syncs{0};
-  std::size_t short_write = 0;  // this many bytes at most go in one call
+  std::atomic<std::size_t> short_write{0};  // this many bytes at most go in one call
 
   int open(const char* path, int flags, unsigned mode) override {
     return spoiled(on_open) ? -1 : FileOps::open(path, flags, mode);
@@ -40,14 +65,12 @@ class SpoiledFileOps final : public FileOps {
     return spoiled(on_read) ? -1 : FileOps::pread(file, to, bytes, at);
   }
   ssize_t pwrite(int file, const void* from, std::size_t bytes, off_t at) override {
-    if (on_write) {
-      if (const int error = on_write(bytes)) {
-        if (error > 0) FileOps::pwrite(file, from, bytes / 2 / 4096 * 4096, at);  // a part is on disk all the same
-        errno = error > 0 ? error : -error;
-        return -1;
-      }
+    if (const int error = on_write(bytes)) {
+      if (error > 0) FileOps::pwrite(file, from, bytes / 2 / 4096 * 4096, at);
+      errno = error > 0 ? error : -error;
+      return -1;
     }
-    if (short_write > 0 && bytes > short_write) bytes = short_write;
+    if (const std::size_t most = short_write; most > 0 && bytes > most) bytes = most;
     return FileOps::pwrite(file, from, bytes, at);
   }
   int fdatasync(int file) override {
@@ -60,8 +83,7 @@ class SpoiledFileOps final : public FileOps {
   std::uint64_t free_bytes(const char*) override { return free; }
 
  private:
-  static bool spoiled(const std::function<int()>& hook) {
-    if (!hook) return false;
+  static bool spoiled(Hook<>& hook) {
     const int error = hook();
     if (error != 0) errno = error;
     return error != 0;

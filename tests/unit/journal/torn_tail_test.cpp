@@ -160,6 +160,7 @@ TEST_F(TornTail, a_full_disk_does_not_keep_the_log_from_opening) {
   ops_.on_write = [&writes](std::size_t) { return ++writes > 1 ? -ENOSPC : 0; };  // the seal finds no room
   must_open();
   EXPECT_EQ(wrong(5), "");
+  ops_.on_write = nullptr;
 }
 
 // Two batches in flight at once are not what this writer does, but what the format allows: a power cut may keep the
