@@ -49,7 +49,7 @@ LoadMessage::LoadMessage(std::uint32_t run, std::uint64_t patients) : run_(run),
   };
   text_ = "MSH|^~\\&|LIS|bc-city|HUTONG|REGION|20260302081530+0800||ORU^R01^ORU_R01|R" + prefix;
   place(Kind::control);
-  text_ += "|P|2.5.1|||AL|AL|CHN|UNICODE UTF-8\rPID|1||";
+  text_ += "|P|2.5.1|||||CHN|UNICODE UTF-8\rPID|1||";
   place(Kind::patient);
   text_ +=
       "^^^bc-city^MR||张^伟||19720305|M|||和平路12号^^佳木斯市^黑龙江省^154000||13804540000\rPV1|1|O|检验科\rORC|RE|A";

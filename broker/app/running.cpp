@@ -1,6 +1,8 @@
 #include "broker/app/running.h"
 
 #include <fmt/format.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -57,6 +59,14 @@ template <class T>
 T opened(Result<T> result) {
   if (!result) throw std::runtime_error(result.error().message);
   return std::move(*result);
+}
+
+// Cores that this process may run on: a container's or taskset's share, not the machine's.
+unsigned usable_cores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (sched_getaffinity(0, sizeof cores, &cores) != 0) return std::max(1U, std::thread::hardware_concurrency());
+  return static_cast<unsigned>(std::max(1, CPU_COUNT(&cores)));
 }
 
 std::uint64_t resident_bytes() {
@@ -172,7 +182,7 @@ void Running::State::open() {
 }
 
 void Running::State::wire() {
-  const unsigned count = config.shards ? config.shards : std::max(1U, std::thread::hardware_concurrency());
+  const unsigned count = config.shards ? config.shards : usable_cores();
   pipeline::IntakeOptions intake;
   intake.append_deadline = config.mllp.append_deadline;
   for (unsigned i = 0; i < count; ++i) {
@@ -249,7 +259,11 @@ void Running::State::start_threads() {
     });
   }
   scope.spawn(projector_io.get_executor(), "projector", projector->run());
-  projector_thread = std::thread([this] { projector_io.run(); });
+  projector_thread = std::thread([this] {
+    // Views may lag behind a burst, acknowledgements must not: the projector takes what the shards leave.
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 15);
+    projector_io.run();
+  });
   auto first = shards.front()->io.get_executor();
   scope.spawn(first, "housekeeping", housekeeping());
   scope.spawn(first, "live", live->run());

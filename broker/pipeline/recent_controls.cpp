@@ -6,19 +6,51 @@
 
 namespace hutong::pipeline {
 
+namespace {
+
+// Every entry, oldest first; stops where `visit` says false.
+template <class Entries, class Visit>
+void each(Entries& entries, Visit visit) {
+  if (entries.empty) return;
+  if (!visit(entries.first)) return;
+  for (auto& entry : entries.others) {
+    if (!visit(entry)) return;
+  }
+}
+
+// Takes the oldest entry out that `matches`.
+template <class Entries, class Matches>
+void take_out(Entries& entries, Matches matches) {
+  if (entries.empty) return;
+  const auto other = std::find_if(entries.others.begin(), entries.others.end(), matches);
+  if (matches(entries.first)) {
+    if (entries.others.empty()) {
+      entries.empty = true;
+    } else {
+      entries.first = entries.others.front();
+      entries.others.erase(entries.others.begin());
+    }
+  } else if (other != entries.others.end()) {
+    entries.others.erase(other);
+  }
+}
+
+}  // namespace
+
 RecentControls::Known RecentControls::look(const std::string& control, const RecordId& message) {
   Shard& shard = shard_of(control);
   const std::lock_guard lock(shard.mutex);
   Known known;
-  const auto found = shard.entries.find(control);
+  const auto found = shard.entries.find(key(control));
   if (found == shard.entries.end()) return known;
-  for (const Entry& entry : found->second) {
+  each(found->second, [&](const Entry& entry) {
     if (entry.message == message) {
       known.same = known.same || entry.durable;
     } else if (!known.same) {
       known.other = true;  // what came after this message is not its conflict
     }
-  }
+    return true;
+  });
   return known;
 }
 
@@ -26,31 +58,39 @@ void RecentControls::begin(const std::string& control, const RecordId& message) 
   Shard& shard = shard_of(control);
   const std::lock_guard lock(shard.mutex);
   if (shard.entries.size() >= limits::recent_controls / shards_.size()) return;
-  auto& entries = shard.entries[control];
-  const auto same = [&](const Entry& entry) { return entry.message == message; };
-  if (std::none_of(entries.begin(), entries.end(), same)) entries.push_back({message, false});
+  auto& entries = shard.entries[key(control)];
+  bool there = false;
+  each(entries, [&](const Entry& entry) { return !(there = there || entry.message == message); });
+  if (there) return;
+  if (entries.empty) {
+    entries.first = {message, false};
+    entries.empty = false;
+  } else {
+    entries.others.push_back({message, false});
+  }
 }
 
 void RecentControls::durable(const std::string& control, const RecordId& message, port::Offset offset) {
   Shard& shard = shard_of(control);
   const std::lock_guard lock(shard.mutex);
-  const auto found = shard.entries.find(control);
+  const auto found = shard.entries.find(key(control));
   if (found == shard.entries.end()) return;
-  for (Entry& entry : found->second) {
+  each(found->second, [&](Entry& entry) {
     if (entry.message == message && !entry.durable) {
       entry.durable = true;
-      shard.by_offset.emplace_back(offset, control);
+      shard.by_offset.emplace_back(offset, found->first);
     }
-  }
+    return true;
+  });
 }
 
 void RecentControls::withdraw(const std::string& control, const RecordId& message) {
   Shard& shard = shard_of(control);
   const std::lock_guard lock(shard.mutex);
-  const auto found = shard.entries.find(control);
+  const auto found = shard.entries.find(key(control));
   if (found == shard.entries.end()) return;
-  std::erase_if(found->second, [&](const Entry& entry) { return entry.message == message && !entry.durable; });
-  if (found->second.empty()) shard.entries.erase(found);
+  take_out(found->second, [&](const Entry& entry) { return entry.message == message && !entry.durable; });
+  if (found->second.empty) shard.entries.erase(found);
 }
 
 void RecentControls::projected_below(port::Offset offset) {
@@ -60,10 +100,8 @@ void RecentControls::projected_below(port::Offset offset) {
     while (!shard.by_offset.empty() && shard.by_offset.front().first < offset) {
       const auto found = shard.entries.find(shard.by_offset.front().second);
       if (found != shard.entries.end()) {
-        const auto durable = std::find_if(found->second.begin(), found->second.end(),
-                                          [](const Entry& entry) { return entry.durable; });
-        if (durable != found->second.end()) found->second.erase(durable);
-        if (found->second.empty()) shard.entries.erase(found);
+        take_out(found->second, [](const Entry& entry) { return entry.durable; });
+        if (found->second.empty) shard.entries.erase(found);
       }
       shard.by_offset.pop_front();
     }

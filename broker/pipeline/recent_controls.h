@@ -34,16 +34,24 @@ class RecentControls {
   std::size_t size() const;
 
  private:
+  using Control = HashId<struct ControlTag>;  // the 16 bytes of model::control_key
   struct Entry {
     RecordId message;
     bool durable = false;
   };
+  // Nearly always one message under one control id; what comes beside it is a conflict.
+  struct Entries {
+    Entry first;
+    std::vector<Entry> others;
+    bool empty = true;
+  };
   struct Shard {
     mutable std::mutex mutex;
-    std::unordered_map<std::string, std::vector<Entry>> entries;
-    std::deque<std::pair<port::Offset, std::string>> by_offset;
+    std::unordered_map<Control, Entries> entries;
+    std::deque<std::pair<port::Offset, Control>> by_offset;
   };
-  Shard& shard_of(const std::string& control) { return shards_[static_cast<unsigned char>(control[0]) % shards_.size()]; }
+  static Control key(const std::string& control) { return *Control::from_bytes(control); }
+  Shard& shard_of(const std::string& control) { return shards_[static_cast<unsigned char>(control[8]) % shards_.size()]; }
   std::array<Shard, 16> shards_;
 };
 

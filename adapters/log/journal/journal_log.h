@@ -26,7 +26,7 @@ struct JournalOptions {
   std::uint64_t min_free_bytes = 0;                // below that the log refuses appends, until there is room again
   std::chrono::milliseconds seal_after{100};       // of quiet, a seal proves the last batch; negative: at close only
   bool direct_io = true;                           // O_DIRECT where the file system takes it
-  bool zero_ahead = true;                          // the next segment's blocks are written before they are needed
+  std::size_t spare_segments = 3;                  // prepared ahead per busy topic: their blocks are written once
   // For the benchmark of what durability costs and for the test of the tests. Loses acknowledged records.
   bool unsafe_no_fdatasync = false;
   FileOps* file_ops = nullptr;   // null: the system's

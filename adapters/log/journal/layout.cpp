@@ -106,7 +106,7 @@ tl::expected<SegmentHeader, Fault> read_segment_header(std::string_view file) {
   return header;
 }
 
-void write_batch_header(BatchHeader& header, char* batch) {
+void write_batch_header(BatchHeader& header, char* batch, std::uint32_t payload_checksum) {
   const std::size_t used = batch_header_bytes + header.payload_bytes;
   std::memset(batch + used, 0, header.bytes() - used);
   std::memset(batch, 0, batch_header_bytes);  // codec and key stay zero: reserved
@@ -124,7 +124,7 @@ void write_batch_header(BatchHeader& header, char* batch) {
   put(batch, batch_at::records, header.records);
   put(batch, batch_at::payload_bytes, header.payload_bytes);
   put(batch, batch_at::previous, header.previous);
-  header.payload_checksum = crc32c({batch + batch_header_bytes, header.bytes() - batch_header_bytes});
+  header.payload_checksum = crc32c({batch + used, header.bytes() - used}, payload_checksum);
   put(batch, batch_at::payload_checksum, header.payload_checksum);
   header.checksum = crc32c({batch, batch_at::checksum});
   put(batch, batch_at::checksum, header.checksum);

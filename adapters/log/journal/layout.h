@@ -78,8 +78,9 @@ void write_segment_header(SegmentHeader& header, char* block);
 tl::expected<SegmentHeader, Fault> read_segment_header(std::string_view file);
 
 // `batch` holds header.bytes() bytes, its payload already behind the header; zeroes the padding, computes the
-// checksums, writes the header.
-void write_batch_header(BatchHeader& header, char* batch);
+// checksums, writes the header. `payload_checksum` is crc32c of the payload: it is computed where the payload is made,
+// while the bytes are still in that core's cache.
+void write_batch_header(BatchHeader& header, char* batch, std::uint32_t payload_checksum);
 // The header at the start of `bytes`, which lie at `position` of the segment.
 tl::expected<BatchHeader, Fault> read_batch_header(std::string_view bytes, const SegmentHeader& segment,
                                                    std::uint64_t position);

@@ -11,7 +11,7 @@ namespace hutong::journal {
 namespace {
 
 constexpr std::string_view suffix = ".segment";
-constexpr std::size_t zero_piece_bytes = 1024 * 1024;
+constexpr std::size_t zero_piece_bytes = 256 * 1024;
 
 std::string file_name(Offset first) {
   char digits[24];
@@ -43,7 +43,7 @@ Result<std::shared_ptr<Segment>> open_segment(const TopicPlace& place, const std
 }
 
 DiskResult<void> write_zeros(const TopicPlace& place, int file, std::uint64_t from, std::uint64_t to,
-                             const std::string& path) {
+                             const std::string& path, const Pace& pace = nullptr) {
   const std::size_t piece = std::min<std::uint64_t>(zero_piece_bytes, to - from);
   Buffer zeros(piece);
   std::memset(zeros.data(), 0, piece);
@@ -51,6 +51,10 @@ DiskResult<void> write_zeros(const TopicPlace& place, int file, std::uint64_t fr
     const std::size_t size = std::min<std::uint64_t>(piece, to - from);
     if (auto written = write_all(*place.ops, file, {zeros.data(), size}, from, path); !written) return written;
     from += size;
+    if (pace && !pace(from)) {
+      errno = ECANCELED;
+      return disk_fault("preparing", path);
+    }
   }
   return {};
 }
@@ -77,6 +81,16 @@ DiskResult<void> seal_tail(const TopicPlace& place, const Segment& segment, int 
   tail.end += block_bytes;
   ++tail.sequence;
   return {};
+}
+
+// Spares and segments in the making: never part of the log.
+void remove_unfinished(const std::string& directory) {
+  std::error_code ignored;
+  std::vector<std::filesystem::path> files;
+  for (std::filesystem::directory_iterator at(directory, ignored), end; !ignored && at != end; at.increment(ignored)) {
+    if (at->path().extension() == ".tmp") files.push_back(at->path());
+  }
+  for (const auto& file : files) std::filesystem::remove(file, ignored);
 }
 
 DiskResult<void> repair(const TopicPlace& place, const Segment& segment, int file, std::string_view all, Tail& tail) {
@@ -108,7 +122,7 @@ BatchHeader follow(const SegmentHeader& segment, const Cursor& cursor, BatchKind
 
 void write_empty_batch(const SegmentHeader& segment, const Cursor& cursor, BatchKind kind, char* block) {
   BatchHeader header = follow(segment, cursor, kind);
-  write_batch_header(header, block);
+  write_batch_header(header, block, 0);
 }
 
 Result<SegmentList> list_segments(const TopicPlace& place) {
@@ -135,8 +149,7 @@ Result<SegmentList> list_segments(const TopicPlace& place) {
 }
 
 Result<Recovered> recover_topic(const TopicPlace& place) {
-  std::error_code ignored;
-  for (const char* leftover : {"/spare.tmp", "/next.tmp"}) std::filesystem::remove(place.directory + leftover, ignored);
+  remove_unfinished(place.directory);
   auto segments = list_segments(place);
   if (!segments) return tl::unexpected(segments.error());
   if (segments->empty()) {
@@ -165,7 +178,7 @@ Result<Recovered> recover_topic(const TopicPlace& place) {
   return recovered;
 }
 
-DiskResult<Spare> make_spare(const TopicPlace& place, const std::string& name, bool zeroed) {
+DiskResult<Spare> make_spare(const TopicPlace& place, const std::string& name, const Pace& pace) {
   Spare spare{
       {}, place.directory + "/" + name, std::max<std::uint64_t>(whole_blocks(place.segment_bytes), 2 * block_bytes)};
   auto file = open_for_writing(*place.ops, spare.path, O_CREAT | O_TRUNC, place.direct);
@@ -174,8 +187,8 @@ DiskResult<Spare> make_spare(const TopicPlace& place, const std::string& name, b
   const bool reserved = place.ops->fallocate(file->get(), 0, static_cast<off_t>(spare.bytes)) == 0;
   if (!reserved && errno != EOPNOTSUPP && errno != ENOSYS) {
     filled = disk_fault("reserving room for", spare.path);
-  } else if (zeroed) {
-    filled = write_zeros(place, file->get(), 0, spare.bytes, spare.path);
+  } else if (pace) {
+    filled = write_zeros(place, file->get(), 0, spare.bytes, spare.path, pace);
   } else if (!reserved) {
     filled = write_zeros(place, file->get(), spare.bytes - block_bytes, spare.bytes, spare.path);
   }
@@ -191,7 +204,7 @@ DiskResult<Spare> make_spare(const TopicPlace& place, const std::string& name, b
 
 DiskResult<NewSegment> create_segment(const TopicPlace& place, SegmentHeader header, std::optional<Spare> spare) {
   if (!spare) {
-    auto made = make_spare(place, "next.tmp", false);
+    auto made = make_spare(place, "next.tmp");
     if (!made) return tl::unexpected(made.error());
     spare = std::move(*made);
   }

@@ -2,6 +2,7 @@
 // the topic's writer when a segment is full, verify and backup. Threads: one caller per folder at a time.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,14 +46,17 @@ struct Recovered {
 // not proved durable, because a reader may be shown it from now on. Errors as above.
 Result<Recovered> recover_topic(const TopicPlace& place);
 
-// A file with room for a segment, not yet part of the log. `zeroed`: its blocks are written once, which makes every
-// later sync cheaper (no block is allocated by it); otherwise the room is only reserved.
+// A file with room for a segment, not yet part of the log.
 struct Spare {
   File file;
   std::string path;
   std::uint64_t bytes = 0;
 };
-DiskResult<Spare> make_spare(const TopicPlace& place, const std::string& name, bool zeroed);
+// Called between pieces of a long preparation with the bytes done; may wait; false stops it.
+using Pace = std::function<bool(std::uint64_t done)>;
+// With `pace` its blocks are written once, which makes every later write and sync cheaper (the file system converts no
+// extent); without, the room is only reserved.
+DiskResult<Spare> make_spare(const TopicPlace& place, const std::string& name, const Pace& pace = nullptr);
 
 struct NewSegment {
   std::shared_ptr<Segment> segment;

@@ -5,6 +5,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <limits>
 
+#include "broker/base/hash.h"
+
 namespace hutong::journal {
 namespace {
 
@@ -81,8 +83,10 @@ void TopicJournal::enqueue(const std::vector<port::Record>& batch, std::size_t b
   queued_bytes_ += bytes;
   last_queued_ = std::max(last_queued_, now);
   Pending& pending = room_for(bytes);
-  char* at = pending.buffer->data() + pending.used;
+  char* const begin = pending.buffer->data() + pending.used;
+  char* at = begin;
   for (const port::Record& record : batch) at = encode_record(record, last_queued_, at);
+  pending.checksum = crc32c({begin, bytes}, pending.checksum);
   pending.waiting.push_back({std::move(completion), pending.records});
   pending.used += bytes;
   pending.records += static_cast<std::uint32_t>(batch.size());

@@ -47,6 +47,7 @@ class TopicJournal {
     std::shared_ptr<Buffer> buffer;
     std::size_t used = batch_header_bytes;
     std::uint32_t records = 0;
+    std::uint32_t checksum = 0;  // of the payload so far
     Timestamp last_appended;
     std::vector<Waiting> waiting;
   };
@@ -81,6 +82,8 @@ class TopicJournal {
   void publish(Pending* batch, std::uint64_t position, Offset first);
   void remember(Pending& batch, Offset first);
   void prepare_next();
+  void prepare();  // these two on the preparer's thread
+  bool pause_preparing() const;
   // topic_reader.cpp
   bool read_recent(Offset from, const port::ReadLimit& limit, port::Slice& slice);
   Result<port::Slice> read_disk(Offset from, port::ReadLimit limit);  // on the reader's thread
@@ -112,8 +115,9 @@ class TopicJournal {
   std::uint64_t blocked_bytes_ = 0;  // of the batch that a full disk refused; 0: the disk is not full
 
   std::mutex spare_mutex_;  // between writer and preparer
-  bool spare_wanted_ = false;
-  std::optional<Spare> spare_;
+  bool preparing_ = false;
+  std::deque<Spare> spares_;
+  std::uint64_t spares_made_ = 0;  // the preparer's own
 
   // The reader thread's own: durable bytes of one file, kept between reads.
   struct Window;

@@ -92,7 +92,7 @@ DiskResult<void> TopicJournal::write_batch(Pending& batch) {
   BatchHeader header = follow(active_->header, cursor_, BatchKind::records);
   header.records = batch.records;
   header.payload_bytes = static_cast<std::uint32_t>(batch.used - batch_header_bytes);
-  write_batch_header(header, batch.buffer->data());
+  write_batch_header(header, batch.buffer->data(), batch.checksum);
   // Nothing of the cursor moves until all is synced: whatever a failed write leaves behind is overwritten by the next.
   if (auto written =
           write_all(shared_.ops, file_.get(), {batch.buffer->data(), bytes}, cursor_.position, active_->path);
@@ -118,8 +118,10 @@ DiskResult<void> TopicJournal::roll() {
   std::optional<Spare> spare;
   {
     const std::lock_guard lock(spare_mutex_);
-    spare = std::exchange(spare_, std::nullopt);
-    if (spare) spare_wanted_ = false;
+    if (!spares_.empty()) {
+      spare = std::move(spares_.front());
+      spares_.pop_front();
+    }
   }
   SegmentHeader header;
   header.epoch = active_->header.epoch + 1;
@@ -158,7 +160,7 @@ void TopicJournal::seal() {
 DiskResult<void> TopicJournal::write_seal() {
   if (!seal_block_.data()) seal_block_ = Buffer(block_bytes);
   BatchHeader header = follow(active_->header, cursor_, BatchKind::seal);
-  write_batch_header(header, seal_block_.data());
+  write_batch_header(header, seal_block_.data(), 0);
   auto written =
       write_all(shared_.ops, file_.get(), {seal_block_.data(), block_bytes}, cursor_.position, active_->path);
   if (written) written = sync(file_.get(), active_->path);
@@ -199,23 +201,33 @@ void TopicJournal::remember(Pending& batch, Offset first) {
   }
 }
 
+// Spares are made slowly and ahead of need: a burst finds several, and beside a busy writer the preparation takes a
+// small share of the disk. When they run out, a roll reserves room only, which costs a burst about a quarter.
 void TopicJournal::prepare_next() {
-  if (!shared_.options.zero_ahead || cursor_.position < active_->header.file_bytes / 4) return;
+  if (cursor_.position < active_->header.file_bytes / 8) return;
   {
     const std::lock_guard lock(spare_mutex_);
-    if (spare_wanted_) return;
-    spare_wanted_ = true;
+    if (preparing_ || spares_.size() >= shared_.options.spare_segments) return;
+    preparing_ = true;
   }
-  shared_.preparer.post([this] {
-    if (stopped()) return;
-    auto made = make_spare(place_, "spare.tmp", true);
+  shared_.preparer.post([this] { prepare(); });
+}
+
+void TopicJournal::prepare() {
+  for (bool again = true; again;) {
+    auto made = make_spare(place_, "spare-" + std::to_string(++spares_made_) + ".tmp",
+                           [this](std::uint64_t) { return pause_preparing(); });
     const std::lock_guard lock(spare_mutex_);
-    if (made) {
-      spare_ = std::move(*made);
-    } else {
-      spare_wanted_ = false;  // the disk is full, it seems: the roll will see for itself
-    }
-  });
+    if (made) spares_.push_back(std::move(*made));
+    again = made && spares_.size() < shared_.options.spare_segments;
+    preparing_ = again;  // after a fault, the disk is full, it seems: the next roll will see for itself
+  }
+}
+
+bool TopicJournal::pause_preparing() const {
+  if (stopped()) return false;
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  return true;
 }
 
 }  // namespace hutong::journal

@@ -160,7 +160,7 @@ TEST_F(Damage, batches_of_a_newer_version_are_never_cut) {
   BatchHeader header =
       follow(listed->back()->header, {last.end, last.next, last.sequence, last.previous}, BatchKind::seal);
   std::string block(block_bytes, '\0');
-  write_batch_header(header, block.data());
+  write_batch_header(header, block.data(), 0);
   block[7] = 1;  // a codec that this version does not know
   const std::uint32_t checksum = crc32c(std::string_view(block).substr(0, 92));
   block.replace(92, 4, reinterpret_cast<const char*>(&checksum), 4);

@@ -91,7 +91,7 @@ TEST_F(FailingDisk, a_full_disk_refuses_and_resumes_without_restart) {
 
 TEST_F(FailingDisk, no_room_for_the_next_segment_refuses_and_resumes) {
   options_.segment_bytes = 16 * 1024;
-  options_.zero_ahead = false;
+  options_.spare_segments = 0;
   must_open();
   ops_.on_reserve = [] { return ENOSPC; };
   std::uint64_t next = 0;
@@ -168,7 +168,7 @@ TEST_F(FailingDisk, a_failing_read_is_an_error_not_an_end) {
 
 TEST_F(FailingDisk, no_descriptors_left_refuses_a_roll_and_resumes) {
   options_.segment_bytes = 16 * 1024;
-  options_.zero_ahead = false;
+  options_.spare_segments = 0;
   must_open();
   ops_.on_open = [] { return EMFILE; };
   std::uint64_t next = 0;

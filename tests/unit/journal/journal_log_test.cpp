@@ -68,7 +68,7 @@ TEST_F(Journal, times_never_fall_across_an_empty_last_segment) {
   SetClock clock;
   options_.clock = &clock;
   options_.segment_bytes = 16 * 1024;
-  options_.zero_ahead = false;
+  options_.spare_segments = 0;
   must_open();
   std::uint64_t next = 0;
   // Rolls, then finds no room for the batch itself: the new segment stays empty.

@@ -184,7 +184,7 @@ TEST_F(TornTail, a_later_block_behind_a_hole_is_cut_when_nothing_was_proved_and_
     std::string block(block_bytes, '\0');
     header.payload_bytes = static_cast<std::uint32_t>(encoded_bytes(record(4)));
     encode_record(record(4), {}, block.data() + batch_header_bytes);
-    write_batch_header(header, block.data());
+    write_batch_header(header, block.data(), crc32c(payload_of(block, header)));
     write_at(path, later, block);
     const auto opened = open();
     ASSERT_EQ(opened.has_value(), !proved);
