@@ -21,6 +21,7 @@ test_packages=(
   python3 openssl                                             # end-to-end, crash, corpus and layers tests, bench
   strace                                                    # a disk that fails, in the crash tests
   chromium                                                  # the live page in a real browser
+  chromium-driver                                           # drives it (tests/support/browser.py)
   clang-format-16 clang-tidy-16 llvm-16 jq                  # style, coverage, results
   procps util-linux                                         # taskset, ps
 )

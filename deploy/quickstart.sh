@@ -160,8 +160,9 @@ done
 mllp_port=$(port_of mllp)
 
 if [[ $simulation == yes ]]; then
-  child "$hutong" simulate --region deploy/regions/demo.toml --seed 1 --resume "$data/simulator.state" --rate 20 \
-    --to "127.0.0.1:$mllp_port" >"$data/simulator.log" 2>&1 &
+  # The region's last month at 20 messages a second, then at the pace of its own day.
+  child "$hutong" simulate --region deploy/regions/demo.toml --seed 1 --start "$(date -d '-30 days' +%F)" --live \
+    --resume "$data/simulator.state" --rate 20 --to "127.0.0.1:$mllp_port" >"$data/simulator.log" 2>&1 &
   simulator=$!
 fi
 
