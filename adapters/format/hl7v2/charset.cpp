@@ -81,9 +81,9 @@ Decoded decode(std::string_view bytes, Label setting, Label label, Arena& arena)
   if (ascii_prefix(bytes) == bytes.size()) return decoded;
 
   const Label asked = setting != Label::none ? setting : label;
-  Utf8Survey survey = survey_utf8(bytes, true);
-  const bool valid_utf8 = survey.broken == 0;
-  if (valid_utf8 && (asked != Label::gb18030 || surely_utf8(survey))) {
+  Utf8Survey survey;
+  const bool valid_utf8 = is_utf8(bytes);
+  if (valid_utf8 && (asked != Label::gb18030 || surely_utf8(survey_utf8(bytes, true)))) {
     decoded.charset = Charset::utf8;
     decoded.contradicted = asked == Label::gb18030 || asked == Label::ascii;
     return decoded;

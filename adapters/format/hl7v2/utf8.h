@@ -109,4 +109,43 @@ inline Utf8Survey survey_utf8(std::string_view bytes, bool stop_at_broken) {
   return found;
 }
 
+// Whether all of it is UTF-8. Sixteen bytes at a time: in what Chinese messages consist of, a byte continues a
+// character exactly where the byte before leads one, or the one before that leads one of three. Bytes that need a
+// closer look (an end that could be overlong or a surrogate, four bytes) are rare, and leave the whole to the survey.
+inline bool is_utf8(std::string_view bytes) {
+#if defined(__SSE2__)
+  const std::size_t first = ascii_prefix(bytes);
+  if (first == bytes.size()) return true;
+  if (first >= 2) {
+    const auto load = [](const char* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); };
+    const auto equal = [](__m128i v, int byte) { return _mm_cmpeq_epi8(v, _mm_set1_epi8(static_cast<char>(byte))); };
+    const auto least = [](__m128i v, int byte) {  // unsigned v >= byte
+      const __m128i bound = _mm_set1_epi8(static_cast<char>(byte));
+      return _mm_cmpeq_epi8(_mm_max_epu8(v, bound), v);
+    };
+    __m128i wrong = _mm_setzero_si128(), unusual = wrong;
+    const auto look = [&](const char* at) {
+      const __m128i here = load(at), one = load(at - 1), two = load(at - 2);
+      if (_mm_movemask_epi8(_mm_or_si128(here, _mm_or_si128(one, two))) == 0) return;
+      const __m128i continues = _mm_cmplt_epi8(here, _mm_set1_epi8(static_cast<char>(0xC0)));
+      wrong = _mm_or_si128(wrong, _mm_xor_si128(continues, _mm_or_si128(least(one, 0xC0), least(two, 0xE0))));
+      unusual = _mm_or_si128(
+          unusual,
+          _mm_or_si128(_mm_or_si128(equal(here, 0xE0), equal(here, 0xED)),
+                       _mm_or_si128(least(here, 0xF0),
+                                    equal(_mm_and_si128(here, _mm_set1_epi8(static_cast<char>(0xFE))), 0xC0))));
+    };
+    std::size_t at = first;
+    for (; at + 16 <= bytes.size(); at += 16) look(bytes.data() + at);
+    // What is left, and zeros behind it that no character may reach into.
+    char tail[2 + 16 + 16] = {};
+    std::memcpy(tail, bytes.data() + at - 2, 2 + bytes.size() - at);
+    look(tail + 2);
+    look(tail + 18);
+    if (_mm_movemask_epi8(unusual) == 0) return _mm_movemask_epi8(wrong) == 0;
+  }
+#endif
+  return survey_utf8(bytes, true).broken == 0;
+}
+
 }  // namespace hutong::hl7v2
