@@ -1,0 +1,190 @@
+// "Acknowledged means durable" as a unit: no positive answer while the log has not said so, waiting and AR 207 while it
+// is away, resends and conflicts, quarantine, all with a log in memory that can be told to stall and to fail.
+#include "broker/pipeline/intake.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+
+#include "adapters/format/hl7v2/hl7v2.h"
+#include "adapters/log/memory/memory_log.h"
+#include "adapters/metrics/prometheus_metrics.h"
+#include "adapters/store/memory/memory_store.h"
+#include "tests/support/await.h"
+
+namespace hutong::pipeline {
+namespace {
+
+using model::Answer;
+using testing::HasSubstr;
+using testing::Not;
+
+const port::Partition events{port::Topic::events, 0};
+const port::Partition quarantine{port::Topic::quarantine, 0};
+
+// Every look at the clock moves it by 50 ms: deadlines pass without anybody waiting for them.
+class SteppingClock final : public Clock {
+ public:
+  Timestamp now() const override { return {1'767'000'000'000'000}; }
+  std::chrono::nanoseconds ticks() const override { return std::chrono::milliseconds(50 * ++steps_); }
+
+ private:
+  mutable std::int64_t steps_ = 0;
+};
+
+std::string oru(const std::string& control, const std::string& value = "5.8", const std::string& number = "P1") {
+  return "MSH|^~\\&|LIS|HOSP|HUTONG|REGION|20260105081500||ORU^R01^ORU_R01|" + control +
+         "|P|2.5.1\rPID|1||" + number + "^^^HOSP^MR||A^B||19800101|F\rOBR|1||R1|BIO^x^L|||20260105073000\r"
+         "OBX|1|NM|GLU^x^L||" + value + "|mmol/L||N|||F\r";
+}
+
+class IntakeTest : public testing::Test {
+ protected:
+  IntakeTest() {
+    auto made = std::make_shared<Rules>();
+    auto facilities = std::make_shared<model::FacilityDirectory>();
+    model::Facility hospital;
+    hospital.code = "hosp";
+    hospital.aliases = {{"", "HOSP"}};
+    facilities->add(hospital);
+    model::Facility lenient;
+    lenient.code = "lenient";
+    lenient.aliases = {{"", "LENIENT"}};
+    lenient.on_quarantine = model::OnQuarantine::accept_with_warning;
+    facilities->add(lenient);
+    made->facilities = facilities;
+    made->normalizer = std::make_shared<normalize::Normalizer>(
+        terminology::Terminology::load(std::filesystem::path(HUTONG_SOURCE_DIR) / "schemas/terminology"));
+    rules.store(made);
+    peer.protocol = "mllp";
+    peer.trusted_network = true;
+  }
+
+  std::vector<port::Reply> accept(const std::vector<std::string>& messages) {
+    std::vector<port::Frame> frames;
+    for (const auto& message : messages) frames.push_back({message, clock.now(), 0, {}});
+    return tests::await(intake.accept(peer, frames));
+  }
+  port::Reply accept(const std::string& message) { return accept(std::vector<std::string>{message}).front(); }
+  std::size_t stored(port::Partition partition) { return tests::await(log.read(partition, 0, {}))->records.size(); }
+
+  SteppingClock clock;
+  memory::MemoryLog log{clock};
+  store::MemoryStore store;
+  hl7v2::Hl7v2 format;
+  PrometheusMetrics metrics;
+  CurrentRules rules;
+  RecentControls recent;
+  port::Peer peer;
+  Intake intake{log, store, format, rules, recent, metrics, clock};
+};
+
+TEST_F(IntakeTest, answers_only_after_the_log_says_durable) {
+  log.hold_appends();
+  net::io_context io(1);
+  const std::string message = oru("1");
+  const port::Frame frame{message, clock.now(), 0, {}};
+  bool answered = false;
+  net::co_spawn(io, intake.accept(peer, std::span(&frame, 1)), [&](std::exception_ptr, std::vector<port::Reply> replies) {
+    answered = true;
+    EXPECT_THAT(replies[0].messages[0], HasSubstr("MSA|AA|1"));
+  });
+  io.poll();
+  EXPECT_EQ(log.held(), 1U);
+  EXPECT_FALSE(answered) << "acknowledged before it was safe";
+  log.release_appends();
+  io.restart();
+  io.run();
+  EXPECT_TRUE(answered);
+  EXPECT_EQ(stored(events), 1U);
+}
+
+TEST_F(IntakeTest, waits_for_a_log_that_comes_back) {
+  log.fail_appends(3, {ErrorCode::unavailable, "disk full"});
+  EXPECT_EQ(accept(oru("1")).answer, Answer::accepted);
+  EXPECT_EQ(stored(events), 1U);
+}
+
+TEST_F(IntakeTest, says_207_when_the_log_stays_away_and_keeps_nothing) {
+  log.fail_appends(1'000'000, {ErrorCode::unavailable, "disk full"});
+  Intake hasty(log, store, format, rules, recent, metrics, clock, {std::chrono::milliseconds(200)});
+  const std::string message = oru("1");
+  const port::Frame frame{message, clock.now(), 0, {}};
+  const auto reply = tests::await(hasty.accept(peer, std::span(&frame, 1))).front();
+  EXPECT_EQ(reply.answer, Answer::try_again);
+  EXPECT_THAT(reply.messages[0], HasSubstr("MSA|AR|1"));
+  EXPECT_THAT(reply.messages[0], HasSubstr("207"));
+  EXPECT_TRUE(reply.records.empty());
+  EXPECT_EQ(recent.size(), 0U);
+  log.fail_appends(0, {});
+  EXPECT_FALSE(accept(oru("1")).duplicate) << "what was not stored is no resend";
+}
+
+TEST_F(IntakeTest, a_resend_gets_the_same_answer_and_is_not_appended) {
+  const auto first = accept(oru("1"));
+  const auto again = accept(oru("1"));
+  EXPECT_TRUE(again.duplicate);
+  EXPECT_EQ(again.records, first.records);
+  EXPECT_THAT(again.messages[0], HasSubstr("MSA|AA|1"));
+  EXPECT_EQ(stored(events), 1U);
+  EXPECT_TRUE(accept("MSH|^~\\&|LIS|HOSP|HUTONG|REGION|20270105081500" + oru("1").substr(oru("1").find("||ORU"))).duplicate)
+      << "a resend may bear another time";
+}
+
+TEST_F(IntakeTest, other_content_under_the_same_control_id_is_accepted_and_flagged) {
+  EXPECT_THAT(accept(oru("1")).messages[0], Not(HasSubstr("ERR|")));
+  const auto other = accept(oru("1", "6.8"));
+  EXPECT_FALSE(other.duplicate);
+  EXPECT_THAT(other.messages[0], HasSubstr("MSA|AA|1"));
+  EXPECT_THAT(other.messages[0], HasSubstr("MSH^1^10"));
+  EXPECT_EQ(stored(events), 2U);
+  EXPECT_EQ(metrics.counter("hutong_control_id_conflicts_total", "").value(), 1);
+}
+
+TEST_F(IntakeTest, several_frames_go_in_one_append_and_are_answered_in_order) {
+  const auto replies = accept(std::vector<std::string>{oru("1"), oru("", "5.8"), oru("3")});
+  ASSERT_EQ(replies.size(), 3U);
+  EXPECT_THAT(replies[0].messages[0], HasSubstr("MSA|AA|1"));
+  EXPECT_THAT(replies[1].messages[0], HasSubstr("MSA|AR|"));
+  EXPECT_THAT(replies[2].messages[0], HasSubstr("MSA|AA|3"));
+  EXPECT_EQ(stored(events), 2U);
+  EXPECT_EQ(stored(quarantine), 1U);
+}
+
+TEST_F(IntakeTest, an_unknown_sender_from_elsewhere_leaves_nothing_behind) {
+  peer.trusted_network = false;
+  auto message = oru("1");
+  message.replace(message.find("HOSP"), 4, "NONE");
+  EXPECT_EQ(accept(message).answer, Answer::header_rejected);
+  EXPECT_EQ(stored(quarantine), 0U);
+  peer.trusted_network = true;
+  EXPECT_EQ(accept(message).answer, Answer::header_rejected);
+  EXPECT_EQ(stored(quarantine), 1U);
+}
+
+TEST_F(IntakeTest, a_laboratory_that_must_not_be_blocked_hears_AA_and_its_bytes_are_kept) {
+  auto message = oru("1");
+  message.replace(message.find("HOSP"), 4, "LENIENT");
+  message.erase(message.find("PID|"), message.find("OBR|") - message.find("PID|"));
+  const auto reply = accept(message);
+  EXPECT_EQ(reply.answer, Answer::accepted);
+  EXPECT_THAT(reply.messages[0], HasSubstr("MSA|AA|1"));
+  EXPECT_TRUE(reply.records.empty());
+  EXPECT_EQ(stored(quarantine), 1U);
+}
+
+TEST_F(IntakeTest, two_patients_of_one_message_are_two_records_in_one_append) {
+  const auto two = oru("1") + oru("1", "6.1", "P2").substr(oru("1").find("PID|"));
+  EXPECT_EQ(accept(two).records.size(), 2U);
+  const auto slice = *tests::await(log.read(events, 0, {}));
+  ASSERT_EQ(slice.records.size(), 2U);
+  EXPECT_EQ(slice.records[0].record.key, "hosp/P1");
+  EXPECT_EQ(slice.records[1].record.key, "hosp/P2");
+  EXPECT_EQ(slice.records[0].record.raw, two) << "the original is kept, once";
+  EXPECT_TRUE(slice.records[1].record.raw.empty());
+  EXPECT_TRUE(accept(two).duplicate);
+}
+
+}  // namespace
+}  // namespace hutong::pipeline
