@@ -1,12 +1,15 @@
 // Writing: half of event_json.h.
-#include <rapidjson/writer.h>
-
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstring>
 
 #include "broker/model/event_fields.h"
 #include "broker/model/event_json.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace hutong::model {
 namespace {
@@ -21,99 +24,141 @@ bool needs_escape(std::uint64_t word) {
   return (control | has_zero(word ^ (ones * '"')) | has_zero(word ^ (ones * '\\'))) != 0;
 }
 
-bool is_plain(Text text) {
-  std::size_t i = 0;
-  std::uint64_t word;
-  for (; i + 8 <= text.size(); i += 8) {
-    std::memcpy(&word, text.data() + i, 8);
-    if (needs_escape(word)) return false;
+// Copies and looks in one pass, the last piece overlapping the one before. False: something needs an escape.
+bool copy_plain(char* to, const char* from, std::size_t size) {
+  if (size < 16) {
+    if (size >= 8) {
+      std::uint64_t first, last;
+      std::memcpy(&first, from, 8);
+      std::memcpy(&last, from + size - 8, 8);
+      std::memcpy(to, &first, 8);
+      std::memcpy(to + size - 8, &last, 8);
+      return !needs_escape(first) && !needs_escape(last);
+    }
+    if (size >= 4) {
+      std::uint32_t first, last;
+      std::memcpy(&first, from, 4);
+      std::memcpy(&last, from + size - 4, 4);
+      std::memcpy(to, &first, 4);
+      std::memcpy(to + size - 4, &last, 4);
+      return !needs_escape(first | static_cast<std::uint64_t>(last) << 32U);
+    }
+    bool plain = true;
+    for (std::size_t i = 0; i < size; ++i) {
+      const auto c = static_cast<unsigned char>(to[i] = from[i]);
+      plain = plain && c >= 0x20 && c != '"' && c != '\\';
+    }
+    return plain;
   }
-  for (; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x20 || c == '"' || c == '\\') return false;
+#if defined(__SSE2__)
+  const __m128i control = _mm_set1_epi8(0x1F), quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+  __m128i found = _mm_setzero_si128();
+  for (std::size_t at = 0;; at += 16) {
+    if (at + 16 > size) at = size - 16;
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + at));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + at), bytes);
+    found =
+        _mm_or_si128(found, _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes),
+                                         _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash))));
+    if (at + 16 == size) return _mm_movemask_epi8(found) == 0;
   }
-  return true;
+#else
+  bool plain = true;
+  for (std::size_t at = 0;; at += 8) {
+    if (at + 8 > size) at = size - 8;
+    std::uint64_t word;
+    std::memcpy(&word, from + at, 8);
+    std::memcpy(to + at, &word, 8);
+    plain = plain && !needs_escape(word);
+    if (at + 8 == size) return plain;
+  }
+#endif
 }
 
-// JSON into a StringBuffer: a member is one reservation and two copies. RapidJSON's Writer checks each character twice,
-// reserves six bytes for each and keeps a stack of levels, which is half of what a message costs here; it still writes
-// what needs escapes.
+// Many members of a message say what another says, and are often the very same bytes.
+bool same(Text a, Text b) {
+  return a.size() == b.size() && (a.data() == b.data() || a == b);
+}
+
+// JSON into a StringBuffer, of which a stretch is taken ahead and given back at the end: a member is one look at the
+// room left and two copies, of a key whose size is known and of a value. RapidJSON's Writer checks each character
+// twice, reserves six bytes for each and keeps a stack of levels, which is half of what a message costs here. Every
+// value is followed by a comma, which the bracket behind the last one overwrites.
 class EventWriter {
  public:
-  explicit EventWriter(rapidjson::StringBuffer& out) : out_(out) {}
+  EventWriter(rapidjson::StringBuffer& out, std::size_t ahead) : out_(out), to_(out.Push(ahead)), end_(to_ + ahead) {}
+  EventWriter(const EventWriter&) = delete;
+  EventWriter& operator=(const EventWriter&) = delete;
+  // The whole is written: without the comma behind it.
+  void finish() { out_.Pop(static_cast<std::size_t>(end_ - to_) + 1); }
 
   void start(char bracket) {
-    if (comma_) out_.Put(',');
-    out_.Put(bracket);
-    comma_ = false;
+    room(1);
+    *to_++ = bracket;
   }
   void end(char bracket) {
-    out_.Put(bracket);
-    comma_ = true;
+    room(2);
+    if (to_[-1] == ',') --to_;
+    *to_++ = bracket;
+    *to_++ = ',';
   }
-  void key(Text name) {
-    char* to = out_.Push(name.size() + 3 + (comma_ ? 1 : 0));
-    if (comma_) *to++ = ',';
-    put_key(to, name);
-    comma_ = false;
+  template <std::size_t N>
+  void key(const char (&name)[N]) {
+    room(N + 2);
+    to_ = put_key(to_, name);
   }
   void text(Text value) {
-    if (is_plain(value)) {
-      plain(value);
-      return;
-    }
-    if (comma_) out_.Put(',');
-    rapidjson::Writer<rapidjson::StringBuffer>(out_).String(value.data(),
-                                                            static_cast<rapidjson::SizeType>(value.size()));
-    comma_ = true;
+    room(value.size() + 3);
+    put_text(to_, value);
   }
   // What needs no escape.
   void plain(Text value) {
-    char* to = out_.Push(value.size() + 2 + (comma_ ? 1 : 0));
-    if (comma_) *to++ = ',';
-    put_text(to, value);
-    comma_ = true;
+    room(value.size() + 3);
+    put_plain(to_, value);
   }
-  void plain_member(Text name, Text value) {
-    char* to = out_.Push(name.size() + value.size() + 5 + (comma_ ? 1 : 0));
-    if (comma_) *to++ = ',';
-    put_text(put_key(to, name), value);
-    comma_ = true;
+  template <std::size_t N>
+  void plain_member(const char (&name)[N], Text value) {
+    room(N + 2 + value.size() + 3);
+    put_plain(put_key(to_, name), value);
   }
-  void word(Text name, Text bare) {  // true, 12
-    key(name);
-    std::memcpy(out_.Push(bare.size()), bare.data(), bare.size());
-    comma_ = true;
+  template <std::size_t N>
+  void word(const char (&name)[N], Text bare) {  // true, 12
+    room(N + 2 + bare.size() + 1);
+    char* to = put_key(to_, name);
+    std::memcpy(to, bare.data(), bare.size());
+    to += bare.size();
+    *to++ = ',';
+    to_ = to;
   }
 
   // Members that are not said are not written.
-  void operator()(Text name, Text value) {
+  template <std::size_t N>
+  void operator()(const char (&name)[N], Text value) {
     if (!value.empty()) always(name, value);
   }
-  void always(Text name, Text value) {
-    if (is_plain(value)) {
-      plain_member(name, value);
-    } else {
-      key(name);
-      text(value);
-    }
+  template <std::size_t N>
+  void always(const char (&name)[N], Text value) {
+    room(N + 2 + value.size() + 3);
+    put_text(put_key(to_, name), value);
   }
-  void operator()(Text name, bool value, bool usual) {
+  template <std::size_t N>
+  void operator()(const char (&name)[N], bool value, bool usual) {
     if (value != usual) word(name, value ? "true" : "false");
   }
-  void operator()(Text name, std::uint32_t value, std::uint32_t usual) {
+  template <std::size_t N>
+  void operator()(const char (&name)[N], std::uint32_t value, std::uint32_t usual) {
     if (value == usual) return;
     char digits[12];
     const char* end = std::to_chars(digits, digits + sizeof digits, value).ptr;
     word(name, {digits, static_cast<std::size_t>(end - digits)});
   }
-  template <class E>
+  template <std::size_t N, class E>
     requires std::is_enum_v<E>
-  void operator()(Text name, E value, E usual) {
+  void operator()(const char (&name)[N], E value, E usual) {
     if (value != usual) plain_member(name, to_string(value));
   }
-  template <class Tag>
-  void operator()(Text name, const HashId<Tag>& id) {
+  template <std::size_t N, class Tag>
+  void operator()(const char (&name)[N], const HashId<Tag>& id) {
     if (id.empty()) return;
     char hex[32];
     for (std::size_t i = 0; i < 16; ++i) {
@@ -123,32 +168,36 @@ class EventWriter {
     }
     plain_member(name, {hex, sizeof hex});
   }
-  void operator()(Text name, const Moment& moment) {
+  template <std::size_t N>
+  void operator()(const char (&name)[N], const Moment& moment) {
     if (moment.iso.empty() && moment.sent.empty()) return;
     key(name);
     write(moment);
   }
-  void operator()(Text name, Timestamp time) {
+  template <std::size_t N>
+  void operator()(const char (&name)[N], Timestamp time) {
     if (time.micros == 0) return;
     key(name);
     write(time);
   }
-  void operator()(Text name, const List<Text>& list) {
+  template <std::size_t N>
+  void operator()(const char (&name)[N], const List<Text>& list) {
     if (list.empty()) return;
     key(name);
     start('[');
     for (Text each : list) text(each);
     end(']');
   }
-  template <class T>
-  void operator()(Text name, const List<T>& list) {
+  template <std::size_t N, class T>
+  void operator()(const char (&name)[N], const List<T>& list) {
     if (list.empty()) return;
     key(name);
     start('[');
     for (const T& each : list) object(each);
     end(']');
   }
-  void operator()(Text name, const List<Observation>& list, const Report& report) {
+  template <std::size_t N>
+  void operator()(const char (&name)[N], const List<Observation>& list, const Report& report) {
     if (list.empty()) return;
     report_ = &report;
     previous_ = {};
@@ -161,21 +210,24 @@ class EventWriter {
     end(']');
   }
   const PreviousItem& previous() const { return previous_; }
-  void repeated(Text name, Text value, Text before) {
-    if (value != before) always(name, value);
+  template <std::size_t N>
+  void repeated(const char (&name)[N], Text value, Text before) {
+    if (!same(value, before)) always(name, value);
   }
-  void counted(Text name, Text path, Text before) {
+  template <std::size_t N>
+  void counted(const char (&name)[N], Text path, Text before) {
     char next[48];
     if (path != Text(next, next_path(before, next))) always(name, path);
   }
-  void operator()(Text name, const Report* report) {
+  template <std::size_t N>
+  void operator()(const char (&name)[N], const Report* report) {
     if (report == nullptr) return;
     key(name);
     object(*report);
   }
-  template <class T>
+  template <std::size_t N, class T>
     requires std::is_class_v<T>
-  void operator()(Text name, const T& noun) {
+  void operator()(const char (&name)[N], const T& noun) {
     if (is_empty(noun)) return;
     key(name);
     object(noun);
@@ -189,7 +241,7 @@ class EventWriter {
       always("mapped", c.mapped_code);
       (*this)("mappedSystem", c.mapped_system);
     }
-    if (c.mapped_display != c.display) always("mappedName", c.mapped_display);
+    if (!same(c.mapped_display, c.display)) always("mappedName", c.mapped_display);
   }
   void sent_value(const Value& value) {
     (*this)("sentAs", value.sent_type, usual_type(value.kind));
@@ -204,14 +256,14 @@ class EventWriter {
     }
   }
   void ucum(const Value& value) {
-    if (value.ucum != value.unit) always("ucum", value.ucum);
+    if (!same(value.ucum, value.unit)) always("ucum", value.ucum);
   }
   void interval(const Interval& interval) {
     if (interval.sent.empty() && interval.low.empty() && interval.high.empty()) return;
     key("interval");
     Text low, high;
     bounds_of(interval.sent, low, high);
-    if (!interval.sent.empty() && low == interval.low && high == interval.high) {
+    if (!interval.sent.empty() && same(low, interval.low) && same(high, interval.high)) {
       text(interval.sent);
       return;
     }
@@ -222,16 +274,16 @@ class EventWriter {
     end('}');
   }
   void inherited(const Observation& o) {
-    if (o.status != report_->status || o.status_sent != report_->status_sent) {
+    if (o.status != report_->status || !same(o.status_sent, report_->status_sent)) {
       always("status", to_string(o.status));
       (*this)("statusSent", o.status_sent);
     }
-    if (o.observed.iso != report_->observed.iso || o.observed.sent != report_->observed.sent) {
+    if (!same(o.observed.iso, report_->observed.iso) || !same(o.observed.sent, report_->observed.sent)) {
       key("observed");
       write(o.observed);
     }
     const Party &own = o.performer, &its = report_->performer;
-    if (own.code != its.code || own.name != its.name || own.system != its.system) {
+    if (!same(own.code, its.code) || !same(own.name, its.name) || !same(own.system, its.system)) {
       key("performer");
       object(own);
     }
@@ -244,9 +296,16 @@ class EventWriter {
     end('}');
   }
   void write(const Moment& moment) {
+    // A report's items have one time as a rule, and its ISO text is then the same bytes.
+    if (moment.iso.data() == usual_.iso.data() && moment.iso.size() == usual_.iso.size() &&
+        same(moment.sent, usual_.sent) && !moment.iso.empty()) {
+      text(moment.iso);
+      return;
+    }
     char digits[24];
     if (const std::size_t size = digits_of(moment.iso, digits);
         (size != 0 && Text(digits, size) == moment.sent) || (moment.iso.empty() && moment.sent.empty())) {
+      usual_ = moment;
       text(moment.iso);
       return;
     }
@@ -288,16 +347,73 @@ class EventWriter {
   }
 
  private:
-  static char* put_text(char* to, Text value) {
-    *to++ = '"';
-    if (!value.empty()) std::memcpy(to, value.data(), value.size());
-    to[value.size()] = '"';
-    return to + value.size() + 1;
+  void room(std::size_t bytes) {
+    if (static_cast<std::size_t>(end_ - to_) < bytes) [[unlikely]]
+      take(bytes);
   }
-  static char* put_key(char* to, Text name) {
-    to = put_text(to, name);
+  [[gnu::noinline]] void take(std::size_t bytes) {
+    out_.Pop(static_cast<std::size_t>(end_ - to_));
+    const std::size_t ahead = std::max(bytes, out_.GetSize());
+    to_ = out_.Push(ahead);
+    end_ = to_ + ahead;
+  }
+
+  // These have room already.
+  template <std::size_t N>
+  static char* put_key(char* to, const char (&name)[N]) {
+    *to++ = '"';
+    std::memcpy(to, name, N - 1);
+    to += N - 1;
+    *to++ = '"';
     *to++ = ':';
     return to;
+  }
+  [[gnu::noinline]] void put_text(char* to, Text value) {
+    *to++ = '"';
+    if (!copy_plain(to, value.data(), value.size())) {
+      to_ = to;
+      escaped(value);
+      return;
+    }
+    close(to + value.size());
+  }
+  void put_plain(char* to, Text value) {
+    *to++ = '"';
+    std::memcpy(to, value.data(), value.size());
+    close(to + value.size());
+  }
+  void close(char* to) {
+    to[0] = '"';
+    to[1] = ',';
+    to_ = to + 2;
+  }
+  // Behind its opening quote.
+  [[gnu::noinline]] void escaped(Text value) {
+    for (const char c : value) {
+      room(6 + 2);
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte >= 0x20 && c != '"' && c != '\\') {
+        *to_++ = c;
+        continue;
+      }
+      *to_++ = '\\';
+      switch (c) {
+        case '\b': *to_++ = 'b'; break;
+        case '\f': *to_++ = 'f'; break;
+        case '\n': *to_++ = 'n'; break;
+        case '\r': *to_++ = 'r'; break;
+        case '\t': *to_++ = 't'; break;
+        case '"':
+        case '\\': *to_++ = c; break;
+        default:
+          std::memcpy(to_, "u00", 3);
+          to_[3] = "0123456789ABCDEF"[byte >> 4];
+          to_[4] = "0123456789ABCDEF"[byte & 15];
+          to_ += 5;
+      }
+    }
+    room(2);
+    close(to_);
   }
 
   // Whether a noun says nothing at all: such a member is not written. Walks the same list.
@@ -356,21 +472,24 @@ class EventWriter {
   }
 
   rapidjson::StringBuffer& out_;
-  bool comma_ = false;  // one is due before what comes next
+  char* to_;      // where the next byte goes,
+  char* end_;     // and where what was taken ends
+  Moment usual_;  // the last one that its ISO text alone said
   const Report* report_ = nullptr;
   PreviousItem previous_;
 };
 
 template <class T>
 void write_noun(rapidjson::StringBuffer& out, const T& noun) {
-  EventWriter writer(out);
+  EventWriter writer(out, 1024);
   writer.object(noun);
+  writer.finish();
 }
 
 }  // namespace
 
 void write_record(rapidjson::StringBuffer& out, const RecordId& id, const Draft& draft, const Part& part) {
-  EventWriter writer(out);
+  EventWriter writer(out, 8192);
   writer.start('{');
   writer("id", id);
   writer("source", draft.source);
@@ -382,6 +501,7 @@ void write_record(rapidjson::StringBuffer& out, const RecordId& id, const Draft&
   writer("subject", part.subject);
   writer("events", part.events);
   writer.end('}');
+  writer.finish();
 }
 
 void write_subject(rapidjson::StringBuffer& out, const Subject& subject) {
