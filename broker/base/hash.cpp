@@ -16,7 +16,34 @@
 namespace hutong {
 namespace {
 
-EVP_MD_CTX* context_of(void* context) { return static_cast<EVP_MD_CTX*>(context); }
+// What a PartsHash keeps: OpenSSL's context, and small parts until they are worth a call into it (a call costs as much
+// as hashing some forty bytes; the names of records and reports are made of parts of eight).
+struct PartsContext {
+  EVP_MD_CTX* digest = EVP_MD_CTX_new();
+  std::size_t waiting = 0;
+  std::array<char, 256> bytes;
+
+  void update(const void* from, std::size_t size) { EVP_DigestUpdate(digest, from, size); }
+  void flush() {
+    if (waiting != 0) update(bytes.data(), waiting);
+    waiting = 0;
+  }
+  void take(const char* from, std::size_t size) {
+    if (size > bytes.size() - waiting) {
+      flush();
+      if (size > bytes.size() / 2) {
+        update(from, size);
+        return;
+      }
+    }
+    if (size != 0) std::memcpy(bytes.data() + waiting, from, size);
+    waiting += size;
+  }
+};
+
+PartsContext& context_of(void* context) {
+  return *static_cast<PartsContext*>(context);
+}
 
 // EVP_sha256() is looked up once: OpenSSL 3 fetches the algorithm at every init otherwise.
 const EVP_MD* sha256_algorithm() {
@@ -123,27 +150,35 @@ std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) {
   return ~crc32c_table_step(crc, at, bytes.size());
 }
 
-PartsHash::PartsHash() : context_(EVP_MD_CTX_new()) {
-  EVP_DigestInit_ex2(context_of(context_), sha256_algorithm(), nullptr);
+PartsHash::PartsHash() : context_(new PartsContext) {
+  EVP_DigestInit_ex2(context_of(context_).digest, sha256_algorithm(), nullptr);
 }
-PartsHash::~PartsHash() { EVP_MD_CTX_free(context_of(context_)); }
+PartsHash::~PartsHash() {
+  PartsContext* const context = &context_of(context_);
+  EVP_MD_CTX_free(context->digest);
+  delete context;
+}
 
 PartsHash& PartsHash::add(std::string_view part) {
-  std::uint64_t size = part.size();
-  EVP_DigestUpdate(context_of(context_), &size, sizeof size);
+  const std::uint64_t size = part.size();
+  char prefix[sizeof size];
+  std::memcpy(prefix, &size, sizeof size);
+  context_of(context_).take(prefix, sizeof prefix);
   return raw(part);
 }
 
 PartsHash& PartsHash::raw(std::string_view bytes) {
-  EVP_DigestUpdate(context_of(context_), bytes.data(), bytes.size());
+  context_of(context_).take(bytes.data(), bytes.size());
   return *this;
 }
 
 Sha256Digest PartsHash::finish() {
+  PartsContext& context = context_of(context_);
+  context.flush();
   Sha256Digest digest;
   unsigned int size = digest.size();
-  EVP_DigestFinal_ex(context_of(context_), digest.data(), &size);
-  EVP_DigestInit_ex2(context_of(context_), nullptr, nullptr);
+  EVP_DigestFinal_ex(context.digest, digest.data(), &size);
+  EVP_DigestInit_ex2(context.digest, nullptr, nullptr);
   return digest;
 }
 

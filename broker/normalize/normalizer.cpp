@@ -72,6 +72,12 @@ int years_between(Text born, Text day) {  // "2026-01-02"; -1 unknown
   return day.substr(5, 5) < born.substr(5, 5) ? years - 1 : years;
 }
 
+// For texts that are one letter as a rule.
+bool same(Text a, Text b) {
+  if (a.size() != b.size()) return false;
+  return a.empty() || (a[0] == b[0] && (a.size() == 1 || a == b));
+}
+
 // The work on one message: what many of its fields share.
 class Work {
  public:
@@ -290,7 +296,7 @@ class Work {
     if (o.status == ResultStatus::unknown && o.status_sent.empty()) o.status = r.status;
     if (o.performer.code.empty() && o.performer.name.empty()) o.performer = r.performer;
 
-    if (o.code.system != last_system_) {
+    if (!same(o.code.system, last_system_)) {
       last_system_ = o.code.system;
       last_map_ = terms_.map(last_system_);
     }
@@ -366,7 +372,7 @@ class Work {
     for (std::uint32_t i = 0; i < items.size(); ++i) {
       Observation& o = items[i];
       const Text key = o.code.code.empty() ? o.code.display : o.code.code;
-      std::size_t at = (hash(key) ^ (hash(o.sub_id) * 31)) & (slots - 1);
+      std::size_t at = (o.sub_id.empty() ? hash(key) : hash(key) ^ (hash(o.sub_id) * 31)) & (slots - 1);
       for (;; at = (at + 1) & (slots - 1)) {
         Slot& slot = table[at];
         if (slot.count == 0) {

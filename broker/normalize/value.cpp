@@ -35,6 +35,18 @@ Text plain(Text text, Arena& arena) {
   return arena.copy(folded.view());
 }
 
+// How much of the text is a decimal that needs no change, as nearly all are: "142", "0.02". 0: none, or another
+// spelling.
+std::size_t plain_decimal(Text text) {
+  std::size_t n = 0;
+  while (n < text.size() && is_digit(text[n])) ++n;
+  if (n == 0 || (n > 1 && text[0] == '0')) return 0;
+  if (n == text.size() || text[n] != '.') return n;
+  const std::size_t point = n++;
+  while (n < text.size() && is_digit(text[n])) ++n;
+  return n - point > 1 ? n : 0;
+}
+
 class Scanner {
  public:
   Scanner(Text text, Arena& arena) : rest_(text), arena_(arena) {}
@@ -165,8 +177,17 @@ class Scanner {
 bool rises(Text low, Text high) {
   const bool minus = low.front() == '-';
   if (minus) return true;  // `high` is read without a sign
-  if (low.find_first_of("eE") != Text::npos || high.find_first_of("eE") != Text::npos) return false;
-  const Text low_whole = low.substr(0, low.find('.')), high_whole = high.substr(0, high.find('.'));
+  bool exponent = false;
+  const auto whole_of = [&exponent](Text number) {
+    std::size_t whole = number.size();
+    for (std::size_t i = 0; i < number.size(); ++i) {
+      exponent = exponent || number[i] == 'e' || number[i] == 'E';
+      if (number[i] == '.' && i < whole) whole = i;
+    }
+    return number.substr(0, whole);
+  };
+  const Text low_whole = whole_of(low), high_whole = whole_of(high);
+  if (exponent) return false;
   if (low_whole.size() != high_whole.size()) return low_whole.size() < high_whole.size();
   if (low_whole != high_whole) return low_whole < high_whole;
   // Equal before the point: the fractions compare as texts, but "5.0" is not above "5".
@@ -251,6 +272,12 @@ bool read_text(model::Observation& o, const terminology::Item* item, const termi
   }
   value.kind = ValueKind::text;
   if (text.size() > longest_number) return false;
+  if (plain_decimal(text) == text.size()) {
+    value.kind = ValueKind::number;
+    value.comparator = {};
+    value.number = text;
+    return true;
+  }
   if (read_numeric(o, text, item, terms, arena)) return true;
   const bool no_value = item && item->is_quantity() && (text == "-" || text == "--" || text == "—" || text == "/");
   if (no_value) return true;
@@ -321,6 +348,15 @@ bool read_value(model::Observation& o, const terminology::Item* item, const term
 void read_interval(model::Interval& interval, Arena& arena) {
   Text text = trimmed(interval.sent);
   if (text.empty() || text.size() > longest_number) return;
+  if (const std::size_t dash = plain_decimal(text); dash != 0 && dash < text.size() && text[dash] == '-') {
+    const Text high = text.substr(dash + 1);
+    if (!high.empty() && plain_decimal(high) == high.size()) {
+      if (!rises(text.substr(0, dash), high)) return;
+      interval.low = text.substr(0, dash);
+      interval.high = high;
+      return;
+    }
+  }
   if (text.size() > 2 && (text.front() == '(' || text.front() == '[') && (text.back() == ')' || text.back() == ']'))
     text = trimmed(text.substr(1, text.size() - 2));
   Scanner in(plain(text, arena), arena);

@@ -1,5 +1,6 @@
 #include "broker/pipeline/intake.h"
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -198,24 +199,22 @@ net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std:
     ids.push_back(model::record_id(draft.source, draft.content_hash, ordinal));
   }
 
-  // Known already? In flight, or in the store. A conflict is told to every resend of the later message, so the store is
-  // asked for what came before even where this very message is remembered here.
-  auto known = recent_.look(control, ids.front());
-  if (!known.same || !known.other) {
-    auto row = co_await store_.get(port::tables::controls, {control});
-    if (row && row->has_value()) {
-      const auto& stored = std::get<std::string>((**row)[1]);
-      for (std::size_t at = 0; at + 16 <= stored.size(); at += 16) {
-        const auto id = RecordId::from_bytes(std::string_view(stored).substr(at, 16));
-        if (*id == ids.front()) {
-          known.same = true;
-          break;
-        }
-        bool ours = false;
-        for (const auto& own : ids) ours = ours || own == *id;
-        known.other = known.other || !ours;
-      }
+  // Known already? The store holds what came first, RecentControls what came since. A conflict is what came under this
+  // control id *before* this message: it is told to every resend of the later one, and to none of the first.
+  RecentControls::Known known;
+  auto row = co_await store_.get(port::tables::controls, {control});
+  if (row && row->has_value()) {
+    const auto& stored = std::get<std::string>((**row)[1]);
+    for (std::size_t at = 0; at + 16 <= stored.size() && !known.same; at += 16) {
+      const auto id = RecordId::from_bytes(std::string_view(stored).substr(at, 16));
+      known.same = *id == ids.front();
+      known.other = known.other || std::find(ids.begin(), ids.end(), *id) == ids.end();
     }
+  }
+  if (!known.same) {
+    const auto since = recent_.look(control, ids.front());
+    known.same = since.same;
+    known.other = known.other || since.other;
   }
   if (known.other) {
     draft.control_id_conflict = true;

@@ -230,7 +230,7 @@ class Loader {
         if (rule.first.size() < 2) table.complain(row, "a word has two bytes or more");
         for (char& c : rule.first)
           if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-        out_->word_starts_.set(Terminology::start_of(rule.first[0], rule.first[1]));
+        out_->word_starts_.set(Terminology::start_of(rule.first));
         out_->word_rules_.push_back(rule);
       } else if (by == "icd10") {
         const std::size_t dash = rule.first.find('-');

@@ -14,6 +14,10 @@ bool same_word(Text a, Text b) {
   return a.size() == b.size() &&
          std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
+// The first two bytes, in their order.
+unsigned pair_of(Text text) {
+  return static_cast<unsigned>(static_cast<unsigned char>(text[0])) << 8U | static_cast<unsigned char>(text[1]);
+}
 bool is_word_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
@@ -266,12 +270,13 @@ Labels Terminology::labels_of_words(Text text, Text date) const {
   for (std::size_t i = 0, width = 1; i + 1 < text.size(); i += width) {
     const auto lead = static_cast<unsigned char>(text[i]);
     width = lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : 3;
-    const char pair[2] = {lower(text[i]), lower(text[i + 1])};
-    if (!word_starts_[start_of(pair[0], pair[1])]) continue;
-    const Text start(pair, 2);
+    const char folded[2] = {lower(text[i]), lower(text[i + 1])};
+    if (!word_starts_[width == 3 ? start_of(text.substr(i)) : start_of({folded, 2})]) continue;
+    // The words of the same first two bytes.
+    const unsigned start = pair_of({folded, 2});
     auto rule = std::lower_bound(word_rules_.begin(), word_rules_.end(), start,
-                                 [](const Rule& each, Text sought) { return Text(each.first).substr(0, 2) < sought; });
-    for (; rule != word_rules_.end() && Text(rule->first).starts_with(start); ++rule) {
+                                 [](const Rule& each, unsigned sought) { return pair_of(each.first) < sought; });
+    for (; rule != word_rules_.end() && pair_of(rule->first) == start; ++rule) {
       const Text found = text.substr(i, rule->first.size());
       if (!same_word(found, rule->first) || !rule->holds_on(date)) continue;
       const std::size_t end = i + found.size();

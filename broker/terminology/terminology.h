@@ -141,8 +141,12 @@ class Terminology {
       return date.empty() || ((from.empty() || date >= from) && (to.empty() || date <= to));
     }
   };
-  static std::size_t start_of(char first, char second) {
-    return static_cast<std::size_t>(static_cast<unsigned char>(first)) << 8U | static_cast<unsigned char>(second);
+  // Sixteen bits of the first bytes of a word, which is folded already: of the whole first character where it has three
+  // bytes, as Chinese ones have. Several starts may share them.
+  static std::size_t start_of(Text word) {
+    const auto byte = [word](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(word[i])); };
+    if (byte(0) < 0xE0 || word.size() < 3) return byte(0) << 8U | byte(1);
+    return (byte(0) & 0x0FU) << 12U | (byte(1) & 0x3FU) << 6U | (byte(2) & 0x3FU);
   }
   Meaning by_loinc(Text code) const;
   Meaning by_name(Text name, const Circumstance& where) const;
@@ -164,7 +168,7 @@ class Terminology {
   std::vector<std::string> label_names_;
   TextIndex<std::vector<Rule>> item_rules_;
   std::vector<Rule> word_rules_, diagnosis_rules_, age_rules_;
-  std::bitset<65536> word_starts_;  // by a keyword's first two bytes; word_rules_ are in their order
+  std::bitset<65536> word_starts_;  // by start_of(); word_rules_ are in the order of their words
 };
 
 // A LOINC code: digits, a hyphen and the check digit (mod 10, double-add-double).

@@ -121,7 +121,9 @@ bool names_study(const model::Coded& code) {
   for (const Text said : {code.code, code.alt_code}) {
     if (said == "110180" || said == "113014" || said == "0020000D") return true;
   }
-  return code.display.size() >= 18 && has_word(code.display, "STUDY INSTANCE UID");
+  // The blank behind its first word is hardly ever there.
+  return code.display.size() >= 18 && std::memchr(code.display.data() + 5, ' ', code.display.size() - 17) != nullptr &&
+         has_word(code.display, "STUDY INSTANCE UID");
 }
 
 Text link_of(const model::Value& value) {

@@ -31,7 +31,7 @@ struct Labels {
 };
 Labels read_labels(Text bytes, const port::ReadContext& context, Arena& arena) {
   Labels labels;
-  const Text line = bytes.substr(0, bytes.find_first_of("\r\n"));
+  const Text line = first_line(bytes);
   const Text header = decode(line, Label::none, Label::none, arena).text;
   Delimiters d;
   bool doubled = false;

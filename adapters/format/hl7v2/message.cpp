@@ -109,7 +109,7 @@ Fault read_delimiters(Text text, Delimiters& delimiters, bool& doubled) {
   if (text.size() < 4 || is_line_end(text[3])) return Fault::header_truncated;
   const char field = text[3];
   if (!may_delimit(field)) return Fault::delimiters;
-  const Text line = text.substr(4, std::min(text.find_first_of("\r\n", 4), text.size()) - 4);
+  const Text line = first_line(text.substr(4));
   const Text encoding = first_part(line, field);
   if (encoding.size() == line.size()) return Fault::header_truncated;
   if (encoding.empty() || encoding.size() > 5) return Fault::delimiters;
@@ -189,6 +189,10 @@ Fault Message::index(Text text, Charset charset, Arena& arena) {
   text_ = text;
   charset_ = charset;
   if (const Fault fault = read_delimiters(text, delimiters_, escape_doubled_); fault != Fault::none) return fault;
+#if defined(__SSE2__)
+  component_ = _mm_set1_epi8(delimiters_.component);
+  repetition_ = _mm_set1_epi8(delimiters_.repetition);
+#endif
   marks_ = static_cast<std::uint32_t*>(
       arena.allocate(mark_room(text_, delimiters_) * sizeof(std::uint32_t), alignof(std::uint32_t)));
   segments_.reserve(arena, 32);

@@ -138,7 +138,11 @@ void read_observation(const Reader& reader, const Segment& obx, model::Observati
   observation.value.unit = read_unit(reader, reader.field(obx, 6));
   if (obx.fields < 7) return;
   observation.interval.sent = reader.clean(reader.lines(reader.field(obx, 7)));
-  if (const Text flags = reader.field(obx, 8); !flags.empty()) {
+  if (const Text flags = reader.field(obx, 8); flags.size() == 1) {  // as most are
+    if (const Text flag = reader.clean(reader.head(flags)); !flag.empty()) {
+      observation.flags.push(reader.arena, flag);
+    }
+  } else if (!flags.empty()) {
     for (Text rest = flags, one; reader.next_repetition(rest, one);) {
       const Text flag = reader.clean(reader.head(one));
       if (!flag.empty()) observation.flags.push(reader.arena, flag);

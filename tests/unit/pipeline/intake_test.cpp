@@ -11,6 +11,7 @@
 #include "adapters/log/memory/memory_log.h"
 #include "adapters/metrics/prometheus_metrics.h"
 #include "adapters/store/memory/memory_store.h"
+#include "broker/port/tables.h"
 #include "tests/support/await.h"
 
 namespace hutong::pipeline {
@@ -140,6 +141,30 @@ TEST_F(IntakeTest, other_content_under_the_same_control_id_is_accepted_and_flagg
   EXPECT_THAT(other.messages[0], HasSubstr("MSH^1^10"));
   EXPECT_EQ(stored(events), 2U);
   EXPECT_EQ(metrics.counter("hutong_control_id_conflicts_total", "").value(), 1);
+}
+
+// The first message is in the store already, the second only in flight.
+TEST_F(IntakeTest, a_resend_of_the_first_is_no_conflict_with_what_came_after_it) {
+  const auto first = accept(oru("1"));
+  const auto record = *tests::await(log.read(events, 0, {}));
+  const auto control = [&] {
+    model::Draft draft;
+    port::ReadContext context;
+    context.facilities = rules.load()->facilities.get();
+    const auto message = oru("1");
+    format.read(message, context, draft);
+    return model::control_key(draft.source);
+  }();
+  port::StoreBatch batch;
+  batch.put(port::tables::controls, {control, std::string(record.records[0].record.id.view()), std::int64_t{0}, std::string("[]"),
+                                     clock.now().micros});
+  ASSERT_TRUE(tests::await(store.write(std::move(batch))));
+  recent.projected_below(1);
+  EXPECT_THAT(accept(oru("1", "6.8")).messages[0], HasSubstr("MSH^1^10"));
+  const auto again = accept(oru("1"));
+  EXPECT_TRUE(again.duplicate);
+  EXPECT_THAT(again.messages[0], Not(HasSubstr("ERR|")));
+  EXPECT_THAT(accept(oru("1", "6.8")).messages[0], HasSubstr("MSH^1^10"));
 }
 
 TEST_F(IntakeTest, several_frames_go_in_one_append_and_are_answered_in_order) {
