@@ -189,10 +189,6 @@ Fault Message::index(Text text, Charset charset, Arena& arena) {
   text_ = text;
   charset_ = charset;
   if (const Fault fault = read_delimiters(text, delimiters_, escape_doubled_); fault != Fault::none) return fault;
-#if defined(__SSE2__)
-  component_ = _mm_set1_epi8(delimiters_.component);
-  repetition_ = _mm_set1_epi8(delimiters_.repetition);
-#endif
   marks_ = static_cast<std::uint32_t*>(
       arena.allocate(mark_room(text_, delimiters_) * sizeof(std::uint32_t), alignof(std::uint32_t)));
   segments_.reserve(arena, 32);

@@ -102,21 +102,6 @@ class Message {
     return found;
   }
 
-  // Which of the at most 64 bytes of `part` end a component or a repetition. Most parts are short.
-  std::uint64_t part_ends(Text part) const {
-#if defined(__SSE2__)
-    const auto at = reinterpret_cast<std::uintptr_t>(part.data()),
-               begin = reinterpret_cast<std::uintptr_t>(text_.data());
-    if (part.size() <= 16 && at >= begin && at + 16 <= begin + text_.size()) {
-      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(part.data()));
-      const int mask =
-          _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, component_), _mm_cmpeq_epi8(bytes, repetition_)));
-      return static_cast<unsigned>(mask) & ((1U << part.size()) - 1);
-    }
-#endif
-    return hits(part, delimiters_.component, delimiters_.repetition);
-  }
-
   // Without surrounding blanks, escapes resolved, HL7's delete mark "" as empty.
   Text clean(Text part, Arena& arena) const {
     if (part.empty()) return {};
@@ -138,9 +123,6 @@ class Message {
   Text text_;
   Charset charset_ = Charset::ascii;
   Delimiters delimiters_;
-#if defined(__SSE2__)
-  __m128i component_{}, repetition_{};  // in every byte
-#endif
   List<Segment> segments_;
   std::uint32_t* marks_ = nullptr;
   bool has_escape_ = false;

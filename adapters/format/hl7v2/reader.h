@@ -39,7 +39,7 @@ struct Reader {
   Text head(Text field) const {
     const Delimiters& d = message.delimiters();
     if (field.size() <= 64) {
-      const std::uint64_t hits = message.part_ends(field);
+      const std::uint64_t hits = message.hits(field, d.component, d.repetition);
       return hits ? Text(field.data(), static_cast<std::size_t>(__builtin_ctzll(hits))) : field;
     }
     return first_part(first_part(field, d.repetition), d.component);
@@ -53,7 +53,7 @@ struct Reader {
     if (field.size() > 64) return split<N>(field, d.component, d.repetition);
     std::array<Text, N> parts{};
     std::size_t from = 0, i = 0;
-    for (std::uint64_t hits = message.part_ends(field); hits; hits &= hits - 1) {
+    for (std::uint64_t hits = message.hits(field, d.component, d.repetition); hits; hits &= hits - 1) {
       const auto at = static_cast<std::size_t>(__builtin_ctzll(hits));
       parts[i] = {field.data() + from, at - from};
       from = at + 1;

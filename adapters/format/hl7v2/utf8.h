@@ -137,11 +137,10 @@ inline bool is_utf8(std::string_view bytes) {
     };
     std::size_t at = first;
     for (; at + 16 <= bytes.size(); at += 16) look(bytes.data() + at);
-    // What is left, and zeros behind it that no character may reach into.
-    char tail[2 + 16 + 16] = {};
+    // What is left, and at least one zero behind it, into which no character may reach.
+    char tail[2 + 16] = {};
     std::memcpy(tail, bytes.data() + at - 2, 2 + bytes.size() - at);
     look(tail + 2);
-    look(tail + 18);
     if (_mm_movemask_epi8(unusual) == 0) return _mm_movemask_epi8(wrong) == 0;
   }
 #endif
