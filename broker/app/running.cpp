@@ -99,6 +99,7 @@ struct Running::State {
 
   void open();
   void wire();
+  void hold_store_against_log();
   void listen();
   void announce();
   void start_threads();
@@ -226,6 +227,14 @@ void Running::State::wire() {
   options.public_url = config.http.public_url;
   options.on_event = [](std::string_view level, std::string message) { log_event(level, message); };
   server = std::make_unique<api::Server>(options, std::move(routes), *authenticator, metrics);
+}
+
+// A store that was made from another log, or is ahead of this one, must not be served: said before anything listens.
+void Running::State::hold_store_against_log() {
+  auto prepared = net::co_spawn(projector_io, projector->prepare(), net::use_future);
+  projector_io.run();
+  projector_io.restart();
+  if (const auto held = prepared.get(); !held) throw std::runtime_error(held.error().message);
 }
 
 void Running::State::listen() {
@@ -375,6 +384,7 @@ void Running::State::stop() {
 Running::Running(Config config) : state_(std::make_unique<State>(std::move(config))) {
   state_->open();
   state_->wire();
+  state_->hold_store_against_log();
   state_->listen();
 }
 
