@@ -9,6 +9,7 @@
 
 #include "broker/access/audit_verify.h"
 #include "broker/access/synced_file.h"
+#include "broker/base/thread.h"
 
 namespace hutong::access {
 namespace {
@@ -26,7 +27,10 @@ AuditChain::AuditChain(AuditOptions options, SigningKey key, const Clock& clock)
   if (!options_.write) options_.write = ::write;
   if (!options_.sync) options_.sync = ::fdatasync;
   open();
-  writer_ = std::thread([this] { run(); });
+  writer_ = std::thread([this] {
+    name_this_thread("audit");
+    run();
+  });
 }
 
 AuditChain::~AuditChain() {

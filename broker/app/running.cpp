@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <sched.h>
-#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -33,6 +32,7 @@
 #include "broker/app/logging.h"
 #include "broker/app/rules.h"
 #include "broker/app/version.h"
+#include "broker/base/thread.h"
 #include "broker/pipeline/projector.h"
 #include "broker/port/scope.h"
 #include "broker/port/tables.h"
@@ -263,14 +263,15 @@ void Running::State::start_threads() {
   for (auto& shard : shards) {
     shard->mllp->start();
     shard->thread = std::thread([shard = shard.get()] {
+      name_this_thread("shard");
       this_shards_intake = shard->intake.get();
       shard->io.run();
     });
   }
   scope.spawn(projector_io.get_executor(), "projector", projector->run());
   projector_thread = std::thread([this] {
-    // Views may lag behind a burst, acknowledgements must not: the projector takes what the shards leave.
-    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 15);
+    name_this_thread("projector");
+    lower_this_thread();  // views may lag behind a burst, acknowledgements must not
     projector_io.run();
   });
   auto first = shards.front()->io.get_executor();

@@ -1,5 +1,7 @@
 #include "adapters/log/journal/shared.h"
 
+#include "broker/base/thread.h"
+
 namespace hutong::journal {
 
 bool Worker::post(std::function<void()> job) {
@@ -23,6 +25,7 @@ void Worker::stop() {
 }
 
 void Worker::run() {
+  name_this_thread(name_);
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });

@@ -20,6 +20,7 @@ namespace hutong::journal {
 // One thread that does jobs in order; started with the first job.
 class Worker {
  public:
+  explicit Worker(const char* name) : name_(name) {}
   ~Worker() { stop(); }
   // False once stopping: the job was not taken.
   bool post(std::function<void()> job);
@@ -27,6 +28,7 @@ class Worker {
 
  private:
   void run();
+  const char* const name_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> jobs_;
@@ -79,8 +81,8 @@ struct Shared {
   DiskState disk;
   std::shared_ptr<BufferPool> buffers;
   std::atomic<std::uint64_t> bytes{0};  // of all segment files
-  Worker reader;
-  Worker preparer;
+  Worker reader{"log reader"};
+  Worker preparer{"log preparer"};
 };
 
 }  // namespace hutong::journal
