@@ -47,12 +47,14 @@ void answer(std::string_view message, std::string& out) {
   out += "\r\x1c\x0d";
 }
 
-port::Record record(const Canned& canned, std::uint64_t serial) {
-  std::string bytes(16, '\0');
-  std::memcpy(bytes.data(), &serial, sizeof serial);
-  port::Record made;
-  made.id = *RecordId::from_bytes(bytes);
-  made.key = "BENCH/" + std::to_string(serial % 1000);
+// Its key lies in `key`.
+port::RecordView record(const Canned& canned, std::uint64_t serial, std::string& key) {
+  char bytes[16] = {};
+  std::memcpy(bytes, &serial, sizeof serial);
+  key = "BENCH/" + std::to_string(serial % 1000);
+  port::RecordView made;
+  made.id = *RecordId::from_bytes({bytes, sizeof bytes});
+  made.key = key;
   made.kinds = "patient.updated result.reported";
   made.json = canned.json;
   made.raw = canned.raw;
@@ -87,10 +89,10 @@ net::awaitable<void> session(tcp::socket socket, port::Log* log, const Canned* c
       out.clear();
       for (const auto& frame : frames) answer(frame.bytes, out);
       if (log) {
-        std::vector<port::Record> batch;
-        batch.reserve(frames.size());
-        for (std::size_t i = 0; i < frames.size(); ++i) batch.push_back(record(*canned, serials.fetch_add(1)));
-        const auto appended = co_await log->append(port::Topic::events, std::move(batch));
+        std::vector<port::RecordView> batch(frames.size());
+        std::vector<std::string> keys(frames.size());
+        for (std::size_t i = 0; i < frames.size(); ++i) batch[i] = record(*canned, serials.fetch_add(1), keys[i]);
+        const auto appended = co_await log->append(port::Topic::events, std::span<const port::RecordView>(batch));
         if (!appended) {
           std::fprintf(stderr, "limit_server: %s\n", appended.error().message.c_str());
           co_return;

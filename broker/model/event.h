@@ -257,6 +257,7 @@ enum class EventKind {
   result_reported,
   exam_reported,
 };
+inline constexpr std::size_t event_kind_count = 6;
 std::string_view to_string(EventKind kind);  // "result.reported"
 bool from_string(std::string_view text, EventKind& kind);
 

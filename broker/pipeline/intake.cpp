@@ -1,6 +1,7 @@
 #include "broker/pipeline/intake.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -14,6 +15,12 @@ namespace hutong::pipeline {
 
 using model::Answer;
 
+namespace {
+// What is kept for the next batches of a shard: enough for its busy connections, not for its largest messages.
+constexpr std::size_t kept_arenas = 64;
+constexpr std::size_t kept_arena_bytes = 128 * 1024;
+}  // namespace
+
 // One accepted message of the batch: which records are its own, to answer for them after the append.
 struct AcceptedMessage {
   std::string control;
@@ -21,14 +28,15 @@ struct AcceptedMessage {
   std::size_t record = 0;  // index of its first record in Batch::events
 };
 
+// Its records are views: of the frames, which outlive it, and of its own memory.
 struct Intake::Batch {
+  Arena memory;  // keys, kinds and documents until they are appended
   std::vector<port::Reply> replies;
-  std::vector<port::Record> events;
-  std::vector<port::Record> quarantined;
+  std::vector<port::RecordView> events;
+  std::vector<port::RecordView> quarantined;
   std::vector<AcceptedMessage> accepted;
   std::vector<char> has_event, has_quarantined;  // by frame
   std::vector<port::Counter*> tally;             // counted once the batch is durable, not at every attempt
-  rapidjson::StringBuffer json;
 };
 
 struct Intake::FacilityCounters {
@@ -43,7 +51,8 @@ struct Intake::Counters {
   port::Counter& duplicates;
   port::Counter& conflicts;
   port::Histogram& append;
-  std::unordered_map<std::string, port::Counter*> events, issues;
+  std::array<port::Counter*, model::event_kind_count> events;
+  std::unordered_map<std::string, port::Counter*, TextHash, std::equal_to<>> issues;
 };
 
 Intake::Intake(port::Log& log, port::Store& store, const port::Format& format, const CurrentRules& rules,
@@ -63,16 +72,23 @@ Intake::Intake(port::Log& log, port::Store& store, const port::Format& format, c
           metrics.histogram("hutong_append_seconds", "From an append's begin until it is durable"),
           {},
           {}}),
-      answer_prefix_(to_hex(random_bytes(5))) {}
+      answer_prefix_(to_hex(random_bytes(5))) {
+  for (std::size_t i = 0; i < model::event_kind_count; ++i) {
+    const auto kind = to_string(static_cast<model::EventKind>(i));
+    counters_->events[i] = &metrics_.counter("hutong_events_total", "Events by kind", {{"kind", std::string(kind)}});
+  }
+}
 
 Intake::~Intake() = default;
 
 std::string Intake::answer_id() { return answer_prefix_ + std::to_string(++answers_); }
 
 Intake::FacilityCounters& Intake::counters_of(std::string_view facility) {
-  const std::string code(facility.empty() ? "unknown" : facility);
+  const std::string_view name = facility.empty() ? std::string_view("unknown") : facility;
+  if (const auto known = by_facility_.find(name); known != by_facility_.end()) return *known->second;
+  const std::string code(name);
   auto& slot = by_facility_[code];
-  if (!slot) {
+  {
     slot = std::make_unique<FacilityCounters>();
     for (const Answer answer : {Answer::accepted, Answer::content_rejected, Answer::header_rejected, Answer::try_again}) {
       slot->answers[static_cast<int>(answer)] =
@@ -94,6 +110,19 @@ std::unique_ptr<model::Draft> Intake::borrow() {
   return draft;
 }
 
+Arena Intake::borrow_arena() {
+  if (batch_arenas_.empty()) return Arena();
+  Arena arena = std::move(batch_arenas_.back());
+  batch_arenas_.pop_back();
+  return arena;
+}
+
+void Intake::give_back(Arena arena) {
+  if (batch_arenas_.size() == kept_arenas) return;
+  arena.reset(kept_arena_bytes);
+  batch_arenas_.push_back(std::move(arena));
+}
+
 net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, std::span<const port::Frame> frames) {
   const auto until = clock_.ticks() + options_.append_deadline;
   auto pause = std::chrono::milliseconds(20);
@@ -107,7 +136,7 @@ net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, 
     bool events_safe = true;
     bool quarantine_safe = true;
     if (!batch.events.empty()) {
-      auto appended = co_await log_.append(port::Topic::events, std::move(batch.events));
+      auto appended = co_await log_.append(port::Topic::events, std::span<const port::RecordView>(batch.events));
       events_safe = appended.has_value();
       for (const auto& message : batch.accepted) {
         if (events_safe) {
@@ -119,8 +148,10 @@ net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, 
       counters_->append.observe(std::chrono::duration<double>(clock_.ticks() - begun).count());
     }
     if (events_safe && !batch.quarantined.empty()) {
-      quarantine_safe = (co_await log_.append(port::Topic::quarantine, std::move(batch.quarantined))).has_value();
+      quarantine_safe =
+          (co_await log_.append(port::Topic::quarantine, std::span<const port::RecordView>(batch.quarantined))).has_value();
     }
+    give_back(std::move(batch.memory));
     if (events_safe && quarantine_safe) {
       for (auto* counter : batch.tally) counter->add();
       co_return std::move(batch.replies);
@@ -140,6 +171,7 @@ net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, 
 net::awaitable<Intake::Batch> Intake::judge(const port::Peer& peer, std::span<const port::Frame> frames,
                                             const Rules& rules) {
   Batch batch;
+  batch.memory = borrow_arena();
   batch.replies.resize(frames.size());
   batch.has_event.assign(frames.size(), 0);
   batch.has_quarantined.assign(frames.size(), 0);
@@ -232,43 +264,36 @@ net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std:
     if (known.other) batch.tally.push_back(&counters_->conflicts);
     for (std::size_t ordinal = 0; ordinal < draft.parts.size(); ++ordinal) {
       const auto& part = draft.parts[ordinal];
-      port::Record record;
+      port::RecordView record;
       record.id = ids[ordinal];
       const auto number = part.subject.number;
-      record.key.reserve(draft.source.facility.size() + 33);
-      record.key.append(draft.source.facility).append("/");
-      if (number.empty()) {
-        record.key.append(ids[ordinal].hex());
-      } else {
-        record.key.append(number);
-      }
+      record.key = number.empty() ? batch.memory.concat({draft.source.facility, "/", ids[ordinal].hex()})
+                                  : batch.memory.concat({draft.source.facility, "/", number});
       for (const auto& event : part.events) {
-        if (!record.kinds.empty()) record.kinds += ' ';
-        record.kinds += to_string(event.kind);
-        auto& counter = counters_->events[std::string(to_string(event.kind))];
-        if (!counter) {
-          counter = &metrics_.counter("hutong_events_total", "Events by kind", {{"kind", std::string(to_string(event.kind))}});
-        }
-        batch.tally.push_back(counter);
+        const auto kind = to_string(event.kind);
+        record.kinds = record.kinds.empty() ? kind : batch.memory.concat({record.kinds, " ", kind});
+        batch.tally.push_back(counters_->events[static_cast<std::size_t>(event.kind)]);
       }
-      batch.json.Clear();
-      model::write_record(batch.json, record.id, draft, part);
-      record.json.assign(batch.json.GetString(), batch.json.GetSize());
+      json_.Clear();
+      model::write_record(json_, record.id, draft, part);
+      record.json = batch.memory.copy({json_.GetString(), json_.GetSize()});
       if (ordinal == 0) {
-        record.raw.assign(bytes);  // once a message: its other patients' records stand beside it in the same append
+        record.raw = bytes;  // once a message: its other patients' records stand beside it in the same append
         batch.accepted.push_back({control, record.id, batch.events.size()});
         recent_.begin(control, record.id);
       }
-      batch.events.push_back(std::move(record));
+      batch.events.push_back(record);
     }
     batch.has_event[frame] = 1;
     batch.tally.push_back(counters.answers[static_cast<int>(Answer::accepted)]);
     for (const auto& issue : draft.issues.list()) {
-      auto& counter = counters_->issues[std::string(issue.code)];
-      if (!counter) {
-        counter = &metrics_.counter("hutong_issues_total", "Imperfections found in messages", {{"code", std::string(issue.code)}});
+      auto found = counters_->issues.find(issue.code);
+      if (found == counters_->issues.end()) {
+        const std::string code(issue.code);
+        auto& counter = metrics_.counter("hutong_issues_total", "Imperfections found in messages", {{"code", code}});
+        found = counters_->issues.emplace(code, &counter).first;
       }
-      batch.tally.push_back(counter);
+      batch.tally.push_back(found->second);
       if (issue.code == "unmapped-code") batch.tally.push_back(counters.unmapped);
     }
   }
@@ -333,14 +358,14 @@ net::awaitable<void> Intake::take_refused(Batch& batch, std::size_t frame, std::
       entry.received = source.received;
       entry.raw_hash = raw_hash;
       entry.length = source.oversize ? source.oversize : bytes.size();
-      port::Record record;
+      port::RecordView record;
       PartsHash hash;
       record.id = RecordId(hash.add(place).add(raw_hash).finish());
-      record.key = place + "/" + raw_hash;
+      record.key = batch.memory.concat({place, "/", raw_hash});
       record.kinds = "message.quarantined";
-      record.json = write(entry, draft.issues);
-      record.raw.assign(bytes);
-      batch.quarantined.push_back(std::move(record));
+      record.json = batch.memory.copy(write(entry, draft.issues));
+      record.raw = bytes;
+      batch.quarantined.push_back(record);
       batch.has_quarantined[frame] = 1;
       batch.tally.push_back(counters.quarantined);
     }

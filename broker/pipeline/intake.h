@@ -3,12 +3,15 @@
 // One instance a shard. Threads: the shard's; the log, the store and RecentControls are shared.
 #pragma once
 
+#include <rapidjson/stringbuffer.h>
+
 #include <atomic>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "broker/base/text_hash.h"
 #include "broker/model/record.h"
 #include "broker/normalize/normalizer.h"
 #include "broker/pipeline/recent_controls.h"
@@ -56,6 +59,8 @@ class Intake final : public port::Inbox {
   std::string answer_id();
   FacilityCounters& counters_of(std::string_view facility);
   std::unique_ptr<model::Draft> borrow();
+  Arena borrow_arena();
+  void give_back(Arena arena);
 
   port::Log& log_;
   port::Store& store_;
@@ -66,7 +71,9 @@ class Intake final : public port::Inbox {
   const Clock& clock_;
   IntakeOptions options_;
   std::vector<std::unique_ptr<model::Draft>> drafts_;  // reused: an arena warms up once
-  std::unordered_map<std::string, std::unique_ptr<FacilityCounters>> by_facility_;
+  std::vector<Arena> batch_arenas_;                    // reused, too
+  rapidjson::StringBuffer json_;                       // of the record being written
+  std::unordered_map<std::string, std::unique_ptr<FacilityCounters>, TextHash, std::equal_to<>> by_facility_;
   std::unique_ptr<Counters> counters_;
   std::uint64_t answers_ = 0;
   std::string answer_prefix_;

@@ -6,10 +6,10 @@
 #pragma once
 
 #include <array>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
 #include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "broker/base/id.h"
@@ -47,7 +47,7 @@ class RecentControls {
   };
   struct Shard {
     mutable std::mutex mutex;
-    std::unordered_map<Control, Entries> entries;
+    boost::unordered_flat_map<Control, Entries, std::hash<Control>> entries;
     std::deque<std::pair<port::Offset, Control>> by_offset;
   };
   static Control key(const std::string& control) { return *Control::from_bytes(control); }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,16 @@ struct Record {
   std::string raw;    // the bytes as received; may be empty (derived facts)
 };
 
+// A record on its way in: its texts stay the caller's.
+struct RecordView {
+  RecordId id;
+  std::string_view key, kinds, json, raw;  // as in Record
+  RecordView() = default;
+  RecordView(const Record& record)  // NOLINT(google-explicit-constructor): a record can be read as a view
+      : id(record.id), key(record.key), kinds(record.kinds), json(record.json), raw(record.raw) {}
+  std::size_t bytes() const { return key.size() + kinds.size() + json.size() + raw.size(); }
+};
+
 struct StoredRecord {
   Offset offset = 0;
   Timestamp appended;  // given by the log, never falls within a partition
@@ -64,8 +75,14 @@ class Log {
   // journal: fdatasync returned 0. kafka: acks=all with min.insync.replicas met (replicated, not fsynced).
   // All of the batch or an error; after an error the outcome of each is unknown and a resend is safe.
   // Positions come in the batch's order; within one partition offsets rise in the batch's order.
+  // `batch` and what it views must live until this resumes.
   // Errors: unavailable (disk full, log failed), overloaded (the writer's queue is full), too_large.
-  virtual net::awaitable<Result<std::vector<Position>>> append(Topic topic, std::vector<Record> batch) = 0;
+  virtual net::awaitable<Result<std::vector<Position>>> append(Topic topic, std::span<const RecordView> batch) = 0;
+  // The same for records that the caller gives away.
+  net::awaitable<Result<std::vector<Position>>> append(Topic topic, std::vector<Record> batch) {
+    const std::vector<RecordView> views(batch.begin(), batch.end());
+    co_return co_await append(topic, std::span(views));
+  }
   // Records from `from`, oldest first. Only what is durable is shown. Offsets rise; gaps are allowed.
   // Past the end: an empty slice. Errors: corrupt (names the offset), unavailable, not_found (retention removed it;
   // the message names the first offset there is).

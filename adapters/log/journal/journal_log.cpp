@@ -69,8 +69,9 @@ Result<VerifyReport> JournalLog::verify(const std::filesystem::path& directory) 
   return total;
 }
 
-net::awaitable<Result<std::vector<port::Position>>> JournalLog::append(Topic topic, std::vector<port::Record> batch) {
-  return state_->of(topic).append(std::move(batch));
+net::awaitable<Result<std::vector<port::Position>>> JournalLog::append(Topic topic,
+                                                                       std::span<const port::RecordView> batch) {
+  return state_->of(topic).append(batch);
 }
 
 net::awaitable<Result<port::Slice>> JournalLog::read(port::Partition partition, Offset from, port::ReadLimit limit) {

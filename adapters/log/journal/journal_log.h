@@ -51,8 +51,9 @@ class JournalLog final : public port::Log {
 
   ~JournalLog() override;
 
+  using Log::append;
   net::awaitable<Result<std::vector<port::Position>>> append(port::Topic topic,
-                                                             std::vector<port::Record> batch) override;
+                                                             std::span<const port::RecordView> batch) override;
   net::awaitable<Result<port::Slice>> read(port::Partition partition, port::Offset from,
                                            port::ReadLimit limit) override;
   net::awaitable<Result<port::Offset>> end(port::Partition partition) override;

@@ -176,11 +176,11 @@ const char* check_payload(std::string_view batch, const BatchHeader& header) {
   return payload.empty() ? nullptr : "bytes are left over behind the last record of a batch";
 }
 
-std::uint64_t encoded_bytes(const port::Record& record) {
-  return record_header_bytes + record.key.size() + record.kinds.size() + record.json.size() + record.raw.size();
+std::uint64_t encoded_bytes(const port::RecordView& record) {
+  return record_header_bytes + record.bytes();
 }
 
-char* encode_record(const port::Record& record, Timestamp appended, char* to) {
+char* encode_record(const port::RecordView& record, Timestamp appended, char* to) {
   std::memcpy(to + record_at::id, record.id.view().data(), 16);
   put(to, record_at::appended, appended.micros);
   put(to, record_at::key, static_cast<std::uint16_t>(record.key.size()));
@@ -188,9 +188,9 @@ char* encode_record(const port::Record& record, Timestamp appended, char* to) {
   put(to, record_at::json, static_cast<std::uint32_t>(record.json.size()));
   put(to, record_at::raw, static_cast<std::uint32_t>(record.raw.size()));
   to += record_header_bytes;
-  for (const std::string* part : {&record.key, &record.kinds, &record.json, &record.raw}) {
-    std::memcpy(to, part->data(), part->size());
-    to += part->size();
+  for (const std::string_view part : {record.key, record.kinds, record.json, record.raw}) {
+    if (!part.empty()) std::memcpy(to, part.data(), part.size());
+    to += part.size();
   }
   return to;
 }

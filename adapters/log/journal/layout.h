@@ -93,8 +93,8 @@ struct RecordView {
   Timestamp appended;
   std::string_view key, kinds, json, raw;
 };
-std::uint64_t encoded_bytes(const port::Record& record);
-char* encode_record(const port::Record& record, Timestamp appended, char* to);  // returns the end
+std::uint64_t encoded_bytes(const port::RecordView& record);
+char* encode_record(const port::RecordView& record, Timestamp appended, char* to);  // returns the end
 // Takes the first record off `payload`; false when it does not fit.
 bool decode_record(std::string_view& payload, RecordView& record);
 

@@ -11,13 +11,13 @@ namespace hutong::journal {
 namespace {
 
 // What an append needs in a batch, or why it is refused.
-Result<std::size_t> measure(const std::vector<port::Record>& batch) {
+Result<std::size_t> measure(std::span<const port::RecordView> batch) {
   if (batch.size() > limits::batch_records) {
     return fail(ErrorCode::too_large,
                 "an append has more than " + std::to_string(limits::batch_records) + " records; split it");
   }
   std::size_t bytes = 0;
-  for (const port::Record& record : batch) {
+  for (const port::RecordView& record : batch) {
     constexpr std::size_t name_bytes = std::numeric_limits<std::uint16_t>::max();
     const std::size_t size = encoded_bytes(record);
     if (record.key.size() > name_bytes || record.kinds.size() > name_bytes ||
@@ -46,24 +46,22 @@ TopicJournal::TopicJournal(Shared& shared, TopicPlace place, Recovered recovered
       cursor_(durable_),
       last_written_(last_queued_) {}
 
-net::awaitable<Result<std::vector<port::Position>>> TopicJournal::append(std::vector<port::Record> batch) {
+net::awaitable<Result<std::vector<port::Position>>> TopicJournal::append(std::span<const port::RecordView> batch) {
   std::vector<port::Position> positions;
   if (batch.empty()) co_return positions;
   const auto bytes = measure(batch);
   if (!bytes) co_return tl::unexpected(bytes.error());
-  const std::size_t count = batch.size();
   auto first =
-      co_await await_completion<Offset>([this, &batch, &bytes](std::shared_ptr<Completion<Offset>> completion) {
-        const auto encoded = std::move(batch);  // freed while the disk works
-        enqueue(encoded, *bytes, std::move(completion));
+      co_await await_completion<Offset>([this, batch, &bytes](std::shared_ptr<Completion<Offset>> completion) {
+        enqueue(batch, *bytes, std::move(completion));
       });
   if (!first) co_return tl::unexpected(std::move(first.error()));
-  positions.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) positions.push_back({{place_.topic, 0}, *first + i});
+  positions.reserve(batch.size());
+  for (std::size_t i = 0; i < batch.size(); ++i) positions.push_back({{place_.topic, 0}, *first + i});
   co_return positions;
 }
 
-void TopicJournal::enqueue(const std::vector<port::Record>& batch, std::size_t bytes,
+void TopicJournal::enqueue(std::span<const port::RecordView> batch, std::size_t bytes,
                            std::shared_ptr<Completion<Offset>> completion) {
   if (auto refusal = shared_.disk.failed() ? shared_.disk.refusal() : std::nullopt) {
     return completion->finish(tl::unexpected(std::move(*refusal)));
@@ -85,7 +83,7 @@ void TopicJournal::enqueue(const std::vector<port::Record>& batch, std::size_t b
   Pending& pending = room_for(bytes);
   char* const begin = pending.buffer->data() + pending.used;
   char* at = begin;
-  for (const port::Record& record : batch) at = encode_record(record, last_queued_, at);
+  for (const port::RecordView& record : batch) at = encode_record(record, last_queued_, at);
   pending.checksum = crc32c({begin, bytes}, pending.checksum);
   pending.waiting.push_back({std::move(completion), pending.records});
   pending.used += bytes;

@@ -21,7 +21,7 @@ class TopicJournal {
  public:
   TopicJournal(Shared& shared, TopicPlace place, Recovered recovered);
 
-  net::awaitable<Result<std::vector<port::Position>>> append(std::vector<port::Record> batch);
+  net::awaitable<Result<std::vector<port::Position>>> append(std::span<const port::RecordView> batch);
   net::awaitable<Result<port::Slice>> read(Offset from, port::ReadLimit limit);
   net::awaitable<void> wait_beyond(Offset seen, std::chrono::milliseconds patience);
   Offset end() const;
@@ -65,7 +65,7 @@ class TopicJournal {
   };
 
   // topic_journal.cpp
-  void enqueue(const std::vector<port::Record>& batch, std::size_t bytes,
+  void enqueue(std::span<const port::RecordView> batch, std::size_t bytes,
                std::shared_ptr<Completion<Offset>> completion);
   Pending& room_for(std::size_t bytes);
   // topic_writer.cpp, on the writer's thread

@@ -30,11 +30,11 @@ MemoryLog::MemoryLog(const Clock& clock, std::uint32_t partitions)
     : clock_(clock), partitions_(partitions), id_(to_hex(random_bytes(16))) {}
 
 net::awaitable<Result<std::vector<port::Position>>> MemoryLog::append(port::Topic topic,
-                                                                      std::vector<port::Record> batch) {
+                                                                      std::span<const port::RecordView> batch) {
   if (batch.empty()) co_return std::vector<port::Position>();
   if (batch.size() > limits::batch_records) co_return fail(ErrorCode::too_large, "an append has too many records");
   for (const auto& record : batch) {
-    if (record.key.size() + record.kinds.size() + record.json.size() + record.raw.size() > limits::record_bytes) {
+    if (record.bytes() > limits::record_bytes) {
       co_return fail(ErrorCode::too_large, "a record is too large");
     }
   }
@@ -50,7 +50,7 @@ net::awaitable<Result<std::vector<port::Position>>> MemoryLog::append(port::Topi
   co_return store(topic, batch);
 }
 
-Result<std::vector<port::Position>> MemoryLog::store(port::Topic topic, std::vector<port::Record>& batch) {
+Result<std::vector<port::Position>> MemoryLog::store(port::Topic topic, std::span<const port::RecordView> batch) {
   const std::lock_guard lock(mutex_);
   if (closed_) return fail(ErrorCode::unavailable, "the log is closed");
   if (failures_ > 0) {
@@ -58,14 +58,16 @@ Result<std::vector<port::Position>> MemoryLog::store(port::Topic topic, std::vec
     return tl::unexpected(failure_);
   }
   std::vector<port::Position> positions;
-  for (auto& record : batch) {
-    const auto number = static_cast<std::uint32_t>(std::hash<std::string>()(record.key) % partitions(topic));
+  for (const auto& record : batch) {
+    const auto number = static_cast<std::uint32_t>(std::hash<std::string_view>()(record.key) % partitions(topic));
     auto& stored = records_[{topic, number}];
     Timestamp appended = clock_.now();
     if (!stored.empty()) appended = std::max(appended, stored.back().appended);
-    bytes_ += record.key.size() + record.kinds.size() + record.json.size() + record.raw.size();
+    bytes_ += record.bytes();
     positions.push_back({{topic, number}, stored.size()});
-    stored.push_back({stored.size(), appended, std::move(record)});
+    stored.push_back({stored.size(), appended,
+                      {record.id, std::string(record.key), std::string(record.kinds), std::string(record.json),
+                       std::string(record.raw)}});
   }
   std::erase_if(tailing_, [this](const std::weak_ptr<Waiter>& weak) {
     const auto waiter = weak.lock();

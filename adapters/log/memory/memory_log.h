@@ -17,8 +17,9 @@ class MemoryLog final : public port::Log {
   // `partitions` of the topic events; the others have one. Records are spread by their key.
   explicit MemoryLog(const Clock& clock = system_clock(), std::uint32_t partitions = 1);
 
+  using Log::append;
   net::awaitable<Result<std::vector<port::Position>>> append(port::Topic topic,
-                                                             std::vector<port::Record> batch) override;
+                                                             std::span<const port::RecordView> batch) override;
   net::awaitable<Result<port::Slice>> read(port::Partition partition, port::Offset from,
                                            port::ReadLimit limit) override;
   net::awaitable<Result<port::Offset>> end(port::Partition partition) override;
@@ -38,7 +39,7 @@ class MemoryLog final : public port::Log {
 
  private:
   struct Waiter;
-  Result<std::vector<port::Position>> store(port::Topic topic, std::vector<port::Record>& batch);
+  Result<std::vector<port::Position>> store(port::Topic topic, std::span<const port::RecordView> batch);
 
   const Clock& clock_;
   const std::uint32_t partitions_;

@@ -87,8 +87,8 @@ class ReopenedUnderTest final : public LogUnderTest, private port::Log {
     return inner_.log();
   }
   net::awaitable<Result<std::vector<port::Position>>> append(port::Topic topic,
-                                                             std::vector<port::Record> batch) override {
-    return (busy_++ == 0 ? fresh() : inner_.log()).append(topic, std::move(batch));
+                                                             std::span<const port::RecordView> batch) override {
+    return (busy_++ == 0 ? fresh() : inner_.log()).append(topic, batch);
   }
   net::awaitable<Result<port::Slice>> read(port::Partition partition, port::Offset from,
                                            port::ReadLimit limit) override {
