@@ -44,14 +44,13 @@ RecordId record_id(const Source& source, const Sha256Digest& content_hash, std::
                       .finish());
 }
 
-std::string control_key(const Source& source) {
-  const Sha256Digest digest = hash_of("control")
-                                  .add(source.facility)
-                                  .add(source.sender_application)
-                                  .add(source.sender_facility)
-                                  .add(source.control_id)
-                                  .finish();
-  return std::string(as_view(digest).substr(0, 16));
+ControlKey control_key(const Source& source) {
+  return ControlKey(hash_of("control")
+                        .add(source.facility)
+                        .add(source.sender_application)
+                        .add(source.sender_facility)
+                        .add(source.control_id)
+                        .finish());
 }
 
 ReportId report_id(Text issuer, const Report& report) {

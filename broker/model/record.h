@@ -30,7 +30,7 @@ struct RecordView {
 // first 128 bits (product.md §5).
 RecordId record_id(const Source& source, const Sha256Digest& content_hash, std::uint32_t patient_ordinal);
 // Same sender and control id, whatever the content: where a resend or a conflict is looked up.
-std::string control_key(const Source& source);  // 16 bytes
+ControlKey control_key(const Source& source);
 // (issuer, filler or placer number, service code): product.md §5 "what a result is".
 ReportId report_id(Text issuer, const Report& report);
 // For a report that carries no number at all: (issuer, patient number, service code, observed or issued as sent), so

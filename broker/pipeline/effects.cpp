@@ -107,7 +107,7 @@ net::awaitable<FeedState*> Effects::feed(std::string facility) {
 
 net::awaitable<bool> Effects::is_duplicate(const port::StoredRecord& record) {
   const auto& source = view_.source;
-  std::string control = source.control_id.empty() ? std::string(record.record.id.view()) : model::control_key(source);
+  std::string control = source.control_id.empty() ? std::string(record.record.id.view()) : std::string(model::control_key(source).view());
   auto row = co_await overlay_.get(tables::controls, {control});
   std::string records = row ? std::get<std::string>((*row)[1]) : std::string();
   for (std::size_t at = 0; at + 16 <= records.size(); at += 16) {

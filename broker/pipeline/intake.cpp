@@ -23,7 +23,7 @@ constexpr std::size_t kept_arena_bytes = 128 * 1024;
 
 // One accepted message of the batch: which records are its own, to answer for them after the append.
 struct AcceptedMessage {
-  std::string control;
+  ControlKey control;
   RecordId first;
   std::size_t record = 0;  // index of its first record in Batch::events
 };
@@ -225,7 +225,7 @@ net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std:
                                            model::Draft& draft) {
   auto& reply = batch.replies[frame];
   auto& counters = counters_of(draft.source.facility);
-  const std::string control = model::control_key(draft.source);
+  const ControlKey control = model::control_key(draft.source);
   std::vector<RecordId> ids;
   for (std::uint32_t ordinal = 0; ordinal < draft.parts.size(); ++ordinal) {
     ids.push_back(model::record_id(draft.source, draft.content_hash, ordinal));
@@ -234,7 +234,7 @@ net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std:
   // Known already? The store holds what came first, RecentControls what came since. A conflict is what came under this
   // control id *before* this message: it is told to every resend of the later one, and to none of the first.
   RecentControls::Known known;
-  auto row = co_await store_.get(port::tables::controls, {control});
+  auto row = co_await store_.get(port::tables::controls, {std::string(control.view())});
   if (row && row->has_value()) {
     const auto& stored = std::get<std::string>((**row)[1]);
     for (std::size_t at = 0; at + 16 <= stored.size() && !known.same; at += 16) {
@@ -244,7 +244,7 @@ net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std:
     }
   }
   if (!known.same) {
-    const auto since = recent_.look(control, ids.front());
+    const auto since = recent_.enter(control, ids.front());
     known.same = since.same;
     known.other = known.other || since.other;
   }
@@ -280,7 +280,6 @@ net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std:
       if (ordinal == 0) {
         record.raw = bytes;  // once a message: its other patients' records stand beside it in the same append
         batch.accepted.push_back({control, record.id, batch.events.size()});
-        recent_.begin(control, record.id);
       }
       batch.events.push_back(record);
     }

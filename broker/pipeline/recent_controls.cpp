@@ -37,43 +37,42 @@ void take_out(Entries& entries, Matches matches) {
 
 }  // namespace
 
-RecentControls::Known RecentControls::look(const std::string& control, const RecordId& message) {
+RecentControls::Known RecentControls::enter(const ControlKey& control, const RecordId& message) {
   Shard& shard = shard_of(control);
   const std::lock_guard lock(shard.mutex);
   Known known;
-  const auto found = shard.entries.find(key(control));
-  if (found == shard.entries.end()) return known;
-  each(found->second, [&](const Entry& entry) {
+  auto found = shard.entries.find(control);
+  if (found == shard.entries.end()) {
+    if (shard.entries.size() < limits::recent_controls / shards_.size()) {
+      shard.entries.emplace(control, Entries{{message, false}, {}, false});
+    }
+    return known;
+  }
+  auto& entries = found->second;
+  bool there = false;
+  each(entries, [&](const Entry& entry) {
     if (entry.message == message) {
+      there = true;
       known.same = known.same || entry.durable;
     } else if (!known.same) {
       known.other = true;  // what came after this message is not its conflict
     }
     return true;
   });
-  return known;
-}
-
-void RecentControls::begin(const std::string& control, const RecordId& message) {
-  Shard& shard = shard_of(control);
-  const std::lock_guard lock(shard.mutex);
-  if (shard.entries.size() >= limits::recent_controls / shards_.size()) return;
-  auto& entries = shard.entries[key(control)];
-  bool there = false;
-  each(entries, [&](const Entry& entry) { return !(there = there || entry.message == message); });
-  if (there) return;
+  if (there) return known;
   if (entries.empty) {
     entries.first = {message, false};
     entries.empty = false;
-  } else {
+  } else if (entries.others.size() < limits::messages_per_control) {
     entries.others.push_back({message, false});
   }
+  return known;
 }
 
-void RecentControls::durable(const std::string& control, const RecordId& message, port::Offset offset) {
+void RecentControls::durable(const ControlKey& control, const RecordId& message, port::Offset offset) {
   Shard& shard = shard_of(control);
   const std::lock_guard lock(shard.mutex);
-  const auto found = shard.entries.find(key(control));
+  const auto found = shard.entries.find(control);
   if (found == shard.entries.end()) return;
   each(found->second, [&](Entry& entry) {
     if (entry.message == message && !entry.durable) {
@@ -84,10 +83,10 @@ void RecentControls::durable(const std::string& control, const RecordId& message
   });
 }
 
-void RecentControls::withdraw(const std::string& control, const RecordId& message) {
+void RecentControls::withdraw(const ControlKey& control, const RecordId& message) {
   Shard& shard = shard_of(control);
   const std::lock_guard lock(shard.mutex);
-  const auto found = shard.entries.find(key(control));
+  const auto found = shard.entries.find(control);
   if (found == shard.entries.end()) return;
   take_out(found->second, [&](const Entry& entry) { return entry.message == message && !entry.durable; });
   if (found->second.empty) shard.entries.erase(found);

@@ -9,7 +9,6 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
 #include <mutex>
-#include <string>
 #include <vector>
 
 #include "broker/base/id.h"
@@ -23,18 +22,16 @@ class RecentControls {
     bool same = false;   // this very message is durable already
     bool other = false;  // the control id came with other content before
   };
-  // `message` is the record id of a message's first patient.
-  Known look(const std::string& control, const RecordId& message);
-  // Remembers that `message` is being appended, so that other content under the same id is noticed at once.
-  void begin(const std::string& control, const RecordId& message);
-  void durable(const std::string& control, const RecordId& message, port::Offset offset);
-  void withdraw(const std::string& control, const RecordId& message);
+  // What came before under `control`. `message` is the record id of a message's first patient; unless it is durable
+  // already it is remembered as being appended, so that other content under the same id is noticed at once.
+  Known enter(const ControlKey& control, const RecordId& message);
+  void durable(const ControlKey& control, const RecordId& message, port::Offset offset);
+  void withdraw(const ControlKey& control, const RecordId& message);
   // The store knows everything below `offset` now.
   void projected_below(port::Offset offset);
   std::size_t size() const;
 
  private:
-  using Control = HashId<struct ControlTag>;  // the 16 bytes of model::control_key
   struct Entry {
     RecordId message;
     bool durable = false;
@@ -47,11 +44,12 @@ class RecentControls {
   };
   struct Shard {
     mutable std::mutex mutex;
-    boost::unordered_flat_map<Control, Entries, std::hash<Control>> entries;
-    std::deque<std::pair<port::Offset, Control>> by_offset;
+    boost::unordered_flat_map<ControlKey, Entries, std::hash<ControlKey>> entries;
+    std::deque<std::pair<port::Offset, ControlKey>> by_offset;
   };
-  static Control key(const std::string& control) { return *Control::from_bytes(control); }
-  Shard& shard_of(const std::string& control) { return shards_[static_cast<unsigned char>(control[8]) % shards_.size()]; }
+  Shard& shard_of(const ControlKey& control) {
+    return shards_[static_cast<unsigned char>(control.view()[8]) % shards_.size()];
+  }
   std::array<Shard, 16> shards_;
 };
 

@@ -153,7 +153,7 @@ TEST_F(IntakeTest, a_resend_of_the_first_is_no_conflict_with_what_came_after_it)
     context.facilities = rules.load()->facilities.get();
     const auto message = oru("1");
     format.read(message, context, draft);
-    return model::control_key(draft.source);
+    return std::string(model::control_key(draft.source).view());
   }();
   port::StoreBatch batch;
   batch.put(port::tables::controls, {control, std::string(record.records[0].record.id.view()), std::int64_t{0}, std::string("[]"),
