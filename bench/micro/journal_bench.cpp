@@ -60,6 +60,7 @@ double seconds_since(Clock::time_point start) {
 
 std::unique_ptr<JournalLog> open_journal(const Folder& folder) {
   journal::JournalOptions options;
+  options.gather = {};
   options.directory = folder.path() / "log";
   return std::move(JournalLog::open(options).value());
 }

@@ -65,6 +65,7 @@ std::atomic<std::uint64_t> serials{1};
 
 std::unique_ptr<port::Log> open_journal(const std::string& directory) {
   journal::JournalOptions options;
+  options.gather = {};
   options.directory = directory;
   auto log = journal::JournalLog::open(options);
   if (!log) throw std::runtime_error(log.error().message);

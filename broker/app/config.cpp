@@ -235,6 +235,7 @@ Config read_config(const fs::path& file_given) {
 
   Section log = top.section("log");
   log.size("segment", config.log.segment_bytes);
+  log.duration("gather", config.log.gather);
   log.size("stop_below_free", config.log.stop_below_free);
   log.flag("unsafe_no_sync", config.log.unsafe_no_sync);
   log.finish();
@@ -282,9 +283,9 @@ std::string describe(const Config& c) {
          fmt::format("\n[http]\nlisten = \"{}:{}\"\nallow_plain = {}\npublic_url = \"{}\"\n", c.http.listen.address,
                      c.http.listen.port, c.http.allow_plain, c.http.public_url) +
          tls("http", c.http.tls) +
-         fmt::format("\n[log]\nsegment = \"{}\"\nstop_below_free = \"{}\"\nunsafe_no_sync = {}\n\n[store]\ncache = \"{}\"\n"
+         fmt::format("\n[log]\nsegment = \"{}\"\ngather = \"{}ms\"\nstop_below_free = \"{}\"\nunsafe_no_sync = {}\n\n[store]\ncache = \"{}\"\n"
                      "write_buffer = \"{}\"\n\n[disk]\nwarn_days_left = {:.0f}\n\n[logging]\nlevel = \"{}\"\n",
-                     size(c.log.segment_bytes), size(c.log.stop_below_free), c.log.unsafe_no_sync,
+                     size(c.log.segment_bytes), c.log.gather.count(), size(c.log.stop_below_free), c.log.unsafe_no_sync,
                      size(c.store.cache_bytes), size(c.store.write_buffer_bytes), c.disk.warn_days_left, c.log_level);
 }
 

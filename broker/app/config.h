@@ -51,6 +51,7 @@ struct Config {
 
   struct {
     std::uint64_t segment_bytes = 64ULL << 20U;
+    std::chrono::milliseconds gather{1};
     std::uint64_t stop_below_free = 512ULL << 20U;
     bool unsafe_no_sync = false;          // bench/run.sh measures the price of durability with it; alarmed
   } log;

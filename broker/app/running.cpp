@@ -158,6 +158,7 @@ void Running::State::open() {
   journal::JournalOptions journal_options;
   journal_options.directory = folder.log();
   journal_options.segment_bytes = config.log.segment_bytes;
+  journal_options.gather = config.log.gather;
   journal_options.min_free_bytes = config.log.stop_below_free;
   journal_options.unsafe_no_fdatasync = config.log.unsafe_no_sync;
   log = opened(journal::JournalLog::open(journal_options));

@@ -22,6 +22,8 @@ struct JournalOptions {
   std::uint64_t segment_bytes = 64 * 1024 * 1024;  // a batch larger than that gets a segment of its own
   std::size_t queue_bytes = 64 * 1024 * 1024;      // appends not yet on disk, per topic; beyond: overloaded
   std::size_t batch_bytes = 2 * 1024 * 1024;       // one write and sync; a single larger append is one batch, too
+  std::chrono::microseconds gather{1000};          // small batches begin at most this often: what comes meanwhile
+                                                   // shares their sync; the first after a pause does not wait
   std::size_t recent_bytes = 16 * 1024 * 1024;     // kept in memory per topic for readers at the tail
   std::uint64_t min_free_bytes = 0;                // below that the log refuses appends, until there is room again
   std::chrono::milliseconds seal_after{100};       // of quiet, a seal proves the last batch; negative: at close only

@@ -78,6 +78,7 @@ void TopicJournal::enqueue(std::span<const port::RecordView> batch, std::size_t 
                                    "the log's queue is full; the disk is slower than what "
                                    "arrives. Send again later"));
   }
+  const bool idle = pending_.empty();
   queued_bytes_ += bytes;
   last_queued_ = std::max(last_queued_, now);
   Pending& pending = room_for(bytes);
@@ -90,8 +91,9 @@ void TopicJournal::enqueue(std::span<const port::RecordView> batch, std::size_t 
   pending.records += static_cast<std::uint32_t>(batch.size());
   pending.last_appended = last_queued_;
   if (!writer_.joinable()) writer_ = std::thread([this] { run(); });
+  const bool wanted = idle || pending_.back().used >= large_batch_bytes || pending_.size() > 1;
   lock.unlock();
-  wake_.notify_one();
+  if (wanted) wake_.notify_one();  // else the writer is at work, or gathers until a time of its own
 }
 
 TopicJournal::Pending& TopicJournal::room_for(std::size_t bytes) {

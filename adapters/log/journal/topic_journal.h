@@ -17,6 +17,8 @@
 
 namespace hutong::journal {
 
+inline constexpr std::size_t large_batch_bytes = 256 * 1024;  // is written at once, a smaller one may gather more
+
 class TopicJournal {
  public:
   TopicJournal(Shared& shared, TopicPlace place, Recovered recovered);
@@ -70,6 +72,7 @@ class TopicJournal {
   Pending& room_for(std::size_t bytes);
   // topic_writer.cpp, on the writer's thread
   void run();
+  void gather(std::unique_lock<std::mutex>& lock);
   Result<Offset> write(Pending& batch);
   DiskResult<void> write_batch(Pending& batch);
   DiskResult<void> roll();
@@ -110,6 +113,7 @@ class TopicJournal {
   std::shared_ptr<Segment> active_;
   Cursor cursor_;  // durable_, but for a roll in between
   Timestamp last_written_;
+  std::chrono::steady_clock::time_point next_small_batch_;
   Buffer seal_block_;
   bool seal_due_ = false;
   std::uint64_t blocked_bytes_ = 0;  // of the batch that a full disk refused; 0: the disk is not full

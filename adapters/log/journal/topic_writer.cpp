@@ -28,6 +28,7 @@ void TopicJournal::run() {
       continue;
     }
     if (pending_.empty()) break;  // stopping, and all is written
+    gather(lock);
     Pending batch = std::move(pending_.front());
     pending_.pop_front();
     lock.unlock();
@@ -43,6 +44,13 @@ void TopicJournal::run() {
   }
   lock.unlock();
   if (seal_due_) seal();
+}
+
+// A sync costs the processor as much as some twenty records, however few it is for.
+void TopicJournal::gather(std::unique_lock<std::mutex>& lock) {
+  const auto large = [this] { return stopping_ || pending_.front().used >= large_batch_bytes || pending_.size() > 1; };
+  wake_.wait_until(lock, next_small_batch_, large);
+  next_small_batch_ = std::chrono::steady_clock::now() + shared_.options.gather;
 }
 
 Result<Offset> TopicJournal::write(Pending& batch) {

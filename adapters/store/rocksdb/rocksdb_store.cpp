@@ -102,10 +102,6 @@ rocksdb::ColumnFamilyOptions family_options(const RocksdbOptions& options, const
   family.max_bytes_for_level_base = 128 * 1024 * 1024;
   family.level_compaction_dynamic_level_bytes = true;
   family.compression = rocksdb::kLZ4Compression;
-  family.bottommost_compression = rocksdb::kZSTD;
-  family.compression_opts.level = 1;
-  family.bottommost_compression_opts.level = 1;
-  family.bottommost_compression_opts.enabled = true;
   if (table && is_looked_up_whole(*table)) {
     family.memtable_prefix_bloom_size_ratio = 0.02;
     family.memtable_whole_key_filtering = true;

@@ -53,6 +53,7 @@ class JournalUnderTest : public LogUnderTest {
     options_.directory = directory_ / "log";
     options_.segment_bytes = 256 * 1024;
     options_.direct_io = direct;
+    options_.gather = {};
     reopen();
   }
   ~JournalUnderTest() override {

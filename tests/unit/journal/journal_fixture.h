@@ -101,6 +101,7 @@ class JournalTest : public ::testing::Test {
     options_.segment_bytes = 128 * 1024;
     options_.seal_after = std::chrono::milliseconds(-1);
     options_.direct_io = false;
+    options_.gather = {};
     options_.file_ops = &ops_;
   }
   ~JournalTest() override {
