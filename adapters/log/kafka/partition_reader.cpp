@@ -1,0 +1,211 @@
+#include "adapters/log/kafka/partition_reader.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include "adapters/log/kafka/record_message.h"
+
+namespace hutong::kafka {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::size_t requests_max = 1024;
+constexpr std::chrono::milliseconds follow_patience{500};
+
+std::chrono::milliseconds until(steady_clock::time_point deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now());
+  return std::max(left, std::chrono::milliseconds(0));
+}
+
+}  // namespace
+
+PartitionReader::PartitionReader(const KafkaOptions& options, port::Partition partition,
+                                 std::array<std::unique_ptr<Cursor>, 2> cursors, rd_kafka_s* consumer)
+    : options_(options),
+      partition_(partition),
+      consumer_(consumer),
+      name_(topic_name(options, partition.topic)),
+      cursors_(std::move(cursors)) {}
+
+net::awaitable<Result<port::Slice>> PartitionReader::read(port::Offset from, port::ReadLimit limit) {
+  return on_thread<port::Slice>([this, from, limit] { return read_now(from, limit); });
+}
+
+net::awaitable<Result<port::Offset>> PartitionReader::end() {
+  return on_thread<port::Offset>([this] { return ask().map([this] { return end_known(); }); });
+}
+
+template <class T>
+net::awaitable<Result<T>> PartitionReader::on_thread(std::function<Result<T>()> work) {
+  co_return co_await port::await_completion<T>([this, &work](std::shared_ptr<port::Completion<T>> completion) {
+    std::unique_lock lock(mutex_);
+    const bool room = requests_.size() < requests_max;
+    if (room && !stopping_) {
+      requests_.push_back([completion, work = std::move(work)] { completion->finish(work()); });
+      return wake();
+    }
+    lock.unlock();
+    completion->finish(room ? fail(ErrorCode::unavailable, "the log is closed: the broker is stopping")
+                            : fail(ErrorCode::overloaded, "too many reads wait for Kafka. Try again later"));
+  });
+}
+
+net::awaitable<void> PartitionReader::wait_beyond(port::Offset seen, std::chrono::milliseconds patience) {
+  const auto timer = std::make_shared<net::steady_timer>(co_await net::this_coro::executor, patience);
+  {
+    const std::lock_guard lock(mutex_);
+    if (end_known() > seen || stopping_) co_return;
+    tailing_.push_back({seen, timer});
+    wake();
+  }
+  co_await timer->async_wait(net::as_tuple(net::use_awaitable));
+}
+
+void PartitionReader::Tailing::wake() const {
+  auto sleeping = timer.lock();
+  if (!sleeping) return;
+  const auto work = net::make_work_guard(sleeping->get_executor());  // until post() has returned, as in completion.h
+  net::post(work.get_executor(), [sleeping = std::move(sleeping)] { sleeping->cancel(); });
+}
+
+void PartitionReader::extend(port::Offset end) {
+  port::Offset known = end_.load(std::memory_order_relaxed);
+  do {
+    if (known >= end) return;
+  } while (!end_.compare_exchange_weak(known, end, std::memory_order_acq_rel));
+  const std::lock_guard lock(mutex_);
+  std::erase_if(tailing_, [end](const Tailing& tailing) {
+    if (tailing.seen < end) tailing.wake();
+    return tailing.seen < end;
+  });
+}
+
+void PartitionReader::wake() {
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  wake_.notify_one();
+  if (following_ != nullptr) following_->wake();
+}
+
+void PartitionReader::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (const Tailing& tailing : tailing_) tailing.wake();
+    tailing_.clear();
+    wake_.notify_one();
+    if (following_ != nullptr) following_->wake();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void PartitionReader::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (!requests_.empty()) {
+      const auto work = std::move(requests_.front());
+      requests_.pop_front();
+      lock.unlock();
+      work();
+      lock.lock();
+      continue;
+    }
+    if (stopping_) return;
+    std::erase_if(tailing_, [](const Tailing& tailing) { return tailing.timer.expired(); });
+    if (tailing_.empty()) {
+      wake_.wait(lock);
+    } else {
+      follow(lock);
+    }
+  }
+}
+
+// Appends of ours extend the partition by themselves; those of other brokers are noticed by reading on.
+void PartitionReader::follow(std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  const auto cursor = cursor_at(end_known());
+  lock.lock();
+  if (!requests_.empty() || stopping_) return;
+  if (!cursor) {
+    wake_.wait_for(lock, follow_patience);
+    return;
+  }
+  following_ = *cursor;
+  lock.unlock();
+  const auto seen = (*cursor)->peek(follow_patience);
+  if (seen && *seen != nullptr) extend(static_cast<port::Offset>((*seen)->offset) + 1);
+  lock.lock();
+  following_ = nullptr;
+}
+
+Result<void> PartitionReader::ask() {
+  std::int64_t low = 0, high = 0;
+  const auto code = rd_kafka_query_watermark_offsets(consumer_, name_.c_str(), static_cast<std::int32_t>(partition_.number),
+                                                     &low, &high, static_cast<int>(options_.read_deadline.count()));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return tl::unexpected(as_error(code, "asking where " + name_ + " ends"));
+  first_.store(static_cast<port::Offset>(low), std::memory_order_relaxed);
+  extend(static_cast<port::Offset>(high));
+  return {};
+}
+
+Result<port::Slice> PartitionReader::read_now(port::Offset from, const port::ReadLimit& limit) {
+  port::Slice slice;
+  slice.next = from;
+  if (from >= end_known()) {
+    if (auto asked = ask(); !asked) return tl::unexpected(asked.error());
+    if (from >= end_known()) return slice;
+  }
+  auto cursor = cursor_at(from);
+  if (!cursor) return tl::unexpected(cursor.error());
+  auto filled = fill(slice, **cursor, limit, end_known());
+  if (filled || !slice.records.empty()) return slice;  // a fault behind what was read is met again by the next read
+  return tl::unexpected(filled.error().code == ErrorCode::not_found ? out_of_range(from) : filled.error());
+}
+
+Result<void> PartitionReader::fill(port::Slice& slice, Cursor& cursor, const port::ReadLimit& limit,
+                                   port::Offset end) {
+  const auto deadline = steady_clock::now() + options_.read_deadline;
+  std::size_t bytes = 0;
+  while (slice.next < end) {
+    const auto message = cursor.peek(until(deadline));
+    if (!message) return tl::unexpected(message.error());
+    if (*message == nullptr) {
+      slice.next = std::max(slice.next, cursor.next());
+      if (slice.next < end && steady_clock::now() >= deadline) {
+        return fail(ErrorCode::unavailable, "Kafka did not give " + name_ + " from offset " + std::to_string(slice.next) +
+                                                " in time; check that its brokers are up and reachable from here");
+      }
+      continue;
+    }
+    bytes += record_bytes(**message, limit.with_raw);
+    if (!slice.records.empty() && (slice.records.size() >= limit.records || bytes > limit.bytes)) return {};
+    auto stored = cursor.take(limit.with_raw);
+    if (!stored) return tl::unexpected(stored.error());
+    slice.records.push_back(std::move(*stored));
+    slice.next = cursor.next();
+  }
+  return {};
+}
+
+Result<Cursor*> PartitionReader::cursor_at(port::Offset offset) {
+  if (cursors_[1]->stands_at(offset)) std::swap(cursors_[0], cursors_[1]);
+  if (cursors_[0]->stands_at(offset)) return cursors_[0].get();
+  if (auto moved = cursors_[1]->move_to(offset); !moved) return tl::unexpected(moved.error());
+  return cursors_[1].get();
+}
+
+Error PartitionReader::out_of_range(port::Offset offset) {
+  if (auto asked = ask(); !asked) return asked.error();
+  const std::string where = name_ + ", partition " + std::to_string(partition_.number);
+  if (offset < first_known()) {
+    return {ErrorCode::not_found, where + ": retention removed offset " + std::to_string(offset) +
+                                      "; the first there is: " + std::to_string(first_known())};
+  }
+  return {ErrorCode::corrupt, where + ": offset " + std::to_string(offset) +
+                                  " was there and is not any more; Kafka lost records (an unclean leader election?)"};
+}
+
+}  // namespace hutong::kafka
