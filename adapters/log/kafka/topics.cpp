@@ -74,6 +74,8 @@ class Preparation {
     return static_cast<int>(std::max<std::int64_t>(left.count(), 1));
   }
 
+  static void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
+
   Result<Shape> look(port::Topic topic) {
     const std::string name = topic_name(options_, topic);
     auto handle = make_topic(client_, name);
@@ -119,13 +121,13 @@ class Preparation {
       const char* said = rd_kafka_topic_result_error_string(made[0]);
       return tl::unexpected(as_error(code, "making topic " + name + (said == nullptr ? "" : std::string(" (") + said + ")")));
     }
-    for (;;) {  // until every broker that is asked has heard of it
+    for (;;) {  // until the broker asked has heard of it
       auto shape = look(topic);
       if (!shape || (shape->partitions > 0 && shape->led)) return shape;
       if (steady_clock::now() >= deadline_) {
         return fail(ErrorCode::unavailable, "Kafka topic " + name + " was made, but has no leaders yet; start again");
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      pause();
     }
   }
 
@@ -147,32 +149,43 @@ class Preparation {
 
   Result<void> check_settings(port::Topic topic) {
     const std::string name = topic_name(options_, topic);
-    const ConfigResource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str()));
-    rd_kafka_ConfigResource_t* resources[] = {resource.get()};
-    const auto answer =
-        ask(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, [&](const rd_kafka_AdminOptions_t* how, rd_kafka_queue_t* to) {
-          rd_kafka_DescribeConfigs(client_, resources, 1, how, to);
-        });
-    if (!answer) return tl::unexpected(answer.error());
-    std::size_t count = 0;
-    const auto* described =
-        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(answer->get()), &count);
-    if (const auto code = rd_kafka_ConfigResource_error(described[0]); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return tl::unexpected(as_error(code, "asking how topic " + name + " is set"));
-    }
-    const auto* entries = rd_kafka_ConfigResource_configs(described[0], &count);
+    auto found = settings(name);
+    if (!found) return tl::unexpected(found.error());
     for (const Requirement& each : requirements(options_)) {
-      std::string found;
-      for (std::size_t i = 0; i < count; ++i) {
-        if (std::string_view(rd_kafka_ConfigEntry_name(entries[i])) != each.name) continue;
-        const char* value = rd_kafka_ConfigEntry_value(entries[i]);
-        found = value == nullptr ? "" : value;
-      }
-      if (each.fits(found, each.value)) continue;
-      return fail(ErrorCode::conflict, "Kafka topic " + name + " has " + each.name + "=" + found + ": " + each.otherwise +
+      const std::string& value = (*found)[each.name];
+      if (each.fits(value, each.value)) continue;
+      return fail(ErrorCode::conflict, "Kafka topic " + name + " has " + each.name + "=" + value + ": " + each.otherwise +
                                            ". Set it to " + each.value + " (kafka-configs.sh --alter)");
     }
     return {};
+  }
+
+  Result<std::map<std::string, std::string>> settings(const std::string& name) {
+    const ConfigResource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str()));
+    rd_kafka_ConfigResource_t* resources[] = {resource.get()};
+    for (;;) {
+      const auto answer =
+          ask(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, [&](const rd_kafka_AdminOptions_t* how, rd_kafka_queue_t* to) {
+            rd_kafka_DescribeConfigs(client_, resources, 1, how, to);
+          });
+      if (!answer) return tl::unexpected(answer.error());
+      std::size_t count = 0;
+      const auto* described =
+          rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(answer->get()), &count);
+      const auto code = rd_kafka_ConfigResource_error(described[0]);
+      if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && steady_clock::now() < deadline_) {
+        pause();  // just made, and the broker asked has not heard of it
+        continue;
+      }
+      if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return tl::unexpected(as_error(code, "asking how topic " + name + " is set"));
+      std::map<std::string, std::string> found;
+      const auto* entries = rd_kafka_ConfigResource_configs(described[0], &count);
+      for (std::size_t i = 0; i < count; ++i) {
+        const char* value = rd_kafka_ConfigEntry_value(entries[i]);
+        found[rd_kafka_ConfigEntry_name(entries[i])] = value == nullptr ? "" : value;
+      }
+      return found;
+    }
   }
 
   template <class Call>
