@@ -23,7 +23,8 @@ struct KafkaLog::State {
       cursors.at(i) = std::make_unique<Cursor>(consumers.at(i).get(), std::move(*topic), partition);
     }
     auto reader = std::make_unique<PartitionReader>(options, partition, std::move(cursors), consumers[0].get());
-    if (auto asked = reader->ask(); !asked) return asked;
+    if (auto asked = reader->ask_first(); !asked) return asked;
+    if (auto asked = reader->ask_end(); !asked) return asked;
     readers.emplace(partition, std::move(reader));
     return {};
   }

@@ -36,7 +36,7 @@ net::awaitable<Result<port::Slice>> PartitionReader::read(port::Offset from, por
 }
 
 net::awaitable<Result<port::Offset>> PartitionReader::end() {
-  return on_thread<port::Offset>([this] { return ask().map([this] { return end_known(); }); });
+  return on_thread<port::Offset>([this] { return ask_end().map([this] { return end_known(); }); });
 }
 
 template <class T>
@@ -141,21 +141,38 @@ void PartitionReader::follow(std::unique_lock<std::mutex>& lock) {
   following_ = nullptr;
 }
 
-Result<void> PartitionReader::ask() {
-  std::int64_t low = 0, high = 0;
-  const auto code = rd_kafka_query_watermark_offsets(consumer_, name_.c_str(), static_cast<std::int32_t>(partition_.number),
-                                                     &low, &high, static_cast<int>(options_.read_deadline.count()));
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return tl::unexpected(as_error(code, "asking where " + name_ + " ends"));
-  first_.store(static_cast<port::Offset>(low), std::memory_order_relaxed);
-  extend(static_cast<port::Offset>(high));
+Result<void> PartitionReader::ask_first() {
+  const auto first = ask(RD_KAFKA_OFFSET_BEGINNING);
+  if (!first) return tl::unexpected(first.error());
+  first_.store(*first, std::memory_order_relaxed);
   return {};
+}
+
+Result<void> PartitionReader::ask_end() {
+  const auto end = ask(RD_KAFKA_OFFSET_END);
+  if (!end) return tl::unexpected(end.error());
+  extend(*end);
+  return {};
+}
+
+// Not rd_kafka_query_watermark_offsets(), which does not come back before the brokers do.
+Result<port::Offset> PartitionReader::ask(std::int64_t which) {
+  const std::unique_ptr<rd_kafka_topic_partition_list_t, decltype(&rd_kafka_topic_partition_list_destroy)> asked(
+      rd_kafka_topic_partition_list_new(1), &rd_kafka_topic_partition_list_destroy);
+  auto& place = *rd_kafka_topic_partition_list_add(asked.get(), name_.c_str(), static_cast<std::int32_t>(partition_.number));
+  place.offset = which;
+  auto code = rd_kafka_offsets_for_times(consumer_, asked.get(), static_cast<int>(options_.read_deadline.count()));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = place.err;
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR && place.offset < 0) code = RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE;
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return tl::unexpected(as_error(code, "asking how far " + name_ + " reaches"));
+  return static_cast<port::Offset>(place.offset);
 }
 
 Result<port::Slice> PartitionReader::read_now(port::Offset from, const port::ReadLimit& limit) {
   port::Slice slice;
   slice.next = from;
   if (from >= end_known()) {
-    if (auto asked = ask(); !asked) return tl::unexpected(asked.error());
+    if (auto asked = ask_end(); !asked) return tl::unexpected(asked.error());
     if (from >= end_known()) return slice;
   }
   auto cursor = cursor_at(from);
@@ -198,7 +215,7 @@ Result<Cursor*> PartitionReader::cursor_at(port::Offset offset) {
 }
 
 Error PartitionReader::out_of_range(port::Offset offset) {
-  if (auto asked = ask(); !asked) return asked.error();
+  if (auto asked = ask_first(); !asked) return asked.error();
   const std::string where = name_ + ", partition " + std::to_string(partition_.number);
   if (offset < first_known()) {
     return {ErrorCode::not_found, where + ": retention removed offset " + std::to_string(offset) +

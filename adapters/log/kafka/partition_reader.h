@@ -31,8 +31,9 @@ class PartitionReader {
   void extend(port::Offset end);
   port::Offset first_known() const { return first_.load(std::memory_order_relaxed); }
   port::Offset end_known() const { return end_.load(std::memory_order_acquire); }
-  // Asks the cluster where the partition begins and ends; blocks. Errors: unavailable.
-  Result<void> ask();
+  // Ask the cluster where the partition begins, and ends; block up to read_deadline. Errors: unavailable.
+  Result<void> ask_first();
+  Result<void> ask_end();
   void stop();  // answers every reader and waiter, ends the thread
 
  private:
@@ -46,12 +47,12 @@ class PartitionReader {
   template <class T>
   net::awaitable<Result<T>> on_thread(std::function<Result<T>()> work);
   void wake();  // with mutex_ held; starts the thread when it does not run yet
-  bool stopped();
   void run();
   void follow(std::unique_lock<std::mutex>& lock);
   Result<port::Slice> read_now(port::Offset from, const port::ReadLimit& limit);
   Result<void> fill(port::Slice& slice, Cursor& cursor, const port::ReadLimit& limit, port::Offset until);
   Result<Cursor*> cursor_at(port::Offset offset);
+  Result<port::Offset> ask(std::int64_t which);
   Error out_of_range(port::Offset offset);
 
   const KafkaOptions& options_;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "adapters/log/kafka/kafka_log.h"
@@ -58,8 +59,13 @@ class MockCluster {
   }
   void down(int broker) { rd_kafka_mock_broker_set_down(cluster_.get(), broker); }
   void up(int broker) { rd_kafka_mock_broker_set_up(cluster_.get(), broker); }
-  // Longer than a client waits: what it asks is done, and it does not hear so.
-  void delay(int broker, int milliseconds) { rd_kafka_mock_broker_set_rtt(cluster_.get(), broker, milliseconds); }
+  // Goes down with its answers under way: what it was asked is done, and nobody hears so.
+  void lose_answers(int broker) {
+    rd_kafka_mock_broker_set_rtt(cluster_.get(), broker, 100);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    down(broker);
+    rd_kafka_mock_broker_set_rtt(cluster_.get(), broker, 0);
+  }
   void lead(std::uint32_t partition, int broker) {
     rd_kafka_mock_partition_set_leader(cluster_.get(), (options().topic_prefix + "events").c_str(),
                                        static_cast<std::int32_t>(partition), broker);
@@ -67,7 +73,6 @@ class MockCluster {
   void heal() {
     for (int broker = 1; broker <= brokers; ++broker) {
       up(broker);
-      delay(broker, 0);
     }
     rd_kafka_mock_clear_request_errors(cluster_.get(), produce);
     rd_kafka_mock_clear_request_errors(cluster_.get(), fetch);
