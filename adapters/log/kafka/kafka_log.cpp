@@ -48,6 +48,13 @@ KafkaLog::KafkaLog(std::unique_ptr<State> state) : state_(std::move(state)) {}
 KafkaLog::~KafkaLog() = default;
 
 Result<std::unique_ptr<KafkaLog>> KafkaLog::open(KafkaOptions options) {
+  if (options.partitions == 0 || options.insync_replicas < 1 || options.insync_replicas > options.replicas) {
+    return fail(ErrorCode::invalid, "Kafka: needs at least one partition, and as many replicas as are to be in sync");
+  }
+  if (options.insync_replicas < 2 && !options.unsafe_topics) {
+    return fail(ErrorCode::invalid, "Kafka: one replica in sync is one machine whose loss loses records; set two, or "
+                                    "unsafe_topics to try it out");
+  }
   auto state = std::make_unique<State>(std::move(options));
   for (Client& consumer : state->consumers) {
     auto made = make_consumer(state->options);

@@ -14,7 +14,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::size_t requests_max = 1024;
-constexpr std::chrono::milliseconds follow_patience{500};
+constexpr std::chrono::milliseconds follow_patience{500}, ask_again_after{50};
 
 std::chrono::milliseconds until(steady_clock::time_point deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now());
@@ -155,17 +155,25 @@ Result<void> PartitionReader::ask_end() {
   return {};
 }
 
-// Not rd_kafka_query_watermark_offsets(), which does not come back before the brokers do.
+// Not rd_kafka_query_watermark_offsets(), which does not come back before the brokers do. A leader that moves is asked
+// again where it went.
 Result<port::Offset> PartitionReader::ask(std::int64_t which) {
-  const std::unique_ptr<rd_kafka_topic_partition_list_t, decltype(&rd_kafka_topic_partition_list_destroy)> asked(
-      rd_kafka_topic_partition_list_new(1), &rd_kafka_topic_partition_list_destroy);
-  auto& place = *rd_kafka_topic_partition_list_add(asked.get(), name_.c_str(), static_cast<std::int32_t>(partition_.number));
-  place.offset = which;
-  auto code = rd_kafka_offsets_for_times(consumer_, asked.get(), static_cast<int>(options_.read_deadline.count()));
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = place.err;
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR && place.offset < 0) code = RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE;
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return tl::unexpected(as_error(code, "asking how far " + name_ + " reaches"));
-  return static_cast<port::Offset>(place.offset);
+  const auto deadline = steady_clock::now() + options_.read_deadline;
+  for (;;) {
+    const std::unique_ptr<rd_kafka_topic_partition_list_t, decltype(&rd_kafka_topic_partition_list_destroy)> asked(
+        rd_kafka_topic_partition_list_new(1), &rd_kafka_topic_partition_list_destroy);
+    auto& place =
+        *rd_kafka_topic_partition_list_add(asked.get(), name_.c_str(), static_cast<std::int32_t>(partition_.number));
+    place.offset = which;
+    auto code = rd_kafka_offsets_for_times(consumer_, asked.get(), static_cast<int>(until(deadline).count()));
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = place.err;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && place.offset >= 0) return static_cast<port::Offset>(place.offset);
+    std::unique_lock lock(mutex_);
+    const bool stopped = wake_.wait_for(lock, ask_again_after, [this] { return stopping_; });
+    if (stopped || steady_clock::now() >= deadline) {
+      return tl::unexpected(as_error(code, "asking how far " + name_ + " reaches"));
+    }
+  }
 }
 
 Result<port::Slice> PartitionReader::read_now(port::Offset from, const port::ReadLimit& limit) {

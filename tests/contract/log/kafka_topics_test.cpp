@@ -73,6 +73,22 @@ TEST_P(KafkaTopics, that_would_lose_records_are_refused_by_name_setting_and_reas
   }
 }
 
+TEST_P(KafkaTopics, are_read_by_kcat_and_jq_without_us) {
+  auto opened = kafka::KafkaLog::open(options_);
+  ASSERT_TRUE(opened);
+  ASSERT_TRUE(tests::await((*opened)->append(port::Topic::events, {record("a")})));
+  const std::string command = "kcat -b " + options_.bootstrap + " -t " + options_.topic_prefix + "events -C -e -q -J" +
+                              " | jq -c '[.key, (.payload | fromjson).name, .headers]'";
+  FILE* pipe = ::popen(command.c_str(), "r");
+  ASSERT_NE(pipe, nullptr);
+  char said[1000] = "";
+  EXPECT_NE(std::fgets(said, sizeof said, pipe), nullptr);
+  EXPECT_EQ(::pclose(pipe), 0);
+  EXPECT_EQ(std::string(said), "[\"hospital/a\",\"a\",[\"id\",\"" + record("a").id.hex() +
+                                   "\",\"kinds\",\"patient.updated\",\"schema\",\"event/v1\",\"raw\",\"" +
+                                   std::string(20, 'a') + "\"]]\n");
+}
+
 TEST_P(KafkaTopics, with_too_few_replicas_are_refused_unless_told) {
   make_events(1, {});
   EXPECT_THAT(refusal(), HasSubstr("has 1 replicas, expected 3"));
@@ -80,9 +96,7 @@ TEST_P(KafkaTopics, with_too_few_replicas_are_refused_unless_told) {
   EXPECT_EQ(refusal(), "opened");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, KafkaTopics, ::testing::ValuesIn([] {
-                           return kafka_bootstrap() ? std::vector<Kind>{{"kafka", nullptr}} : std::vector<Kind>{};
-                         }()),
+INSTANTIATE_TEST_SUITE_P(All, KafkaTopics, ::testing::ValuesIn(only_with_kafka()),
                          [](const auto& kind) { return std::string(kind.param.name); });
 
 }  // namespace

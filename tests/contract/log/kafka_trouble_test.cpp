@@ -118,6 +118,17 @@ TEST(KafkaTrouble, another_partition_count_refuses_to_open) {
   EXPECT_THAT(opened.error().message, HasSubstr("hutong.events has 3 partitions, expected 4"));
 }
 
+TEST(KafkaTrouble, one_confirming_replica_must_be_called_unsafe) {
+  const MockCluster cluster(1);
+  auto options = cluster.options();
+  options.unsafe_topics = false;
+  options.insync_replicas = 1;
+  const auto opened = kafka::KafkaLog::open(options);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::invalid);
+  EXPECT_THAT(opened.error().message, HasSubstr("unsafe"));
+}
+
 TEST(KafkaTrouble, settings_that_undo_a_promise_or_mean_nothing_are_refused) {
   const MockCluster cluster(1);
   for (const auto& [name, value] : std::map<std::string, std::string>{

@@ -152,6 +152,11 @@ struct Kind {
   std::unique_ptr<LogUnderTest> (*make)();
 };
 
+// For suites about Kafka alone: their one case, where there is a cluster.
+inline std::vector<Kind> only_with_kafka() {
+  return kafka_bootstrap() ? std::vector<Kind>{{"kafka", nullptr}} : std::vector<Kind>{};
+}
+
 inline std::unique_ptr<LogUnderTest> make_kafka(std::uint32_t partitions) {
   return std::make_unique<KafkaUnderTest>(partitions);
 }
