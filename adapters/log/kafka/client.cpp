@@ -20,11 +20,19 @@ using Configuration = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_d
 constexpr std::size_t reason_bytes = 512;
 
 // Other names of settings that are ours, and settings that would undo what ours promise.
-constexpr std::string_view reserved[] = {
-    "metadata.broker.list", "request.required.acks", "delivery.timeout.ms", "enable.gapless.guarantee",
-    "max.in.flight",        "max.in.flight.requests.per.connection",        "transactional.id",
-    "group.id",             "message.send.max.retries",                     "retries",
-    "queuing.strategy",     "enable.auto.offset.store",                     "offset.store.method"};
+constexpr std::string_view reserved[] = {"metadata.broker.list",
+                                         "request.required.acks",
+                                         "delivery.timeout.ms",
+                                         "enable.gapless.guarantee",
+                                         "max.in.flight",
+                                         "max.in.flight.requests.per.connection",
+                                         "transactional.id",
+                                         "group.id",
+                                         "message.send.max.retries",
+                                         "retries",
+                                         "queuing.strategy",
+                                         "enable.auto.offset.store",
+                                         "offset.store.method"};
 
 Settings common_settings(const KafkaOptions& options) {
   return {{"bootstrap.servers", options.bootstrap},
@@ -61,7 +69,8 @@ Settings consumer_settings() {
 
 Result<void> set(rd_kafka_conf_t* configuration, const std::string& name, const std::string& value) {
   std::array<char, reason_bytes> why{};
-  if (rd_kafka_conf_set(configuration, name.c_str(), value.c_str(), why.data(), why.size()) == RD_KAFKA_CONF_OK) return {};
+  if (rd_kafka_conf_set(configuration, name.c_str(), value.c_str(), why.data(), why.size()) == RD_KAFKA_CONF_OK)
+    return {};
   return fail(ErrorCode::invalid, "Kafka setting " + name + ": " + why.data());  // the value may be a password
 }
 
@@ -97,10 +106,18 @@ Result<Client> make(rd_kafka_type_t type, Configuration configuration) {
 
 }  // namespace
 
-void Destroy::operator()(rd_kafka_s* client) const { rd_kafka_destroy(client); }
-void Destroy::operator()(rd_kafka_topic_s* topic) const { rd_kafka_topic_destroy(topic); }
-void Destroy::operator()(rd_kafka_queue_s* queue) const { rd_kafka_queue_destroy(queue); }
-void Destroy::operator()(rd_kafka_message_s* message) const { rd_kafka_message_destroy(message); }
+void Destroy::operator()(rd_kafka_s* client) const {
+  rd_kafka_destroy(client);
+}
+void Destroy::operator()(rd_kafka_topic_s* topic) const {
+  rd_kafka_topic_destroy(topic);
+}
+void Destroy::operator()(rd_kafka_queue_s* queue) const {
+  rd_kafka_queue_destroy(queue);
+}
+void Destroy::operator()(rd_kafka_message_s* message) const {
+  rd_kafka_message_destroy(message);
+}
 
 Result<Client> make_producer(const KafkaOptions& options, ProducerEvents& events) {
   auto configuration = configure(options, producer_settings(options));
@@ -141,13 +158,14 @@ Error as_error(int code, const std::string& tried) {
   switch (known) {
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-      return {ErrorCode::too_large, what + "; raise the topic's max.message.bytes to " + std::to_string(message_bytes_max)};
-    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
-      return {ErrorCode::overloaded, what + ". Send again later"};
+      return {ErrorCode::too_large,
+              what + "; raise the topic's max.message.bytes to " + std::to_string(message_bytes_max)};
+    case RD_KAFKA_RESP_ERR__QUEUE_FULL: return {ErrorCode::overloaded, what + ". Send again later"};
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-      return {ErrorCode::unavailable, what + "; grant this broker's Kafka user the right to read, write, create and "
-                                             "describe its topics"};
+      return {ErrorCode::unavailable, what +
+                                          "; grant this broker's Kafka user the right to read, write, create and "
+                                          "describe its topics"};
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
     case RD_KAFKA_RESP_ERR__SSL:
@@ -155,8 +173,7 @@ Error as_error(int code, const std::string& tried) {
     case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
     case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
       return {ErrorCode::unavailable, what + "; bring the stopped Kafka brokers back"};
-    default:
-      return {ErrorCode::unavailable, what + "; check that the Kafka brokers are up and reachable from here"};
+    default: return {ErrorCode::unavailable, what + "; check that the Kafka brokers are up and reachable from here"};
   }
 }
 

@@ -38,22 +38,16 @@ Result<const rd_kafka_message_s*> Cursor::peek(std::chrono::milliseconds patienc
   Message message(rd_kafka_consume_queue(queue_.get(), static_cast<int>(patience.count())));
   if (!message) return nullptr;
   switch (message->err) {
-    case RD_KAFKA_RESP_ERR_NO_ERROR:
-      peeked_ = std::move(message);
-          return peeked_.get();
+    case RD_KAFKA_RESP_ERR_NO_ERROR: peeked_ = std::move(message); return peeked_.get();
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
       next_ = std::max(next_, static_cast<port::Offset>(message->offset));  // a gap may be the last thing there is
       return nullptr;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-      stop();
-      return fail(ErrorCode::not_found, "out of range");
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE: stop(); return fail(ErrorCode::not_found, "out of range");
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-      stop();
-      return tl::unexpected(as_error(message->err, "reading"));
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: stop(); return tl::unexpected(as_error(message->err, "reading"));
     default: return nullptr;  // a broker went away: librdkafka goes on by itself when one is back
   }
 }

@@ -22,7 +22,7 @@ rd_kafka_vu_t bytes(rd_kafka_vtype_t type, const std::string& value) {
 }  // namespace
 
 Result<std::shared_ptr<Producer::Generation>> Producer::Generation::make(const KafkaOptions& options,
-                                                                        ProducerEvents& events) {
+                                                                         ProducerEvents& events) {
   auto made = std::make_shared<Generation>();
   auto client = make_producer(options, events);
   if (!client) return tl::unexpected(client.error());
@@ -43,9 +43,12 @@ std::uint32_t Producer::Generation::partition_of(const std::string& key, std::ui
 
 int Producer::Generation::send(const port::Partition& partition, const port::Record& record, void* slot) {
   rd_kafka_headers_t* headers = make_headers(partition.topic, record);
-  rd_kafka_vu_t parts[] = {part(RD_KAFKA_VTYPE_RKT),     part(RD_KAFKA_VTYPE_PARTITION),
-                           part(RD_KAFKA_VTYPE_OPAQUE),  part(RD_KAFKA_VTYPE_MSGFLAGS),
-                           part(RD_KAFKA_VTYPE_HEADERS), bytes(RD_KAFKA_VTYPE_KEY, record.key),
+  rd_kafka_vu_t parts[] = {part(RD_KAFKA_VTYPE_RKT),
+                           part(RD_KAFKA_VTYPE_PARTITION),
+                           part(RD_KAFKA_VTYPE_OPAQUE),
+                           part(RD_KAFKA_VTYPE_MSGFLAGS),
+                           part(RD_KAFKA_VTYPE_HEADERS),
+                           bytes(RD_KAFKA_VTYPE_KEY, record.key),
                            bytes(RD_KAFKA_VTYPE_VALUE, record.json)};
   parts[0].u.rkt = topics.at(static_cast<std::size_t>(partition.topic)).get();
   parts[1].u.i32 = static_cast<std::int32_t>(partition.number);

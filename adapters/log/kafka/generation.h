@@ -19,8 +19,8 @@ struct Producer::Generation {
   int send(const port::Partition& partition, const port::Record& record, void* slot);
   void poll(std::chrono::milliseconds patience);  // calls back; returns early after wake()
   void wake();
-  bool empty() const;  // nothing on its way and nothing to report
-  void give_up();      // what is on its way is reported as an error
+  bool empty() const;         // nothing on its way and nothing to report
+  void give_up();             // what is on its way is reported as an error
   std::string fatal() const;  // why it cannot go on; empty: it can
 
   Client client;

@@ -52,8 +52,9 @@ Result<std::unique_ptr<KafkaLog>> KafkaLog::open(KafkaOptions options) {
     return fail(ErrorCode::invalid, "Kafka: needs at least one partition, and as many replicas as are to be in sync");
   }
   if (options.insync_replicas < 2 && !options.unsafe_topics) {
-    return fail(ErrorCode::invalid, "Kafka: one replica in sync is one machine whose loss loses records; set two, or "
-                                    "unsafe_topics to try it out");
+    return fail(ErrorCode::invalid,
+                "Kafka: one replica in sync is one machine whose loss loses records; set two, or "
+                "unsafe_topics to try it out");
   }
   auto state = std::make_unique<State>(std::move(options));
   for (Client& consumer : state->consumers) {
@@ -66,7 +67,8 @@ Result<std::unique_ptr<KafkaLog>> KafkaLog::open(KafkaOptions options) {
   const std::unique_ptr<char, void (*)(char*)> cluster(
       rd_kafka_clusterid(asking, static_cast<int>(state->options.open_deadline.count())),
       [](char* text) { rd_kafka_mem_free(nullptr, text); });
-  if (!cluster) return fail(ErrorCode::unavailable, "Kafka at " + state->options.bootstrap + " did not say its cluster's id");
+  if (!cluster)
+    return fail(ErrorCode::unavailable, "Kafka at " + state->options.bootstrap + " did not say its cluster's id");
   state->id = std::string(cluster.get()) + "/" + state->options.topic_prefix;
   for (const port::Topic topic : port::all_topics) {
     for (std::uint32_t number = 0; number < partition_count(state->options, topic); ++number) {
@@ -81,7 +83,8 @@ Result<std::unique_ptr<KafkaLog>> KafkaLog::open(KafkaOptions options) {
   return std::unique_ptr<KafkaLog>(new KafkaLog(std::move(state)));
 }
 
-net::awaitable<Result<std::vector<port::Position>>> KafkaLog::append(port::Topic topic, std::vector<port::Record> batch) {
+net::awaitable<Result<std::vector<port::Position>>> KafkaLog::append(port::Topic topic,
+                                                                     std::vector<port::Record> batch) {
   using Positions = std::vector<port::Position>;
   if (batch.empty()) co_return Positions();
   co_return co_await port::await_completion<Positions>([this, topic, &batch](Producer::Appended appended) {
@@ -90,7 +93,8 @@ net::awaitable<Result<std::vector<port::Position>>> KafkaLog::append(port::Topic
   });
 }
 
-net::awaitable<Result<port::Slice>> KafkaLog::read(port::Partition partition, port::Offset from, port::ReadLimit limit) {
+net::awaitable<Result<port::Slice>> KafkaLog::read(port::Partition partition, port::Offset from,
+                                                   port::ReadLimit limit) {
   PartitionReader* const reader = state_->reader(partition);
   if (reader == nullptr) co_return fail(ErrorCode::not_found, "the log has no such partition");
   co_return co_await reader->read(from, limit);

@@ -41,7 +41,8 @@ struct KafkaOptions {
 class KafkaLog final : public port::Log {
  public:
   // Makes missing topics and checks the others; blocks up to open_deadline. Errors: unavailable (no broker answers, or
-  // one refuses), conflict (a topic is not fit to be the log: names it, the setting, and what to do), invalid (settings).
+  // one refuses), conflict (a topic is not fit to be the log: names it, the setting, and what to do), invalid
+  // (settings).
   static Result<std::unique_ptr<KafkaLog>> open(KafkaOptions options);
 
   ~KafkaLog() override;

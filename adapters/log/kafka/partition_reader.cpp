@@ -190,8 +190,7 @@ Result<port::Slice> PartitionReader::read_now(port::Offset from, const port::Rea
   return tl::unexpected(filled.error().code == ErrorCode::not_found ? out_of_range(from) : filled.error());
 }
 
-Result<void> PartitionReader::fill(port::Slice& slice, Cursor& cursor, const port::ReadLimit& limit,
-                                   port::Offset end) {
+Result<void> PartitionReader::fill(port::Slice& slice, Cursor& cursor, const port::ReadLimit& limit, port::Offset end) {
   const auto deadline = steady_clock::now() + options_.read_deadline;
   std::size_t bytes = 0;
   while (slice.next < end) {
@@ -200,7 +199,8 @@ Result<void> PartitionReader::fill(port::Slice& slice, Cursor& cursor, const por
     if (*message == nullptr) {
       slice.next = std::max(slice.next, cursor.next());
       if (slice.next < end && steady_clock::now() >= deadline) {
-        return fail(ErrorCode::unavailable, "Kafka did not give " + name_ + " from offset " + std::to_string(slice.next) +
+        return fail(ErrorCode::unavailable, "Kafka did not give " + name_ + " from offset " +
+                                                std::to_string(slice.next) +
                                                 " in time; check that its brokers are up and reachable from here");
       }
       continue;

@@ -21,8 +21,8 @@ namespace hutong::kafka {
 
 class PartitionReader {
  public:
-  PartitionReader(const KafkaOptions& options, port::Partition partition, std::array<std::unique_ptr<Cursor>, 2> cursors,
-                  rd_kafka_s* consumer);
+  PartitionReader(const KafkaOptions& options, port::Partition partition,
+                  std::array<std::unique_ptr<Cursor>, 2> cursors, rd_kafka_s* consumer);
 
   net::awaitable<Result<port::Slice>> read(port::Offset from, port::ReadLimit limit);
   net::awaitable<Result<port::Offset>> end();
@@ -58,7 +58,7 @@ class PartitionReader {
   const KafkaOptions& options_;
   const port::Partition partition_;
   rd_kafka_s* const consumer_;
-  const std::string name_;  // of the topic
+  const std::string name_;                          // of the topic
   std::array<std::unique_ptr<Cursor>, 2> cursors_;  // the thread's own; the one that was continued last comes first
   std::atomic<port::Offset> first_{0}, end_{0};
 

@@ -83,8 +83,9 @@ void Producer::append(port::Topic topic, const std::vector<port::Record>& batch,
     return appended->finish(fail(ErrorCode::unavailable, "the log is closed: the broker is stopping"));
   }
   if (!reserve(*bytes)) {
-    return appended->finish(fail(ErrorCode::overloaded,
-                                 "the log's queue is full; Kafka confirms slower than messages arrive. Send again later"));
+    return appended->finish(
+        fail(ErrorCode::overloaded,
+             "the log's queue is full; Kafka confirms slower than messages arrive. Send again later"));
   }
   auto& append = *new Appending(batch.size(), *bytes, std::move(appended));  // deleted by settle()
   const std::uint32_t partitions = partition_count(options_, topic);

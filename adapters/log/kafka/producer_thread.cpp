@@ -42,7 +42,8 @@ void Producer::run(std::shared_ptr<Generation> generation) {
 
 void Producer::replace(std::shared_ptr<Generation>& failed, const std::string& why) {
   auto fresh = Generation::make(options_, *this);
-  if (!fresh) return set_trouble("Kafka's producer failed (" + why + ") and cannot be replaced: " + fresh.error().message);
+  if (!fresh)
+    return set_trouble("Kafka's producer failed (" + why + ") and cannot be replaced: " + fresh.error().message);
   {
     const std::lock_guard lock(mutex_);
     if (!current_) return;  // stopping: finish() sees to it
@@ -64,13 +65,14 @@ void Producer::probe(Generation& generation) {
   if (steady_clock::now() - probed_ < probe_interval) return;
   const auto& events = generation.topics.at(static_cast<std::size_t>(port::Topic::events));
   const rd_kafka_metadata_t* metadata = nullptr;
-  const auto code = rd_kafka_metadata(generation.client.get(), 0, events.get(), &metadata,
-                                      static_cast<int>(probe_patience.count()));
+  const auto code =
+      rd_kafka_metadata(generation.client.get(), 0, events.get(), &metadata, static_cast<int>(probe_patience.count()));
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
     set_trouble(as_error(code, "asking for its topics").message);
   } else {
-    set_trouble(metadata->topic_cnt == 1 ? obstacle(metadata->topics[0], options_.unsafe_topics ? 1 : options_.insync_replicas)
-                                         : "Kafka does not know the topics any more");
+    set_trouble(metadata->topic_cnt == 1
+                    ? obstacle(metadata->topics[0], options_.unsafe_topics ? 1 : options_.insync_replicas)
+                    : "Kafka does not know the topics any more");
     rd_kafka_metadata_destroy(metadata);
   }
   probed_ = steady_clock::now();

@@ -35,7 +35,9 @@ struct Requirement {
   const char* otherwise;
 };
 
-bool equal(const std::string& found, const std::string& wanted) { return found == wanted; }
+bool equal(const std::string& found, const std::string& wanted) {
+  return found == wanted;
+}
 bool at_least(const std::string& found, const std::string& wanted) {
   return std::atoll(found.c_str()) >= std::atoll(wanted.c_str());
 }
@@ -109,9 +111,10 @@ class Preparation {
       rd_kafka_NewTopic_set_config(wanted.get(), each.name, each.value.c_str());
     }
     rd_kafka_NewTopic_t* topics[] = {wanted.get()};
-    const auto answer = ask(RD_KAFKA_ADMIN_OP_CREATETOPICS, [&](const rd_kafka_AdminOptions_t* how, rd_kafka_queue_t* to) {
-      rd_kafka_CreateTopics(client_, topics, 1, how, to);
-    });
+    const auto answer =
+        ask(RD_KAFKA_ADMIN_OP_CREATETOPICS, [&](const rd_kafka_AdminOptions_t* how, rd_kafka_queue_t* to) {
+          rd_kafka_CreateTopics(client_, topics, 1, how, to);
+        });
     if (!answer) return tl::unexpected(answer.error());
     std::size_t count = 0;
     const auto* made = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(answer->get()), &count);
@@ -119,7 +122,8 @@ class Preparation {
     // Another broker that starts at the same time may have been faster: then it is checked like any other.
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
       const char* said = rd_kafka_topic_result_error_string(made[0]);
-      return tl::unexpected(as_error(code, "making topic " + name + (said == nullptr ? "" : std::string(" (") + said + ")")));
+      return tl::unexpected(
+          as_error(code, "making topic " + name + (said == nullptr ? "" : std::string(" (") + said + ")")));
     }
     for (;;) {  // until the broker asked has heard of it
       auto shape = look(topic);
@@ -142,7 +146,8 @@ class Preparation {
     }
     if (shape.replicas < options_.replicas && !options_.unsafe_topics) {
       return fail(ErrorCode::conflict, name + " has " + std::to_string(shape.replicas) + " replicas, expected " +
-                                           std::to_string(options_.replicas) + ": reassign its partitions to more brokers");
+                                           std::to_string(options_.replicas) +
+                                           ": reassign its partitions to more brokers");
     }
     return {};
   }
@@ -154,8 +159,9 @@ class Preparation {
     for (const Requirement& each : requirements(options_)) {
       const std::string& value = (*found)[each.name];
       if (each.fits(value, each.value)) continue;
-      return fail(ErrorCode::conflict, "Kafka topic " + name + " has " + each.name + "=" + value + ": " + each.otherwise +
-                                           ". Set it to " + each.value + " (kafka-configs.sh --alter)");
+      return fail(ErrorCode::conflict, "Kafka topic " + name + " has " + each.name + "=" + value + ": " +
+                                           each.otherwise + ". Set it to " + each.value +
+                                           " (kafka-configs.sh --alter)");
     }
     return {};
   }
@@ -177,7 +183,8 @@ class Preparation {
         pause();  // just made, and the broker asked has not heard of it
         continue;
       }
-      if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return tl::unexpected(as_error(code, "asking how topic " + name + " is set"));
+      if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return tl::unexpected(as_error(code, "asking how topic " + name + " is set"));
       std::map<std::string, std::string> found;
       const auto* entries = rd_kafka_ConfigResource_configs(described[0], &count);
       for (std::size_t i = 0; i < count; ++i) {

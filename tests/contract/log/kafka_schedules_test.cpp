@@ -1,7 +1,7 @@
 // Traffic while faults come by a seeded schedule: on librdkafka's mock cluster here, on a real one by
 // tests/integration/kafka_nodes_test.py, which kills and freezes its nodes meanwhile.
-// HUTONG_SCHEDULES: how many schedules (a campaign: 500); HUTONG_SEED: where they begin; HUTONG_APPENDS: of each session on
-// the real cluster.
+// HUTONG_SCHEDULES: how many schedules (a campaign: 500); HUTONG_SEED: where they begin; HUTONG_APPENDS: of each
+// session on the real cluster.
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -26,10 +26,10 @@ class Disturber {
 
   void disturb() {
     static constexpr rd_kafka_resp_err_t answers[] = {
-        RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,     RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
-        RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,   RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-        RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,  RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
-        RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__TRANSPORT,
+        RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,           RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,         RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,        RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+        RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,       RD_KAFKA_RESP_ERR__TRANSPORT,
         RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER};
     const int broker = any(1, MockCluster::brokers);
     const auto answer = answers[any(0, static_cast<int>(std::size(answers)) - 1)];
@@ -70,8 +70,8 @@ TEST(KafkaSchedules, nothing_acknowledged_is_lost_whatever_the_cluster_does) {
     refused += traffic.refused;
     twice += traffic.twice;
   }
-  std::cout << schedules << " schedules from seed " << first << ": " << acknowledged << " appends acknowledged, " << refused
-            << " refused, " << twice << " records in the log more than once\n";
+  std::cout << schedules << " schedules from seed " << first << ": " << acknowledged << " appends acknowledged, "
+            << refused << " refused, " << twice << " records in the log more than once\n";
   EXPECT_GT(acknowledged, 0);
 }
 

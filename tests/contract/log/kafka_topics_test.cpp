@@ -44,8 +44,10 @@ class KafkaTopics : public ::testing::TestWithParam<Kind> {
 
   // What the log itself would make, but for what the test changes.
   static std::map<std::string, std::string> good() {
-    return {{"min.insync.replicas", "2"},     {"retention.ms", "-1"},
-            {"retention.bytes", "-1"},        {"max.message.bytes", "100000000"},
+    return {{"min.insync.replicas", "2"},
+            {"retention.ms", "-1"},
+            {"retention.bytes", "-1"},
+            {"max.message.bytes", "100000000"},
             {"message.timestamp.type", "LogAppendTime"}};
   }
 
@@ -59,9 +61,12 @@ TEST_P(KafkaTopics, made_by_an_operator_as_they_must_be_are_taken) {
 
 TEST_P(KafkaTopics, that_would_lose_records_are_refused_by_name_setting_and_reason) {
   const std::vector<std::tuple<std::string, std::string, std::string>> faults = {
-      {"min.insync.replicas", "1", "on too few brokers"}, {"retention.ms", "604800000", "delete records by age"},
-      {"retention.bytes", "1000000", "delete records by size"}, {"cleanup.policy", "compact", "all but a key's last"},
-      {"unclean.leader.election.enable", "true", "vanish with its leader"}, {"max.message.bytes", "1000000", "refused for ever"}};
+      {"min.insync.replicas", "1", "on too few brokers"},
+      {"retention.ms", "604800000", "delete records by age"},
+      {"retention.bytes", "1000000", "delete records by size"},
+      {"cleanup.policy", "compact", "all but a key's last"},
+      {"unclean.leader.election.enable", "true", "vanish with its leader"},
+      {"max.message.bytes", "1000000", "refused for ever"}};
   for (const auto& [name, value, reason] : faults) {
     auto settings = good();
     settings[name] = value;

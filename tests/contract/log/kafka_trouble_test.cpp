@@ -131,9 +131,11 @@ TEST(KafkaTrouble, one_confirming_replica_must_be_called_unsafe) {
 
 TEST(KafkaTrouble, settings_that_undo_a_promise_or_mean_nothing_are_refused) {
   const MockCluster cluster(1);
-  for (const auto& [name, value] : std::map<std::string, std::string>{
-           {"acks", "1"}, {"request.required.acks", "1"}, {"enable.idempotence", "false"}, {"linger.msec", "5"},
-           {"compression.type", "yes please"}}) {
+  for (const auto& [name, value] : std::map<std::string, std::string>{{"acks", "1"},
+                                                                      {"request.required.acks", "1"},
+                                                                      {"enable.idempotence", "false"},
+                                                                      {"linger.msec", "5"},
+                                                                      {"compression.type", "yes please"}}) {
     auto options = cluster.options();
     options.settings = {{name, value}};
     const auto opened = kafka::KafkaLog::open(options);

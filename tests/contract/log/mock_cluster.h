@@ -29,8 +29,8 @@ class MockCluster {
     cluster_.reset(rd_kafka_mock_cluster_new(client_.get(), brokers));
     for (const port::Topic topic : port::all_topics) {
       const std::string name = options().topic_prefix + std::string(to_string(topic));
-      rd_kafka_mock_topic_create(cluster_.get(), name.c_str(), topic == port::Topic::events ? static_cast<int>(partitions) : 1,
-                                 brokers);
+      rd_kafka_mock_topic_create(cluster_.get(), name.c_str(),
+                                 topic == port::Topic::events ? static_cast<int>(partitions) : 1, brokers);
     }
     partitions_ = partitions;
   }
