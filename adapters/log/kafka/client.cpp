@@ -7,12 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "broker/base/limits.h"
-
 namespace hutong::kafka {
 namespace {
-
-static_assert(message_bytes_max > limits::record_bytes);
 
 using Settings = std::vector<std::pair<std::string, std::string>>;
 using Configuration = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)>;
@@ -41,6 +37,7 @@ Settings common_settings(const KafkaOptions& options) {
           // A broker that is back is found at once, not after the usual ten seconds.
           {"reconnect.backoff.ms", "50"},
           {"reconnect.backoff.max.ms", "1000"},
+          {"socket.keepalive.enable", "true"},
           {"socket.nagle.disable", "true"}};
 }
 

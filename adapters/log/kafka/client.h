@@ -6,6 +6,7 @@
 #include <string>
 
 #include "adapters/log/kafka/kafka_log.h"
+#include "broker/base/limits.h"
 
 struct rd_kafka_s;
 struct rd_kafka_topic_s;
@@ -15,7 +16,7 @@ struct rd_kafka_message_s;
 namespace hutong::kafka {
 
 // One Kafka message carries one record: its parts and what Kafka adds to them.
-inline constexpr std::size_t message_bytes_max = 64 * 1024 * 1024 + 1024 * 1024;
+inline constexpr std::size_t message_bytes_max = limits::record_bytes + 1024 * 1024;
 
 struct Destroy {
   void operator()(rd_kafka_s* client) const;

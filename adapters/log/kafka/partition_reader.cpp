@@ -21,6 +21,10 @@ std::chrono::milliseconds until(steady_clock::time_point deadline) {
   return std::max(left, std::chrono::milliseconds(0));
 }
 
+tl::unexpected<Error> closed() {
+  return fail(ErrorCode::unavailable, "the log is closed: the broker is stopping");
+}
+
 }  // namespace
 
 PartitionReader::PartitionReader(const KafkaOptions& options, port::Partition partition,
@@ -45,12 +49,12 @@ net::awaitable<Result<T>> PartitionReader::on_thread(std::function<Result<T>()> 
     std::unique_lock lock(mutex_);
     const bool room = requests_.size() < requests_max;
     if (room && !stopping_) {
-      requests_.push_back([completion, work = std::move(work)] { completion->finish(work()); });
+      requests_.push_back(
+          [completion, work = std::move(work)](bool stopping) { completion->finish(stopping ? closed() : work()); });
       return wake();
     }
     lock.unlock();
-    completion->finish(room ? fail(ErrorCode::unavailable, "the log is closed: the broker is stopping")
-                            : fail(ErrorCode::overloaded, "too many reads wait for Kafka. Try again later"));
+    completion->finish(room ? closed() : fail(ErrorCode::overloaded, "too many reads wait for Kafka. Try again later"));
   });
 }
 
@@ -106,10 +110,11 @@ void PartitionReader::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
     if (!requests_.empty()) {
-      const auto work = std::move(requests_.front());
+      const auto answer = std::move(requests_.front());
       requests_.pop_front();
+      const bool stopping = stopping_;
       lock.unlock();
-      work();
+      answer(stopping);
       lock.lock();
       continue;
     }
@@ -129,16 +134,17 @@ void PartitionReader::follow(std::unique_lock<std::mutex>& lock) {
   const auto cursor = cursor_at(end_known());
   lock.lock();
   if (!requests_.empty() || stopping_) return;
-  if (!cursor) {
-    wake_.wait_for(lock, follow_patience);
-    return;
+  bool troubled = !cursor;
+  if (cursor) {
+    following_ = *cursor;
+    lock.unlock();
+    const auto seen = (*cursor)->peek(follow_patience);
+    troubled = !seen;
+    if (seen && *seen != nullptr) extend(static_cast<port::Offset>((*seen)->offset) + 1);
+    lock.lock();
+    following_ = nullptr;
   }
-  following_ = *cursor;
-  lock.unlock();
-  const auto seen = (*cursor)->peek(follow_patience);
-  if (seen && *seen != nullptr) extend(static_cast<port::Offset>((*seen)->offset) + 1);
-  lock.lock();
-  following_ = nullptr;
+  if (troubled) wake_.wait_for(lock, follow_patience, [this] { return !requests_.empty() || stopping_; });
 }
 
 Result<void> PartitionReader::ask_first() {

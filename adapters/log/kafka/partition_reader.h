@@ -64,7 +64,7 @@ class PartitionReader {
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
-  std::deque<std::function<void()>> requests_;
+  std::deque<std::function<void(bool stopping)>> requests_;
   std::vector<Tailing> tailing_;
   const Cursor* following_ = nullptr;  // where the thread waits for the next record; null: on wake_
   bool stopping_ = false;
