@@ -5,8 +5,9 @@
         cluster.kill(1); cluster.start(1)            exit: the command's; 77 where Kafka cannot be had, with the reason
         cluster.pause(2); cluster.resume(2)
 
-The jars come once by their Maven coordinates, into build/kafka. Data lie in a directory of their own and go with the cluster;
-HUTONG_KEEP=1 keeps them. Every node dies with this process. Threads: a Cluster belongs to one.
+The jars come once by their Maven coordinates, into build/kafka; HUTONG_KAFKA_VERSION asks for another version. Data lie in a
+directory of their own and go with the cluster; HUTONG_KEEP=1 keeps them. Every node dies with this process. Threads: a
+Cluster belongs to one.
 """
 
 import base64
@@ -25,7 +26,7 @@ import time
 import uuid
 
 SOURCE = pathlib.Path(os.environ.get("HUTONG_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
-VERSION = "4.1.2"  # the last line whose metadata log and client protocols Debian 12's Java 17 and librdkafka 2.0.2 both cover
+VERSION = os.environ.get("HUTONG_KAFKA_VERSION", "4.3.1")  # librdkafka 2.0.2 and Java 17 speak with 3.9 to 4.3
 HEAP = "-Xmx320m"  # holds a record of 64 MiB on its way in and on its way to a follower
 READY_SECONDS = 60
 

@@ -19,16 +19,12 @@ constexpr std::size_t reason_bytes = 512;
 constexpr std::string_view reserved[] = {"metadata.broker.list",
                                          "request.required.acks",
                                          "delivery.timeout.ms",
-                                         "enable.gapless.guarantee",
                                          "max.in.flight",
-                                         "max.in.flight.requests.per.connection",
                                          "transactional.id",
-                                         "group.id",
                                          "message.send.max.retries",
                                          "retries",
-                                         "queuing.strategy",
-                                         "enable.auto.offset.store",
-                                         "offset.store.method"};
+                                         "max.in.flight.requests.per.connection",
+                                         "group.id"};
 
 Settings common_settings(const KafkaOptions& options) {
   return {{"bootstrap.servers", options.bootstrap},
@@ -61,7 +57,7 @@ Settings consumer_settings() {
           // A partition joins the next fetch: how long the present one may wait for data is how long a seek takes.
           {"fetch.wait.max.ms", "50"},
           {"fetch.error.backoff.ms", "100"},
-          {"queued.max.messages.kbytes", "16384"}};  // read ahead per partition
+          {"queued.max.messages.kbytes", "8192"}};  // read ahead per partition
 }
 
 Result<void> set(rd_kafka_conf_t* configuration, const std::string& name, const std::string& value) {

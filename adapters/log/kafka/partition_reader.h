@@ -50,7 +50,7 @@ class PartitionReader {
   void run();
   void follow(std::unique_lock<std::mutex>& lock);
   Result<port::Slice> read_now(port::Offset from, const port::ReadLimit& limit);
-  Result<void> fill(port::Slice& slice, Cursor& cursor, const port::ReadLimit& limit, port::Offset until);
+  Result<void> fill(port::Slice& slice, Cursor& cursor, const port::ReadLimit& limit, port::Offset end);
   Result<Cursor*> cursor_at(port::Offset offset);
   Result<port::Offset> ask(std::int64_t which);
   Error out_of_range(port::Offset offset);

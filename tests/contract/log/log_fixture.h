@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -151,6 +152,9 @@ struct Kind {
   const char* name;
   std::unique_ptr<LogUnderTest> (*make)();
 };
+inline void PrintTo(const Kind& kind, std::ostream* out) {
+  *out << kind.name;
+}
 
 // For suites about Kafka alone: their one case, where there is a cluster.
 inline std::vector<Kind> only_with_kafka() {
