@@ -15,6 +15,7 @@ build_packages=(
   libboost1.81-dev libssl-dev                               # Asio, Beast, TLS, digests
   rapidjson-dev libexpected-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
   librocksdb-dev prometheus-cpp-dev libsodium-dev libxxhash-dev
+  librdkafka-dev                                            # the log on Kafka
 )
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
@@ -23,6 +24,7 @@ test_packages=(
   chromium                                                  # the live page in a real browser
   chromium-driver                                           # drives it (tests/support/browser.py)
   clang-format-16 clang-tidy-16 llvm-16 jq                  # style, coverage, results
+  openjdk-17-jre-headless maven kcat                        # a real Kafka (tests/support/kafka.py)
   procps util-linux                                         # taskset, ps
 )
 

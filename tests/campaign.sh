@@ -6,6 +6,7 @@
 #   tests/campaign.sh NAME [--restart]
 #
 #   kill          500 rounds of SIGKILL at random moments under load        (HUTONG_ROUNDS)
+#   kafka         500 seeded fault schedules on the mock cluster            (HUTONG_SCHEDULES)
 #   powercut      100 rounds of losing unsynced bytes in any order          (HUTONG_ROUNDS)
 #   fuzz-TARGET   20,000,000 executions of fuzz_TARGET                      (HUTONG_FUZZ_RUNS)
 #   coverage      lines that the fuzz corpora reach in each reader
@@ -19,12 +20,12 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
 usage() {
-  sed -n '2,17{s/^# \{0,1\}//;p}' "$0" >&2
+  sed -n '2,18{s/^# \{0,1\}//;p}' "$0" >&2
   exit 2
 }
 name=${1:-}
 case "$name" in
-  kill | powercut) need_gb=3 ;;
+  kill | kafka | powercut) need_gb=3 ;;
   fuzz-?*) need_gb=3 ;;
   coverage) need_gb=3 ;;
   tsan | asan) need_gb=8 ;;
@@ -120,6 +121,29 @@ stories() {
   report "$total rounds of \`$file\`, each chunk with its own seed:" "" "$(quoted "$folder/summary")"
 }
 
+# schedules TOTAL: ten programs side by side, five schedules each: they mostly wait for the cluster
+schedules() {
+  local total=${HUTONG_SCHEDULES:-$1} first pids pid
+  build release contract_log
+  while ((done_count < total)); do
+    ((SECONDS < deadline)) || pause_here
+    say "schedules $((done_count + 1)) to $((done_count + 50)) of $total"
+    pids=()
+    for ((first = seed + done_count; first < seed + done_count + 50; first += 5)); do
+      HUTONG_SCHEDULES=5 HUTONG_SEED=$first build/release/tests/contract_log --gtest_filter='KafkaSchedules.*' >"$folder/$first.log" 2>&1 &
+      pids+=($!)
+    done
+    for pid in "${pids[@]}"; do
+      wait "$pid" || { grep -h -B2 -A8 Failure "$folder"/*.log | tail -40 >&2; fail "a schedule; HUTONG_SEED in $folder/*.log"; }
+    done
+    grep -h 'schedules from seed' "$folder"/*.log >>"$folder/summary"
+    rm -f "$folder"/*.log
+    done_count=$((done_count + 50))
+    save
+  done
+  report "$done_count schedules of \`tests/contract/log/kafka_schedules_test.cpp\`:" "" "$(quoted "$folder/summary")"
+}
+
 sanitizer() {
   local preset=$1 labels=$2 log=$folder/ctest.log
   build "$preset"
@@ -132,6 +156,7 @@ sanitizer() {
 
 case "$name" in
   kill) stories 500 50 tests/crash/killed_under_load_test.py ;;
+  kafka) schedules 500 ;;
   powercut) stories 100 20 tests/crash/power_cut_test.py ;;
   fuzz-*)
     target=fuzz_${name#fuzz-}

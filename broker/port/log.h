@@ -1,5 +1,5 @@
-// The durable, ordered truth. Implementations: adapters/log/journal, adapters/log/memory (for tests), and
-// Apache Kafka later. Everything else is a replayable projection of it.
+// The durable, ordered truth. Implementations: adapters/log/journal, adapters/log/kafka, adapters/log/memory (for
+// tests). Everything else is a replayable projection of it.
 // Threads: call from any shard; the awaitable resumes on the caller's executor.
 #pragma once
 
@@ -98,7 +98,7 @@ class Log {
   struct Health {
     bool writable = true;
     std::string reason;          // when not writable: what to do
-    std::uint64_t bytes = 0;
+    std::uint64_t bytes = 0;     // 0 where the log cannot know: Kafka's disks are watched by Kafka
     Offset first = 0;            // of partition 0 of events
     Offset end = 0;              // after its last durable record
   };

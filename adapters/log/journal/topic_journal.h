@@ -11,11 +11,14 @@
 #include <thread>
 #include <vector>
 
-#include "adapters/log/journal/completion.h"
 #include "adapters/log/journal/segments.h"
 #include "adapters/log/journal/shared.h"
+#include "broker/port/completion.h"
 
 namespace hutong::journal {
+
+using port::await_completion;
+using port::Completion;
 
 inline constexpr std::size_t large_batch_bytes = 256 * 1024;  // is written at once, a smaller one may gather more
 

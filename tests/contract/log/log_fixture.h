@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
 #include "adapters/log/journal/journal_log.h"
+#include "adapters/log/kafka/kafka_log.h"
 #include "adapters/log/memory/memory_log.h"
 #include "tests/support/await.h"
 
@@ -31,10 +34,12 @@ class LogUnderTest {
   virtual port::Log& log() = 0;
   virtual bool survives() const = 0;  // reopen() gives the same log again
   virtual void reopen() = 0;
+  virtual bool measures_bytes() const { return true; }
 };
 
 class MemoryUnderTest final : public LogUnderTest {
  public:
+  explicit MemoryUnderTest(std::uint32_t partitions = 1) : log_(system_clock(), partitions) {}
   port::Log& log() override { return log_; }
   bool survives() const override { return false; }
   void reopen() override {}
@@ -114,6 +119,51 @@ class ReopenedUnderTest final : public LogUnderTest, private port::Log {
   bool closed_ = false;
 };
 
-using Factory = std::unique_ptr<LogUnderTest> (*)();
+// Where tests/support/kafka.py runs a cluster for us; null: nowhere.
+inline const char* kafka_bootstrap() {
+  return std::getenv("HUTONG_KAFKA_BOOTSTRAP");
+}
+
+// Topics of its own on the real cluster; they go with it.
+class KafkaUnderTest final : public LogUnderTest {
+ public:
+  explicit KafkaUnderTest(std::uint32_t partitions) {
+    static int number = 0;
+    options_.bootstrap = kafka_bootstrap();
+    options_.topic_prefix = "contract-" + std::to_string(::getpid()) + "-" + std::to_string(number++) + ".";
+    options_.partitions = partitions;
+    reopen();
+  }
+  port::Log& log() override { return *log_; }
+  bool survives() const override { return true; }
+  void reopen() override {
+    log_.reset();
+    auto opened = kafka::KafkaLog::open(options_);
+    if (!opened) throw std::runtime_error(opened.error().message);
+    log_ = std::move(*opened);
+  }
+  bool measures_bytes() const override { return false; }
+
+ private:
+  kafka::KafkaOptions options_;
+  std::unique_ptr<kafka::KafkaLog> log_;
+};
+
+struct Kind {
+  const char* name;
+  std::unique_ptr<LogUnderTest> (*make)();
+};
+inline void PrintTo(const Kind& kind, std::ostream* out) {
+  *out << kind.name;
+}
+
+// For suites about Kafka alone: their one case, where there is a cluster.
+inline std::vector<Kind> only_with_kafka() {
+  return kafka_bootstrap() ? std::vector<Kind>{{"kafka", nullptr}} : std::vector<Kind>{};
+}
+
+inline std::unique_ptr<LogUnderTest> make_kafka(std::uint32_t partitions) {
+  return std::make_unique<KafkaUnderTest>(partitions);
+}
 
 }  // namespace hutong::contract

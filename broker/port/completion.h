@@ -1,7 +1,7 @@
-// The bridge from the journal's threads back to the awaiting shard. An operation starts on the caller's executor,
-// finishes on any thread, and resumes the caller by one post to its executor. The first finish wins: the journal's
-// answer, or the caller's cancellation (a deadline), after which the outcome of an append is unknown.
-// Lifetime: the journal must be closed before the io_context of a caller that still waits is destroyed.
+// The bridge from an implementation's own threads back to the awaiting shard. An operation starts on the caller's
+// executor, finishes on any thread, and resumes the caller by one post to its executor. The first finish wins: the
+// operation's answer, or the caller's cancellation (a deadline), after which the outcome of an append is unknown.
+// Lifetime: the log must be closed before the io_context of a caller that still waits is destroyed.
 #pragma once
 
 #include <atomic>
@@ -17,7 +17,7 @@
 #include "broker/base/error.h"
 #include "broker/port/net.h"
 
-namespace hutong::journal {
+namespace hutong::port {
 
 template <class T>
 class Completion {
@@ -80,4 +80,4 @@ net::awaitable<Result<T>> await_completion(Start start) {
       net::use_awaitable);
 }
 
-}  // namespace hutong::journal
+}  // namespace hutong::port

@@ -1,0 +1,51 @@
+// librdkafka's objects with owners, and how they are configured. Its header stays in the .cpp files of this folder.
+// Threads: a Client may be used from any; make_* block only for as long as threads take to start.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "adapters/log/kafka/kafka_log.h"
+#include "broker/base/limits.h"
+
+struct rd_kafka_s;
+struct rd_kafka_topic_s;
+struct rd_kafka_queue_s;
+struct rd_kafka_message_s;
+
+namespace hutong::kafka {
+
+// One Kafka message carries one record: its parts and what Kafka adds to them.
+inline constexpr std::size_t message_bytes_max = limits::record_bytes + 1024 * 1024;
+
+struct Destroy {
+  void operator()(rd_kafka_s* client) const;
+  void operator()(rd_kafka_topic_s* topic) const;
+  void operator()(rd_kafka_queue_s* queue) const;
+  void operator()(rd_kafka_message_s* message) const;
+};
+using Client = std::unique_ptr<rd_kafka_s, Destroy>;
+using TopicHandle = std::unique_ptr<rd_kafka_topic_s, Destroy>;  // destroyed before its client, as the two below
+using Queue = std::unique_ptr<rd_kafka_queue_s, Destroy>;
+using Message = std::unique_ptr<rd_kafka_message_s, Destroy>;
+
+// What a producer calls back while it is polled.
+class ProducerEvents {
+ public:
+  virtual ~ProducerEvents() = default;
+  virtual void delivered(const rd_kafka_message_s& message) = 0;
+  virtual void troubled(int code, const std::string& reason) = 0;  // not about one message; often passes by itself
+};
+
+// Errors: invalid, with librdkafka's own words and the setting that it does not like.
+Result<Client> make_producer(const KafkaOptions& options, ProducerEvents& events);
+Result<Client> make_consumer(const KafkaOptions& options);
+
+std::string topic_name(const KafkaOptions& options, port::Topic topic);
+std::uint32_t partition_count(const KafkaOptions& options, port::Topic topic);
+Result<TopicHandle> make_topic(rd_kafka_s* client, const std::string& name);
+
+// librdkafka's error code as ours, saying what was tried and what an operator can do about it.
+Error as_error(int code, const std::string& tried);
+
+}  // namespace hutong::kafka

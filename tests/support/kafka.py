@@ -1,0 +1,230 @@
+"""A real Apache Kafka for tests: three nodes in KRaft mode on loopback, min.insync.replicas 2, that can be killed and paused.
+
+    with kafka.Cluster() as cluster:             kafka.py run -- COMMAND...
+        cluster.bootstrap                            runs COMMAND with HUTONG_KAFKA_BOOTSTRAP set
+        cluster.kill(1); cluster.start(1)            exit: the command's; 77 where Kafka cannot be had, with the reason
+        cluster.pause(2); cluster.resume(2)
+
+The jars come once by their Maven coordinates, into build/kafka; HUTONG_KAFKA_VERSION asks for another version. Data lie in a
+directory of their own and go with the cluster; HUTONG_KEEP=1 keeps them. Every node dies with this process. Threads: a
+Cluster belongs to one.
+"""
+
+import base64
+import contextlib
+import ctypes
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+
+SOURCE = pathlib.Path(os.environ.get("HUTONG_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
+VERSION = os.environ.get("HUTONG_KAFKA_VERSION", "4.3.1")  # librdkafka 2.0.2 and Java 17 speak with 3.9 to 4.3
+HEAP = "-Xmx320m"  # holds a record of 64 MiB on its way in and on its way to a follower
+READY_SECONDS = 60
+
+POM = f"""\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>hutong.tests</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+"""
+
+
+class Unavailable(Exception):
+    """Kafka cannot be had on this machine; says why."""
+
+
+def jars():
+    """The folder with Kafka's jars, fetched when it is not there yet."""
+    folder = SOURCE / "build/kafka"
+    libs = folder / f"libs-{VERSION}"
+    if libs.is_dir():
+        return libs
+    for program in ("java", "mvn"):
+        if not shutil.which(program):
+            raise Unavailable(f"{program} is not installed (deploy/install-packages.sh test)")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pom.xml").write_text(POM)
+    arriving = folder / f"arriving-{os.getpid()}"
+    fetched = subprocess.run(["mvn", "-q", "-B", "-f", folder / "pom.xml", "dependency:copy-dependencies",
+                              "-DincludeScope=runtime", f"-DoutputDirectory={arriving}"],
+                             capture_output=True, text=True, timeout=600, check=False)
+    if fetched.returncode != 0:
+        shutil.rmtree(arriving, ignore_errors=True)
+        raise Unavailable(f"org.apache.kafka:kafka_2.13:{VERSION} could not be fetched: "
+                          f"{(fetched.stdout + fetched.stderr).strip()[-300:]}")
+    with contextlib.suppress(OSError):  # another run was faster
+        arriving.rename(libs)
+    return libs
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def java(libs, *arguments):
+    """Small and quick to start; what is tested is Kafka's protocol and replication, not its speed."""
+    return ["java", HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:CICompilerCount=1", "-Xshare:auto",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{libs}/*", *map(str, arguments)]
+
+
+def live_brokers(port, deadline=2.0):
+    """How many brokers that node knows to be alive: a Metadata request (version 1) spoken by hand; 0 when it does not answer."""
+    request = struct.pack(">hhih4si", 3, 1, 1, 4, b"test", 0)  # key, version, correlation, client id, no topics
+    try:
+        with socket.create_connection(("127.0.0.1", port), deadline) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            answer = b""
+            while len(answer) < 12 or len(answer) < 4 + struct.unpack(">i", answer[:4])[0]:
+                more = connection.recv(65536)
+                if not more:
+                    return 0
+                answer += more
+            return struct.unpack(">i", answer[8:12])[0]
+    except OSError:
+        return 0
+
+
+class Cluster:
+    """Three nodes, each broker and controller. Nodes are numbered from 1."""
+
+    def __init__(self, nodes=3):
+        self.nodes = nodes
+        self.libs = jars()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="hutong-kafka-"))
+        ports = free_ports(2 * nodes)
+        self.ports, self.controllers = ports[:nodes], ports[nodes:]
+        self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        self.processes = {}
+
+    def __enter__(self):
+        try:
+            self._format()
+            for node in range(1, self.nodes + 1):
+                self.start(node, wait=False)
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def _folder(self, node):
+        return self.directory / f"node{node}"
+
+    def _format(self):
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
+        voters = ",".join(f"{node}@127.0.0.1:{port}" for node, port in enumerate(self.controllers, 1))
+        formatting = []
+        for node in range(1, self.nodes + 1):
+            self._folder(node).mkdir(parents=True)
+            (self._folder(node) / "server.properties").write_text("\n".join([
+                "process.roles=broker,controller", f"node.id={node}", f"controller.quorum.voters={voters}",
+                f"listeners=PLAINTEXT://127.0.0.1:{self.ports[node - 1]},CONTROLLER://127.0.0.1:{self.controllers[node - 1]}",
+                f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.ports[node - 1]}",
+                "controller.listener.names=CONTROLLER",
+                "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+                f"log.dirs={self._folder(node)}/data", "auto.create.topics.enable=false",
+                f"default.replication.factor={min(3, self.nodes)}", f"min.insync.replicas={min(2, self.nodes)}",
+                "offsets.topic.replication.factor=1", "num.network.threads=2", "num.io.threads=4",
+                "log.cleaner.dedupe.buffer.size=4194304",
+                # A dead node is noticed in seconds, so that stories about it are short.
+                "broker.heartbeat.interval.ms=500", "broker.session.timeout.ms=3000", "replica.lag.time.max.ms=3000",
+                "controller.quorum.election.timeout.ms=500", "controller.quorum.fetch.timeout.ms=1000",
+            ]) + "\n")
+            formatting.append(subprocess.Popen(
+                java(self.libs, "kafka.tools.StorageTool", "format", "-t", cluster, "-c",
+                     self._folder(node) / "server.properties"),
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=die_with_parent))
+        for each in formatting:
+            said, _ = each.communicate(timeout=60)
+            if each.returncode != 0:
+                raise RuntimeError(f"the storage tool failed:\n{said}")
+
+    def start(self, node, wait=True):
+        with open(self._folder(node) / "log", "ab") as log:
+            self.processes[node] = subprocess.Popen(
+                java(self.libs, "kafka.Kafka", self._folder(node) / "server.properties"),
+                stdout=log, stderr=subprocess.STDOUT, cwd=self._folder(node), preexec_fn=die_with_parent)
+        if wait:
+            self.wait()
+
+    def wait(self):
+        """Until every running node knows every running node to be alive."""
+        deadline = time.monotonic() + READY_SECONDS
+        waiting = set(self.processes)
+        while waiting:
+            node = min(waiting)
+            if self.processes[node].poll() is not None:
+                raise RuntimeError(f"Kafka's node {node} ended:\n{self.last_words(node)}")
+            if live_brokers(self.ports[node - 1]) >= len(self.processes):
+                waiting.remove(node)
+            elif time.monotonic() > deadline:
+                raise RuntimeError(f"Kafka was not ready after {READY_SECONDS} s:\n{self.last_words(node)}")
+            else:
+                time.sleep(0.05)
+
+    def kill(self, node):
+        process = self.processes.pop(node)
+        process.kill()
+        process.wait()
+
+    def pause(self, node):
+        self.processes[node].send_signal(signal.SIGSTOP)
+
+    def resume(self, node):
+        self.processes[node].send_signal(signal.SIGCONT)
+
+    def last_words(self, node, lines=30):
+        return "\n".join((self._folder(node) / "log").read_text(errors="replace").splitlines()[-lines:])
+
+    def stop(self):
+        for node in list(self.processes):
+            self.kill(node)
+        if os.environ.get("HUTONG_KEEP"):
+            print(f"kafka: keeps {self.directory}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def main(arguments):
+    if arguments[:2] != ["run", "--"] or len(arguments) < 3:
+        print("usage: kafka.py run -- COMMAND...", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cluster is stopped, too
+    try:
+        cluster = Cluster()
+    except Unavailable as reason:
+        print(reason)
+        return 77
+    with cluster:
+        return subprocess.run(arguments[2:], env=dict(os.environ, HUTONG_KAFKA_BOOTSTRAP=cluster.bootstrap),
+                              preexec_fn=die_with_parent, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
