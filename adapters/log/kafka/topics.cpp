@@ -53,6 +53,11 @@ std::vector<Requirement> requirements(const KafkaOptions& options) {
           {"message.timestamp.type", "LogAppendTime", equal, "records would carry the clocks of several brokers"}};
 }
 
+Error unfit(const std::string& topic, const Requirement& wanted, const std::string& found) {
+  return {ErrorCode::conflict, "Kafka topic " + topic + " has " + wanted.name + "=" + found + ": " + wanted.otherwise +
+                                   ". Set it to " + wanted.value + " (kafka-configs.sh --alter)"};
+}
+
 class Preparation {
  public:
   Preparation(rd_kafka_s* client, const KafkaOptions& options)
@@ -158,10 +163,7 @@ class Preparation {
     if (!found) return tl::unexpected(found.error());
     for (const Requirement& each : requirements(options_)) {
       const std::string& value = (*found)[each.name];
-      if (each.fits(value, each.value)) continue;
-      return fail(ErrorCode::conflict, "Kafka topic " + name + " has " + each.name + "=" + value + ": " +
-                                           each.otherwise + ". Set it to " + each.value +
-                                           " (kafka-configs.sh --alter)");
+      if (!each.fits(value, each.value)) return tl::unexpected(unfit(name, each, value));
     }
     return {};
   }
