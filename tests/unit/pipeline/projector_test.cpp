@@ -333,7 +333,7 @@ TEST_F(ProjectorFold, whichever_call_the_store_refuses_the_next_try_leaves_the_s
     Projector again(log, failing, own, clock, quiet);
     auto first = await(again.catch_up());
     if (first) {
-      ASSERT_GT(call, 20);  // every call was refused once
+      ASSERT_GT(call, 10);  // every call was refused once
       break;
     }
     EXPECT_EQ(first.error().code, ErrorCode::unavailable);
