@@ -13,6 +13,8 @@ namespace tables = port::tables;
 using port::Row;
 
 constexpr std::size_t records_per_control = 64;
+// Read and looked up together: enough to make a journey to a store cheap, few enough to stay in the processor's cache.
+constexpr std::size_t records_ahead = 64;
 constexpr std::size_t code_bytes_max = 64;  // of a local code in the worklist
 constexpr std::size_t display_bytes_max = 128;
 
@@ -86,13 +88,16 @@ std::string_view to_string(Effect effect) {
 net::awaitable<void> Effects::apply(port::Topic topic, std::span<const port::StoredRecord> records) {
   for (const auto& record : records) newest_ = std::max(newest_, record.appended);
   switch (topic) {
-    case port::Topic::events: {
-      auto views = co_await look_ahead(records);
-      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i) {
-        co_await apply_event_record(records[i], std::move(views[i]));
+    case port::Topic::events:
+      for (auto rest = records; !rest.empty() && !overlay_.failed();) {
+        const auto now = rest.first(std::min(rest.size(), records_ahead));
+        auto views = co_await look_ahead(now);
+        for (std::size_t i = 0; i < now.size() && !overlay_.failed(); ++i) {
+          co_await apply_event_record(now[i], std::move(views[i]));
+        }
+        rest = rest.subspan(now.size());
       }
       break;
-    }
     case port::Topic::quarantine:
       for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i) co_await apply_quarantine_record(records[i]);
       break;

@@ -87,7 +87,7 @@ class Effects {
 
   Overlay overlay_;
   const std::string& hmac_key_;
-  Arena documents_;  // of all records, as they were read
+  Arena documents_;  // of the records that were looked ahead at
   Arena arena_;      // of the record that is being applied
   model::RecordView view_;
   rapidjson::StringBuffer json_;

@@ -11,6 +11,7 @@ using port::Lookup;
 
 net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahead(
     std::span<const port::StoredRecord> records) {
+  documents_.reset();
   std::vector<std::optional<model::RecordView>> views(records.size());
   std::vector<Lookup> first;
   std::vector<std::pair<const port::Table*, std::string>> by_id;  // reports and stays: their row's place is in another table
