@@ -1,5 +1,5 @@
-// What the records of a batch will ask the store for, as far as their documents say: two journeys for the batch instead of
-// some for each record. A look that is missing here costs time, never rightness: get() then fetches that row itself.
+// What the records of a batch will ask the store for, as far as their documents say: two journeys for the batch instead
+// of some for each record. A look that is missing here costs time, never rightness: get() then fetches that row itself.
 #include "broker/model/event_json.h"
 #include "broker/pipeline/effects.h"
 #include "broker/port/tables.h"
@@ -14,7 +14,8 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
   documents_.reset();
   std::vector<std::optional<model::RecordView>> views(records.size());
   std::vector<Lookup> first;
-  std::vector<std::pair<const port::Table*, std::string>> by_id;  // reports and stays: their row's place is in another table
+  std::vector<std::pair<const port::Table*, std::string>>
+      by_id;  // reports and stays: their row's place is in another table
   std::vector<LocalKey> locals;
   for (std::size_t i = 0; i < records.size(); ++i) {
     auto& view = views[i].emplace();
@@ -67,8 +68,9 @@ net::awaitable<void> Effects::look_ahead(std::span<const std::optional<IdentityD
     if (!decision) continue;
     for (const auto& local : {decision->patient, decision->other}) {
       auto row = co_await overlay_.get(tables::person_of, {local.facility, local.number});
-      second.push_back({&tables::persons, {row ? std::get<std::string>((*row)[2])
-                                               : std::string(model::first_person_id(local.facility, local.number).view())}});
+      second.push_back({&tables::persons,
+                        {row ? std::get<std::string>((*row)[2])
+                             : std::string(model::first_person_id(local.facility, local.number).view())}});
     }
   }
   co_await overlay_.foresee(std::move(second));

@@ -22,7 +22,7 @@ using Socket = net::posix::stream_descriptor;
 
 // PostgreSQL's numbers of its own types (catalog pg_type), fixed for ever.
 constexpr Oid oid_bytea = 17, oid_int8 = 20, oid_text = 25;
-constexpr int oldest_server = 140'000;  // columns compressed by lz4
+constexpr int oldest_server = 140'000;             // columns compressed by lz4
 constexpr std::chrono::milliseconds grace{1'000};  // behind the server's own timeout
 
 struct FreeResult {
@@ -118,11 +118,13 @@ bool Connection::State::send(const Command& command, std::vector<bool>& is_query
   const int count = static_cast<int>(command.size());
   auto [statement, fresh] = prepared.try_emplace(std::string(command.sql()), "s" + std::to_string(prepared.size()));
   if (fresh) {
-    if (!PQsendPrepare(server.get(), statement->second.c_str(), statement->first.c_str(), count, types.data())) return false;
+    if (!PQsendPrepare(server.get(), statement->second.c_str(), statement->first.c_str(), count, types.data()))
+      return false;
     is_query.push_back(false);
   }
   is_query.push_back(true);
-  return PQsendQueryPrepared(server.get(), statement->second.c_str(), count, values.data(), lengths.data(), binary.data(), 1);
+  return PQsendQueryPrepared(server.get(), statement->second.c_str(), count, values.data(), lengths.data(),
+                             binary.data(), 1);
 }
 
 net::awaitable<Result<std::vector<Rows>>> Connection::State::run(const std::vector<Command>& commands) {
@@ -163,7 +165,8 @@ net::awaitable<Result<std::vector<Rows>>> Connection::State::run(const std::vect
           break;
         case PGRES_PIPELINE_ABORTED: break;
         default:
-          if (!failed) failed = refused(PQresultErrorField(result.get(), PG_DIAG_SQLSTATE), PQresultErrorMessage(result.get()));
+          if (!failed)
+            failed = refused(PQresultErrorField(result.get(), PG_DIAG_SQLSTATE), PQresultErrorMessage(result.get()));
       }
     }
   }
@@ -195,7 +198,8 @@ net::awaitable<Result<void>> Connection::connect() {
   state.server.reset(PQconnectStartParams(keywords, values, 1));  // looks the host's name up: blocks this thread only
   PGconn* server = state.server.get();
   if (!server || PQstatus(server) == CONNECTION_BAD) co_return state.lost();
-  PQsetNoticeProcessor(server, [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      server, [](void*, const char*) {}, nullptr);
   state.end_in(state.options.connect_timeout);
   for (auto next = PGRES_POLLING_WRITING; next != PGRES_POLLING_OK; next = PQconnectPoll(server)) {
     if (next == PGRES_POLLING_FAILED) co_return state.lost();
@@ -209,8 +213,10 @@ net::awaitable<Result<void>> Connection::connect() {
   const bool too_old = PQserverVersion(server) < oldest_server;
   if (too_old || !encoding || std::string_view(encoding) != "UTF8") {
     state.close();
-    co_return fail(ErrorCode::invalid, too_old ? "PostgreSQL is older than version 14"
-                                               : "the database is not encoded in UTF-8; make one with: createdb --encoding=UTF8 --template=template0");
+    co_return fail(
+        ErrorCode::invalid,
+        too_old ? "PostgreSQL is older than version 14"
+                : "the database is not encoded in UTF-8; make one with: createdb --encoding=UTF8 --template=template0");
   }
   PQsetnonblocking(server, 1);
   PQenterPipelineMode(server);
@@ -221,11 +227,13 @@ net::awaitable<Result<void>> Connection::connect() {
 }
 
 // Every statement of ours goes by a key. The planner is told so: a plan that was kept from when a table was small would
-// read all of it when it has grown. idle_in_transaction: a broker that vanished in mid-step must not lock its successor out.
+// read all of it when it has grown. idle_in_transaction: a broker that vanished in mid-step must not lock its successor
+// out.
 net::awaitable<Result<void>> Connection::State::settle() {
   static constexpr std::string_view settings =
       "SELECT set_config('search_path', quote_ident($1), false), set_config('statement_timeout', $2, false), "
-      "set_config('idle_in_transaction_session_timeout', '10s', false), set_config('synchronous_commit', 'off', false), "
+      "set_config('idle_in_transaction_session_timeout', '10s', false), set_config('synchronous_commit', 'off', "
+      "false), "
       "set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false), "
       "set_config('enable_bitmapscan', 'off', false), set_config('jit', 'off', false)";
   std::vector<Command> commands;

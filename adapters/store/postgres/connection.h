@@ -32,9 +32,9 @@ class Connection {
   bool open() const;
   // Errors: unavailable, in the server's words; invalid (the server is too old, the database's encoding is not UTF-8).
   net::awaitable<Result<void>> connect();
-  // The rows of each command; none of a command that returns none. Without BEGIN among them they are one transaction, and
-  // an error undoes all; with it, the transaction is the caller's to end. Errors: unavailable (the connection is closed),
-  // timeout, corrupt, internal.
+  // The rows of each command; none of a command that returns none. Without BEGIN among them they are one transaction,
+  // and an error undoes all; with it, the transaction is the caller's to end. Errors: unavailable (the connection is
+  // closed), timeout, corrupt, internal.
   net::awaitable<Result<std::vector<Rows>>> run(const std::vector<Command>& commands);
   void close();
 

@@ -13,14 +13,16 @@ constexpr std::chrono::milliseconds first_pause{50}, longest_pause{5'000};  // b
 
 Pool::Pool(net::io_context& io, PoolOptions options, ConnectionOptions connection)
     : io_(io), options_(options), connection_options_(std::move(connection)) {
-  for (std::size_t i = 0; i < options_.connections; ++i) idle_.push_back(&connections_.emplace_back(io, connection_options_));
+  for (std::size_t i = 0; i < options_.connections; ++i)
+    idle_.push_back(&connections_.emplace_back(io, connection_options_));
 }
 
 net::awaitable<Result<Connection*>> Pool::free_connection() {
   const auto until = Clock::now() + options_.wait;
   while (idle_.empty()) {
     if (Clock::now() >= until || waiting_.size() >= options_.waiting) {
-      co_return fail(ErrorCode::overloaded, "all " + std::to_string(options_.connections) + " connections to PostgreSQL are busy");
+      co_return fail(ErrorCode::overloaded,
+                     "all " + std::to_string(options_.connections) + " connections to PostgreSQL are busy");
     }
     net::steady_timer turn(io_, until);
     waiting_.push_back(&turn);

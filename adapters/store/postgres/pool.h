@@ -1,6 +1,6 @@
 // A bounded set of connections. Who finds none free waits, at most so many and so long. A connection that was lost is
-// made anew by whoever gets it next; while the server is away they are told so at once, and only now and then one tries.
-// Threads: the store's own. Lifetime: leases end before it.
+// made anew by whoever gets it next; while the server is away they are told so at once, and only now and then one
+// tries. Threads: the store's own. Lifetime: leases end before it.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -21,15 +21,16 @@ class Pool {
  public:
   Pool(net::io_context& io, PoolOptions options, ConnectionOptions connection);
 
-  // Sends the commands over a connection that is free. A connection that turns out to have died in the meantime is replaced
-  // once. Errors: overloaded (none came free), and those of Connection.
+  // Sends the commands over a connection that is free. A connection that turns out to have died in the meantime is
+  // replaced once. Errors: overloaded (none came free), and those of Connection.
   net::awaitable<Result<std::vector<Rows>>> run(const std::vector<Command>& commands);
 
   class Lease {
    public:
     Lease() = default;  // nothing
     Lease(Pool& pool, Connection& connection, bool fresh) : pool_(&pool), connection_(&connection), fresh_(fresh) {}
-    Lease(Lease&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), connection_(other.connection_), fresh_(other.fresh_) {}
+    Lease(Lease&& other) noexcept
+        : pool_(std::exchange(other.pool_, nullptr)), connection_(other.connection_), fresh_(other.fresh_) {}
     Lease& operator=(Lease&& other) noexcept {
       std::swap(pool_, other.pool_);
       std::swap(connection_, other.connection_);

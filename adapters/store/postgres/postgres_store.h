@@ -1,6 +1,7 @@
-// The store on PostgreSQL 14 or newer: a table for each of the port's, with its columns and names (schema.h), so that an
-// operator reads the views with SQL. State and cursor leave in one transaction whose commit is not waited for to be on
-// disk: a server that loses its last moment loses whole steps in order, and the projector reads them again from the log.
+// The store on PostgreSQL 14 or newer: a table for each of the port's, with its columns and names (schema.h), so that
+// an operator reads the views with SQL. State and cursor leave in one transaction whose commit is not waited for to be
+// on disk: a server that loses its last moment loses whole steps in order, and the projector reads them again from the
+// log.
 //
 // Threads: any. What talks to the server lives on one thread of the store's own; the awaitables resume on the caller's
 // executor. Every call ends by a deadline of its own; a caller's cancellation is not passed on.
@@ -33,7 +34,8 @@ struct PostgresOptions {
 class PostgresStore final : public port::Store {
  public:
   // Connects, and brings the schema up to this program's version (schema.h); blocks for it. Errors: unavailable (the
-  // server), conflict (the schema is newer than this program, or another's), invalid (options, the database's encoding).
+  // server), conflict (the schema is newer than this program, or another's), invalid (options, the database's
+  // encoding).
   static Result<std::unique_ptr<PostgresStore>> open(PostgresOptions options);
   ~PostgresStore() override;
 

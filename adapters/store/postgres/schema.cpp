@@ -2,58 +2,13 @@
 
 #include <algorithm>
 
+#include "adapters/store/postgres/migrations.h"
 #include "adapters/store/postgres/sql.h"
 
 namespace hutong::store {
 namespace {
 
 using port::Table;
-
-struct Migration {
-  std::int64_t version;
-  std::string_view what;
-  std::vector<std::string_view> statements;
-};
-
-// Each is applied once, in order, for ever: add, never change. Columns and tables of the port need none: they follow
-// their declaration.
-const std::vector<Migration>& migrations() {
-  static const std::vector<Migration> all{
-      {1,
-       "cursors and what is kept",
-       {R"(CREATE TABLE cursors (topic text NOT NULL, partition bigint NOT NULL, next numeric(20) NOT NULL, log text NOT NULL,
-                                 moved timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (topic, partition)))",
-        R"(CREATE TABLE kept ("table" text PRIMARY KEY, since bigint NOT NULL))"}},
-  };
-  return all;
-}
-
-// For an operator with psql: times as times, ids in hex, documents as json. They hold what the tables hold: patients.
-// Defined again at every start, grants are kept: a view may change at its end; anything else needs a migration that drops it.
-struct View {
-  std::string_view name, of_table, query;
-};
-constexpr View views[] = {
-    {"results_per_hospital_and_day", "reports",
-     R"(SELECT facility AS hospital, to_timestamp(-newest / 1e6)::date AS day, kind, count(*) AS results,
-               count(*) FILTER (WHERE version > 1) AS corrected
-        FROM reports GROUP BY 1, 2, 3)"},
-    {"results_readable", "reports",
-     R"(SELECT facility AS hospital, number AS patient_number, to_timestamp(-newest / 1e6) AS clinical_time, encode(report, 'hex') AS report,
-               version, status, kind, to_timestamp(updated / 1e6) AS updated, event_offset, event_id, body::json AS body
-        FROM reports)"},
-    {"patients_readable", "patients",
-     R"(SELECT facility AS hospital, number AS patient_number, subject::json AS subject, version,
-               to_timestamp(first_seen / 1e6) AS first_seen, to_timestamp(updated / 1e6) AS updated FROM patients)"},
-    {"feeds_readable", "feeds",
-     "SELECT facility AS hospital, to_timestamp(updated / 1e6) AS last_message, state::json AS state FROM feeds"},
-    {"refused_messages", "quarantine",
-     R"(SELECT facility AS hospital, to_timestamp(received / 1e6) AS received, answer, reason, path, type, control_id, retried,
-               encode(raw_hash, 'hex') AS raw_hash FROM quarantine)"},
-    {"codes_without_map", "unmapped",
-     R"(SELECT facility AS hospital, code, display, count, to_timestamp(first_seen / 1e6) AS first_seen,
-               to_timestamp(last_seen / 1e6) AS last_seen FROM unmapped)"},
-};
 
 std::string of(const std::string& schema, std::string_view name) {
   return sql_name(schema) + "." + sql_name(name);
@@ -129,8 +84,9 @@ class Builder {
       auto made = co_await execute("CREATE SCHEMA " + sql_name(schema_));
       if (!made) co_return made;
     }
-    co_return co_await execute("CREATE TABLE IF NOT EXISTS migrations (version bigint PRIMARY KEY, what text NOT NULL, "
-                               "applied timestamptz NOT NULL DEFAULT now())");
+    co_return co_await execute(
+        "CREATE TABLE IF NOT EXISTS migrations (version bigint PRIMARY KEY, what text NOT NULL, "
+        "applied timestamptz NOT NULL DEFAULT now())");
   }
 
   net::awaitable<Result<void>> migrate() {
@@ -138,8 +94,9 @@ class Builder {
     if (!applied) co_return tl::unexpected(applied.error());
     const std::int64_t version = std::get<std::int64_t>((*applied)[0][0]), known = migrations().back().version;
     if (version > known) {
-      co_return fail(ErrorCode::conflict, "the schema " + schema_ + " in PostgreSQL has version " + std::to_string(version) +
-                                              ", this program knows " + std::to_string(known) + ": start the newer program");
+      co_return fail(ErrorCode::conflict, "the schema " + schema_ + " in PostgreSQL has version " +
+                                              std::to_string(version) + ", this program knows " +
+                                              std::to_string(known) + ": start the newer program");
     }
     for (const Migration& migration : migrations()) {
       if (migration.version <= version) continue;
@@ -148,7 +105,9 @@ class Builder {
         if (!done) co_return done;
       }
       std::vector<Command> noted;
-      noted.emplace_back("INSERT INTO migrations (version, what) VALUES ($1, $2)").add_integer(migration.version).add_text(migration.what);
+      noted.emplace_back("INSERT INTO migrations (version, what) VALUES ($1, $2)")
+          .add_integer(migration.version)
+          .add_text(migration.what);
       auto done = co_await connection_.run(noted);
       if (!done) co_return tl::unexpected(done.error());
     }
@@ -170,10 +129,12 @@ class Builder {
   }
 
   net::awaitable<Result<void>> show(std::span<const Table* const> tables) {
-    for (const View& view : views) {
-      const bool shown = std::any_of(tables.begin(), tables.end(), [&](const Table* table) { return table->name == view.of_table; });
+    for (const View& view : views()) {
+      const bool shown =
+          std::any_of(tables.begin(), tables.end(), [&](const Table* table) { return table->name == view.of_table; });
       if (!shown) continue;
-      auto done = co_await execute("CREATE OR REPLACE VIEW " + of(schema_, view.name) + " AS " + std::string(view.query));
+      auto done =
+          co_await execute("CREATE OR REPLACE VIEW " + of(schema_, view.name) + " AS " + std::string(view.query));
       if (!done) co_return done;
     }
     co_return Result<void>();
@@ -198,7 +159,8 @@ class Builder {
 
 }  // namespace
 
-net::awaitable<Result<void>> bring_up(Connection& connection, std::string schema, std::span<const Table* const> tables) {
+net::awaitable<Result<void>> bring_up(Connection& connection, std::string schema,
+                                      std::span<const Table* const> tables) {
   Builder builder(connection, std::move(schema));
   co_return co_await builder.build(tables);
 }

@@ -16,6 +16,7 @@ namespace hutong::store {
 inline constexpr std::string_view lock_schema = "SELECT pg_advisory_xact_lock(hashtextextended('hutong/' || $1, 0))";
 
 // Errors: conflict (made by a newer program, or a table is not what is declared), and those of Connection.
-net::awaitable<Result<void>> bring_up(Connection& connection, std::string schema, std::span<const port::Table* const> tables);
+net::awaitable<Result<void>> bring_up(Connection& connection, std::string schema,
+                                      std::span<const port::Table* const> tables);
 
 }  // namespace hutong::store

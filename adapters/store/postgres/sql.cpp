@@ -71,9 +71,10 @@ TableStatements::TableStatements(const Table& of) : table(&of) {
   const std::string name = sql_name(of.name);
   put = "INSERT INTO " + name + " (" + names(of, 0, all) + ") VALUES (" + parameters(1, all) + ") ON CONFLICT (" +
         names(of, 0, keys) + ") DO ";
-  put += keys == all ? "NOTHING" : "UPDATE SET " + list(of, keys, all, ", ", [](const std::string& column, std::size_t) {
-    return column + " = EXCLUDED." + column;
-  });
+  put +=
+      keys == all ? "NOTHING" : "UPDATE SET " + list(of, keys, all, ", ", [](const std::string& column, std::size_t) {
+                                  return column + " = EXCLUDED." + column;
+                                });
   erase = "DELETE FROM " + name + " WHERE " + key_is_given(of, keys);
   get = select_all(of) + " WHERE " + key_is_given(of, keys);
   if (of.age_column < 0) return;

@@ -11,7 +11,8 @@ namespace hutong::store {
 
 std::string sql_name(std::string_view name);
 // As CREATE TABLE and ALTER TABLE want a column. A json cell is `text`: it comes back byte for byte, which json would
-// also do and jsonb would not, and a write is not held up by reading it again (measured: docs/adr/0010-postgres-store.md).
+// also do and jsonb would not, and a write is not held up by reading it again (measured:
+// docs/adr/0010-postgres-store.md).
 std::string column_definition(const port::Column& column);
 // Of the system's catalog, for a column as declared: "bigint", "text", "bytea".
 std::string_view type_name(port::ColumnType type);
@@ -20,7 +21,8 @@ struct TableStatements {
   explicit TableStatements(const port::Table& table);
   const port::Table* table;
   std::string put, erase, get;
-  // Only for a table with an age column: raises what is kept ($1 microseconds), and removes what is older, at most $1 rows.
+  // Only for a table with an age column: raises what is kept ($1 microseconds), and removes what is older, at most $1
+  // rows.
   std::string raise_kept, forget;
 };
 

@@ -28,7 +28,8 @@ std::size_t character_at(std::string_view text, std::size_t at) {
 
 // U+10FF80 to U+10FFFF, F4 8F BE 80 to F4 8F BF BF: what stray bytes become, so it cannot stand for itself.
 bool is_mark(std::string_view text, std::size_t at) {
-  return text.size() - at >= 4 && byte_at(text, at) == 0xF4 && byte_at(text, at + 1) == 0x8F && byte_at(text, at + 2) >= 0xBE;
+  return text.size() - at >= 4 && byte_at(text, at) == 0xF4 && byte_at(text, at + 1) == 0x8F &&
+         byte_at(text, at + 2) >= 0xBE;
 }
 
 // Where the leading part ends that consists of plain ASCII, eight bytes at a time.

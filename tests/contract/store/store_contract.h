@@ -1,5 +1,5 @@
-// What every Store keeps (store_contract_test.cpp), and the tables it is tried with. A program that links the suite says
-// over which implementations: INSTANTIATE_TEST_SUITE_P(name, StoreContract, ::testing::Values(Factory...)).
+// What every Store keeps (store_contract_test.cpp), and the tables it is tried with. A program that links the suite
+// says over which implementations: INSTANTIATE_TEST_SUITE_P(name, StoreContract, ::testing::Values(Factory...)).
 #pragma once
 
 #include <gmock/gmock.h>

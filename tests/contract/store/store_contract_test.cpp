@@ -13,8 +13,7 @@ using ::testing::ElementsAre;
 
 TEST_P(StoreContract, what_is_put_is_got_column_for_column) {
   put(words, {text("血糖"), std::int64_t{-7}, text("{\"a\":1}")});
-  EXPECT_EQ(get(words, {text("血糖"), std::int64_t{-7}}),
-            (Row{text("血糖"), std::int64_t{-7}, text("{\"a\":1}")}));
+  EXPECT_EQ(get(words, {text("血糖"), std::int64_t{-7}}), (Row{text("血糖"), std::int64_t{-7}, text("{\"a\":1}")}));
   EXPECT_EQ(get(words, {text("血糖"), std::int64_t{7}}), std::nullopt);
   EXPECT_EQ(get(words, {text("血"), std::int64_t{-7}}), std::nullopt);
 }

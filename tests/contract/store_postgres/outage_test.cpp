@@ -82,7 +82,8 @@ TEST_F(Outage, a_server_killed_in_mid_step_is_found_again_and_shows_whole_steps)
   }
   stop = true;
   writer.join();
-  EXPECT_THAT(Psql(schema.name()).run("SELECT count(*) FROM numbers, cursors WHERE what = next::text"), ::testing::ElementsAre("100"));
+  EXPECT_THAT(Psql(schema.name()).run("SELECT count(*) FROM numbers, cursors WHERE what = next::text"),
+              ::testing::ElementsAre("100"));
 }
 
 TEST_F(Outage, while_the_server_is_away_calls_are_told_so_at_once) {

@@ -38,9 +38,11 @@ TEST_F(Postgres, an_operator_reads_tables_and_columns_by_their_names) {
   batch.put(words, {text("血糖"), std::int64_t{7}, text("{\"b\":1.50, \"a\":[]}")});
   batch.cursor = port::Cursor{{port::Topic::events, 0}, 12, "log"};
   ASSERT_TRUE(await(store->write(std::move(batch))));
-  EXPECT_THAT(psql.run("SELECT word || '/' || n || '/' || body FROM words"), ElementsAre("血糖/7/{\"b\":1.50, \"a\":[]}"));
+  EXPECT_THAT(psql.run("SELECT word || '/' || n || '/' || body FROM words"),
+              ElementsAre("血糖/7/{\"b\":1.50, \"a\":[]}"));
   EXPECT_THAT(psql.run("SELECT body::json->>'b' FROM words"), ElementsAre("1.50"));
-  EXPECT_THAT(psql.run("SELECT topic || '/' || partition || '/' || next || '/' || log FROM cursors"), ElementsAre("events/0/12/log"));
+  EXPECT_THAT(psql.run("SELECT topic || '/' || partition || '/' || next || '/' || log FROM cursors"),
+              ElementsAre("events/0/12/log"));
 }
 
 TEST_F(Postgres, the_brokers_own_tables_have_views_that_say_times_as_times) {
@@ -50,12 +52,14 @@ TEST_F(Postgres, the_brokers_own_tables_have_views_that_say_times_as_times) {
   StoreBatch batch;
   for (std::int64_t n = 0; n < 3; ++n) {
     batch.put(port::tables::reports,
-              {text("h1"), text("P1"), -1'780'000'000'000'000 - n, std::to_string(n), std::int64_t{1} + (n == 2), text("final"), text("laboratory"),
-               std::int64_t{1'780'000'000'000'000}, n, text("id.1"), text("hash"), text("{\"status\":\"final\"}")});
+              {text("h1"), text("P1"), -1'780'000'000'000'000 - n, std::to_string(n), std::int64_t{1} + (n == 2),
+               text("final"), text("laboratory"), std::int64_t{1'780'000'000'000'000}, n, text("id.1"), text("hash"),
+               text("{\"status\":\"final\"}")});
   }
   ASSERT_TRUE(await(store->write(std::move(batch))));
   psql.run("SET TimeZone = 'UTC'");
-  EXPECT_THAT(psql.run("SELECT day || ' ' || results || ' ' || corrected FROM results_per_hospital_and_day"), ElementsAre("2026-05-28 3 1"));
+  EXPECT_THAT(psql.run("SELECT day || ' ' || results || ' ' || corrected FROM results_per_hospital_and_day"),
+              ElementsAre("2026-05-28 3 1"));
   EXPECT_THAT(psql.run("SELECT body->>'status' FROM results_readable LIMIT 1"), ElementsAre("final"));
   for (const char* view : {"patients_readable", "feeds_readable", "refused_messages", "codes_without_map"}) {
     EXPECT_THAT(psql.run(std::string("SELECT 1 FROM ") + view), IsEmpty());
@@ -79,7 +83,8 @@ TEST_F(Postgres, what_is_forgotten_is_removed_with_later_steps) {
 
 TEST_F(Postgres, a_text_that_is_not_utf8_is_kept_and_found) {
   auto store = open(schema.options());
-  for (const std::string& word : {std::string("a\0b", 3), text("\x01"), text("\xff\xfe"), text("ok\xc3"), text("\xf4\x8f\xbf\xbf"), text("\xed\xa0\x80")}) {
+  for (const std::string& word : {std::string("a\0b", 3), text("\x01"), text("\xff\xfe"), text("ok\xc3"),
+                                  text("\xf4\x8f\xbf\xbf"), text("\xed\xa0\x80")}) {
     StoreBatch batch;
     batch.put(words, {word, std::int64_t{1}, word});
     ASSERT_TRUE(await(store->write(std::move(batch))));
@@ -127,7 +132,8 @@ TEST_F(Postgres, a_table_grows_by_columns_and_never_shrinks) {
     batch.put(older_words, {text("a"), std::int64_t{1}});
     ASSERT_TRUE(await(open(options)->write(std::move(batch))));
   }
-  EXPECT_EQ(await(open(schema.options())->get(words, {text("a"), std::int64_t{1}})), (Row{text("a"), std::int64_t{1}, text("")}));
+  EXPECT_EQ(await(open(schema.options())->get(words, {text("a"), std::int64_t{1}})),
+            (Row{text("a"), std::int64_t{1}, text("")}));
   auto back = PostgresStore::open(options);
   ASSERT_FALSE(back);
   EXPECT_EQ(back.error().code, ErrorCode::conflict);

@@ -17,7 +17,8 @@ namespace hutong::store {
 
 inline std::string from_environment(const char* name) {
   const char* value = std::getenv(name);
-  if (!value) throw std::runtime_error(std::string(name) + " is not set: run me by tests/support/postgres.py run -- PROGRAM");
+  if (!value)
+    throw std::runtime_error(std::string(name) + " is not set: run me by tests/support/postgres.py run -- PROGRAM");
   return value;
 }
 
@@ -31,7 +32,8 @@ inline void server(const std::string& what) {
 // A connection of the test's own, in the schema of its store.
 class Psql {
  public:
-  explicit Psql(const std::string& schema) : connection_(PQconnectdb(from_environment("HUTONG_POSTGRES").c_str()), PQfinish) {
+  explicit Psql(const std::string& schema)
+      : connection_(PQconnectdb(from_environment("HUTONG_POSTGRES").c_str()), PQfinish) {
     run("SET search_path = " + schema);
     run("SET client_min_messages = warning");
   }
@@ -39,7 +41,8 @@ class Psql {
   std::vector<std::string> run(const std::string& sql) {
     std::unique_ptr<PGresult, void (*)(PGresult*)> result(PQexec(connection_.get(), sql.c_str()), PQclear);
     const auto status = PQresultStatus(result.get());
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) throw std::runtime_error(PQresultErrorMessage(result.get()));
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+      throw std::runtime_error(PQresultErrorMessage(result.get()));
     std::vector<std::string> out;
     for (int i = 0; i < PQntuples(result.get()); ++i) out.emplace_back(PQgetvalue(result.get(), i, 0));
     return out;
@@ -52,7 +55,9 @@ class Psql {
 // A schema of one test's own; gone with it.
 class Schema {
  public:
-  Schema() : name_("test_" + std::to_string(count++)) { Psql("public").run("DROP SCHEMA IF EXISTS " + name_ + " CASCADE"); }
+  Schema() : name_("test_" + std::to_string(count++)) {
+    Psql("public").run("DROP SCHEMA IF EXISTS " + name_ + " CASCADE");
+  }
   ~Schema() { Psql("public").run("DROP SCHEMA IF EXISTS " + name_ + " CASCADE"); }
   const std::string& name() const { return name_; }
   PostgresOptions options() const {
