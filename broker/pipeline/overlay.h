@@ -37,7 +37,7 @@ class Overlay {
   };
   port::Store& store_;
   std::map<std::uint8_t, std::map<port::Key, std::optional<port::Row>>> foreseen_;  // as stored; nothing: no such row
-  std::map<std::uint8_t, Changes> tables_;  // by Table::number
+  std::map<std::uint8_t, Changes> tables_;                                          // by Table::number
   std::optional<Error> failed_;
 };
 
