@@ -1,15 +1,18 @@
 // How fast the projector folds records of 20 items into the store: one row per report, one projector, one core, RocksDB
-// and its compactions included. The log is in memory, so that only the projector and the store are measured.
+// and its compactions included; over PostgreSQL where HUTONG_POSTGRES says one (tests/support/postgres.py run -- …), whose
+// own work is on the same machine then. The log is in memory, so that only the projector and the store are measured.
 // Counters: records_per_second, bytes_per_record (JSON), store_bytes_per_record.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
 #include "adapters/log/memory/memory_log.h"
 #include "adapters/metrics/prometheus_metrics.h"
 #include "adapters/store/memory/memory_store.h"
+#include "adapters/store/postgres/postgres_store.h"
 #include "adapters/store/rocksdb/rocksdb_store.h"
 #include "broker/model/event_json.h"
 #include "broker/pipeline/projector.h"
@@ -151,6 +154,19 @@ void on_rocksdb(benchmark::State& state) {
   });
   std::filesystem::remove_all(folder);
 }
+void on_postgres(benchmark::State& state) {
+  static int schemas = 0;
+  project(state, []() -> std::unique_ptr<port::Store> {
+    store::PostgresOptions options;
+    options.connection = std::getenv("HUTONG_POSTGRES");
+    options.tables = port::tables::all;
+    options.schema = "bench_" + std::to_string(::getpid()) + "_" + std::to_string(schemas++);
+    options.size_every = {};
+    auto opened = store::PostgresStore::open(std::move(options));
+    if (!opened) throw std::runtime_error(opened.error().message);
+    return std::move(*opened);
+  });
+}
 void in_memory(benchmark::State& state) {
   project(state, []() -> std::unique_ptr<port::Store> { return std::make_unique<store::MemoryStore>(); });
 }
@@ -188,6 +204,9 @@ void look_up_control(benchmark::State& state) {
 BENCHMARK(on_rocksdb)->Unit(benchmark::kMillisecond)->Iterations(3);
 BENCHMARK(in_memory)->Unit(benchmark::kMillisecond)->Iterations(3);
 BENCHMARK(look_up_control)->Arg(0)->Arg(1);
+[[maybe_unused]] const bool with_postgres =
+    std::getenv("HUTONG_POSTGRES") != nullptr &&
+    benchmark::RegisterBenchmark("on_postgres", on_postgres)->Unit(benchmark::kMillisecond)->Iterations(1)->UseRealTime();
 
 }  // namespace
 

@@ -34,6 +34,10 @@ void add_rebuild(CLI::App& app, Terminal& terminal) {
   command->callback([options, &terminal] {
     const Config config = read_config(find_config(options->config));
     require_stopped(config);
+    if (config.store.kind == StoreKind::postgres) {
+      throw ConfigError("the views are in PostgreSQL: there say DROP SCHEMA " + config.store.postgres.schema +
+                        " CASCADE, and start the broker; it makes them anew from the log while it serves");
+    }
     const DataFolder folder{config.data};
     folder.prepare();
     journal::JournalOptions log_options;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <optional>
 #include <set>
 #include <toml++/toml.h>
@@ -32,6 +33,23 @@ class Section {
       const auto* string = at->as_string();
       if (!string) mistake(*at, key, "expected a text in quotes");
       value = string->get();
+    }
+  }
+  // Given by reference, "env:NAME" or "file:PATH", never in clear.
+  void secret(const std::string& key, std::string& value) {
+    std::string reference;
+    text(key, reference);
+    if (reference.empty()) return;
+    if (reference.rfind("env:", 0) == 0) {
+      const char* variable = std::getenv(reference.c_str() + 4);
+      if (!variable || !*variable) mistake(*table_->get(key), key, "the environment has no " + reference.substr(4));
+      value = variable;
+    } else if (reference.rfind("file:", 0) == 0) {
+      std::ifstream file(file_.parent_path() / reference.substr(5));
+      std::getline(file, value);
+      if (value.empty()) mistake(*table_->get(key), key, reference.substr(5) + ": no such file, or its first line is empty");
+    } else {
+      mistake(*table_->get(key), key, "a secret is given by reference: \"env:NAME\" or \"file:PATH\"");
     }
   }
   void flag(const std::string& key, bool& value) {
@@ -243,7 +261,16 @@ Config read_config(const fs::path& file_given) {
   Section store = top.section("store");
   store.size("cache", config.store.cache_bytes);
   store.size("write_buffer", config.store.write_buffer_bytes);
+  config.store.kind = store.choice("kind", "postgres", "rocksdb", false) ? StoreKind::postgres : StoreKind::rocksdb;
+  Section postgres = store.section("postgres");
+  postgres.secret("connection", config.store.postgres.connection);
+  postgres.text("schema", config.store.postgres.schema);
+  postgres.count("readers", config.store.postgres.readers, 1, 100);
+  postgres.finish();
   store.finish();
+  if (config.store.kind == StoreKind::postgres && config.store.postgres.connection.empty()) {
+    throw ConfigError(fmt::format("{}: [store] kind = \"postgres\" needs [store.postgres] connection", config.file.string()));
+  }
 
   Section disk = top.section("disk");
   std::int64_t days = 14;
@@ -269,6 +296,10 @@ std::string describe(const Config& c) {
                                          files.certificate, files.client_authority)
                            : std::string();
   };
+  const auto postgres = c.store.kind == StoreKind::postgres
+                            ? fmt::format("[store.postgres]\nconnection = \"***\"\nschema = \"{}\"\nreaders = {}\n",
+                                          c.store.postgres.schema, c.store.postgres.readers)
+                            : std::string();
   const int zone = std::abs(c.zone_minutes);
   return fmt::format(
              "# effective configuration of {}\n[broker]\ndata = \"{}\"\nschemas = \"{}\"\nshards = {}\nzone = \"{}{:02}:{:02}\"\n\n"
@@ -283,10 +314,11 @@ std::string describe(const Config& c) {
          fmt::format("\n[http]\nlisten = \"{}:{}\"\nallow_plain = {}\npublic_url = \"{}\"\n", c.http.listen.address,
                      c.http.listen.port, c.http.allow_plain, c.http.public_url) +
          tls("http", c.http.tls) +
-         fmt::format("\n[log]\nsegment = \"{}\"\ngather = \"{}ms\"\nstop_below_free = \"{}\"\nunsafe_no_sync = {}\n\n[store]\ncache = \"{}\"\n"
-                     "write_buffer = \"{}\"\n\n[disk]\nwarn_days_left = {:.0f}\n\n[logging]\nlevel = \"{}\"\n",
+         fmt::format("\n[log]\nsegment = \"{}\"\ngather = \"{}ms\"\nstop_below_free = \"{}\"\nunsafe_no_sync = {}\n\n[store]\nkind = \"{}\"\ncache = \"{}\"\n"
+                     "write_buffer = \"{}\"\n{}\n[disk]\nwarn_days_left = {:.0f}\n\n[logging]\nlevel = \"{}\"\n",
                      size(c.log.segment_bytes), c.log.gather.count(), size(c.log.stop_below_free), c.log.unsafe_no_sync,
-                     size(c.store.cache_bytes), size(c.store.write_buffer_bytes), c.disk.warn_days_left, c.log_level);
+                     c.store.kind == StoreKind::postgres ? "postgres" : "rocksdb", size(c.store.cache_bytes),
+                     size(c.store.write_buffer_bytes), postgres, c.disk.warn_days_left, c.log_level);
 }
 
 }  // namespace hutong::app

@@ -25,6 +25,8 @@ struct TlsFiles {
   bool enabled() const { return !certificate.empty(); }
 };
 
+enum class StoreKind { rocksdb, postgres };
+
 struct Config {
   std::filesystem::path file;             // where it was read; empty: defaults
   std::filesystem::path data;             // [broker] data
@@ -57,8 +59,14 @@ struct Config {
   } log;
 
   struct {
-    std::uint64_t cache_bytes = 16ULL << 20U;
-    std::uint64_t write_buffer_bytes = 32ULL << 20U;
+    StoreKind kind = StoreKind::rocksdb;
+    std::uint64_t cache_bytes = 16ULL << 20U;         // rocksdb
+    std::uint64_t write_buffer_bytes = 32ULL << 20U;  // rocksdb
+    struct {
+      std::string connection;  // a secret
+      std::string schema = "hutong";
+      std::uint64_t readers = 4;
+    } postgres;
   } store;
 
   struct {

@@ -95,7 +95,10 @@ net::awaitable<Result<void>> BrokerControl::backup(std::string directory) {
     fs::create_directories(target, error);
     if (error) co_return fail(ErrorCode::unavailable, target.string() + ": " + error.message());
     fs::permissions(target, fs::perms::owner_all, error);
-    if (auto copied = co_await store_.checkpoint(target / "store"); !copied) co_return tl::unexpected(copied.error());
+    // Views in PostgreSQL are backed up there (pg_dump), or made anew from the log.
+    if (config_.store.kind == StoreKind::rocksdb) {
+      if (auto copied = co_await store_.checkpoint(target / "store"); !copied) co_return tl::unexpected(copied.error());
+    }
     if (auto copied = log_.copy_to(target / "log"); !copied) co_return tl::unexpected(copied.error());
     const auto options = fs::copy_options::recursive | fs::copy_options::overwrite_existing;
     for (const auto* folder : {"audit", "keys", "schemas"}) {

@@ -7,11 +7,10 @@
 #include "adapters/api/router.h"
 #include "adapters/log/journal/journal_log.h"
 #include "adapters/metrics/prometheus_metrics.h"
-#include "adapters/store/rocksdb/rocksdb_store.h"
 #include "broker/access/audit_chain.h"
 #include "broker/app/data_folder.h"
+#include "broker/app/open_store.h"
 #include "broker/app/rules.h"
-#include "broker/port/tables.h"
 
 namespace hutong::app {
 namespace {
@@ -47,10 +46,7 @@ Result<std::string> offline_answer(const Config& config, std::string_view method
   log_options.directory = folder.log();
   auto log = journal::JournalLog::open(log_options);
   if (!log) return tl::unexpected(log.error());
-  store::RocksdbOptions store_options;
-  store_options.directory = folder.store();
-  store_options.tables = port::tables::all;
-  auto store = store::RocksdbStore::open(store_options);
+  auto store = open_store(config, folder);
   if (!store) return tl::unexpected(store.error());
 
   const auto key = folder.signing_key();

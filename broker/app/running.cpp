@@ -22,7 +22,6 @@
 #include "adapters/log/journal/journal_log.h"
 #include "adapters/metrics/prometheus_metrics.h"
 #include "adapters/source/mllp/mllp_source.h"
-#include "adapters/store/rocksdb/rocksdb_store.h"
 #include "broker/access/audit_chain.h"
 #include "broker/access/sessions.h"
 #include "broker/access/sign_in.h"
@@ -30,12 +29,12 @@
 #include "broker/app/control.h"
 #include "broker/app/data_folder.h"
 #include "broker/app/logging.h"
+#include "broker/app/open_store.h"
 #include "broker/app/rules.h"
 #include "broker/app/version.h"
 #include "broker/base/thread.h"
 #include "broker/pipeline/projector.h"
 #include "broker/port/scope.h"
-#include "broker/port/tables.h"
 #include "broker/query/clinical.h"
 #include "broker/query/operations.h"
 
@@ -115,7 +114,7 @@ struct Running::State {
   PrometheusMetrics metrics;
   pipeline::CurrentRules rules;
   std::unique_ptr<journal::JournalLog> log;
-  std::unique_ptr<store::RocksdbStore> store;
+  std::unique_ptr<port::Store> store;
   std::string identifier_key;
   std::optional<access::SigningKey> key;
   access::ClientRegistry clients;
@@ -166,12 +165,7 @@ void Running::State::open() {
     log_event("warning", "[log] unsafe_no_sync = true: acknowledged messages are lost when the power fails");
   }
 
-  store::RocksdbOptions store_options;
-  store_options.directory = folder.store();
-  store_options.tables = port::tables::all;
-  store_options.cache_bytes = config.store.cache_bytes;
-  store_options.write_buffer_bytes = config.store.write_buffer_bytes;
-  store = opened(store::RocksdbStore::open(store_options));
+  store = opened(open_store(config, folder));
 
   access::AuditOptions audit_options;
   audit_options.directory = folder.audit();

@@ -13,6 +13,8 @@ namespace tables = port::tables;
 using port::Row;
 
 constexpr std::size_t records_per_control = 64;
+// Read and looked up together: enough to make a journey to a store cheap, few enough to stay in the processor's cache.
+constexpr std::size_t records_ahead = 64;
 constexpr std::size_t code_bytes_max = 64;  // of a local code in the worklist
 constexpr std::size_t display_bytes_max = 128;
 
@@ -83,14 +85,35 @@ std::string_view to_string(Effect effect) {
   return "unreadable";
 }
 
-net::awaitable<void> Effects::apply(port::Topic topic, const port::StoredRecord& record) {
-  newest_ = std::max(newest_, record.appended);
+net::awaitable<void> Effects::apply(port::Topic topic, std::span<const port::StoredRecord> records) {
+  for (const auto& record : records) newest_ = std::max(newest_, record.appended);
   switch (topic) {
-    case port::Topic::events: co_await apply_event_record(record); break;
-    case port::Topic::quarantine: co_await apply_quarantine_record(record); break;
-    case port::Topic::identity: co_await apply_identity_record(record); break;
+    case port::Topic::events:
+      for (auto rest = records; !rest.empty() && !overlay_.failed();) {
+        const auto now = rest.first(std::min(rest.size(), records_ahead));
+        auto views = co_await look_ahead(now);
+        for (std::size_t i = 0; i < now.size() && !overlay_.failed(); ++i) {
+          co_await apply_event_record(now[i], std::move(views[i]));
+        }
+        rest = rest.subspan(now.size());
+      }
+      break;
+    case port::Topic::quarantine:
+      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i) co_await apply_quarantine_record(records[i]);
+      break;
+    case port::Topic::identity: {
+      std::vector<std::optional<IdentityDecision>> decisions;
+      for (const auto& record : records) {
+        auto decision = read_identity_decision(record.record.json);
+        decisions.push_back(decision ? std::optional(std::move(*decision)) : std::nullopt);
+      }
+      co_await look_ahead(decisions);
+      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i) co_await apply_decision(std::move(decisions[i]));
+      break;
+    }
     case port::Topic::operations: break;  // deliveries and stewards: not folded yet
   }
+  if (!overlay_.failed()) co_await finish();
 }
 
 net::awaitable<FeedState*> Effects::feed(std::string facility) {
@@ -106,8 +129,7 @@ net::awaitable<FeedState*> Effects::feed(std::string facility) {
 }
 
 net::awaitable<bool> Effects::is_duplicate(const port::StoredRecord& record) {
-  const auto& source = view_.source;
-  std::string control = source.control_id.empty() ? std::string(record.record.id.view()) : std::string(model::control_key(source).view());
+  std::string control = control_of(record, view_);
   auto row = co_await overlay_.get(tables::controls, {control});
   std::string records = row ? std::get<std::string>((*row)[1]) : std::string();
   for (std::size_t at = 0; at + 16 <= records.size(); at += 16) {
@@ -120,16 +142,17 @@ net::awaitable<bool> Effects::is_duplicate(const port::StoredRecord& record) {
   co_return false;
 }
 
-net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& record) {
+net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& record,
+                                                 std::optional<model::RecordView> view) {
   arena_.reset();
-  view_ = {};
-  if (auto read = model::read_record(record.record.json, arena_, view_); !read) {
+  if (!view) {
     count(Effect::unreadable);
     const auto& key = record.record.key;
     FeedState* state = co_await feed(key.substr(0, key.find('/')));
     ++state->unreadable;
     co_return;
   }
+  view_ = std::move(*view);
   if (view_.id.empty()) view_.id = record.record.id;  // a renormalized record has an id of its own, its events have not
   const std::string facility(view_.source.facility);
   FeedState* state = co_await feed(facility);
@@ -155,9 +178,7 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
     }
   }
 
-  Local local{std::string(view_.subject.facility.empty() ? view_.source.facility : view_.subject.facility),
-              std::string(view_.subject.number)};
-  if (local.number.empty()) local.number = record.record.id.hex();
+  const Local local = local_of(record, view_);
   co_await apply_subject(record, local);
   for (const auto& event : view_.events) {
     switch (event.kind) {
@@ -173,6 +194,17 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
       case model::EventKind::patient_updated: break;  // the subject says it all
     }
   }
+}
+
+std::string Effects::control_of(const port::StoredRecord& record, const model::RecordView& view) {
+  return view.source.control_id.empty() ? std::string(record.record.id.view()) : std::string(model::control_key(view.source).view());
+}
+
+Effects::Local Effects::local_of(const port::StoredRecord& record, const model::RecordView& view) {
+  Local local{std::string(view.subject.facility.empty() ? view.source.facility : view.subject.facility),
+              std::string(view.subject.number)};
+  if (local.number.empty()) local.number = record.record.id.hex();
+  return local;
 }
 
 std::string Effects::event_id(const model::Event& event) const {
@@ -229,8 +261,7 @@ net::awaitable<void> Effects::apply_quarantine_record(const port::StoredRecord& 
   count(Effect::quarantined);
 }
 
-net::awaitable<void> Effects::apply_identity_record(const port::StoredRecord& record) {
-  auto decision = read_identity_decision(record.record.json);
+net::awaitable<void> Effects::apply_decision(std::optional<IdentityDecision> decision) {
   if (!decision) {
     count(Effect::unreadable);
     co_return;
@@ -243,6 +274,9 @@ net::awaitable<void> Effects::apply_identity_record(const port::StoredRecord& re
 }
 
 net::awaitable<void> Effects::finish() {
+  std::vector<port::Lookup> worklist;
+  for (const auto& [where, entry] : unmapped_) worklist.push_back({&tables::unmapped, {where.first, where.second}});
+  co_await overlay_.foresee(std::move(worklist));
   for (auto& [where, entry] : unmapped_) {
     const auto& [facility, code] = where;
     auto row = co_await overlay_.get(tables::unmapped, {facility, code});

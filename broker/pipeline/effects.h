@@ -1,5 +1,6 @@
 // What one record of the log changes in the views. Each record is parsed once; everything it changes goes into the
 // batch's Overlay and leaves with the cursor in one write. Nothing here knows the present: times are the record's.
+// A batch begins with a look ahead: the rows that its records will ask for come together (effects_ahead.cpp).
 // Threads: the projector's. Lifetime: one batch.
 #pragma once
 
@@ -7,6 +8,7 @@
 
 #include <array>
 #include <map>
+#include <span>
 #include <string>
 
 #include "broker/model/record.h"
@@ -40,11 +42,10 @@ class Effects {
  public:
   Effects(port::Store& store, const std::string& hmac_key) : overlay_(store), hmac_key_(hmac_key) {}
 
-  // A record of the topic events, quarantine or identity. A document that does not read is counted with its feed
-  // (Effect::unreadable) and passed over: the log keeps it, a rebuild by a version that can read it heals the views.
-  net::awaitable<void> apply(port::Topic topic, const port::StoredRecord& record);
-  // Writes the counters that were gathered. Once, behind the last apply().
-  net::awaitable<void> finish();
+  // The records of the batch, of the topic events, quarantine or identity; once. A document that does not read is counted
+  // with its feed (Effect::unreadable) and passed over: the log keeps it, a rebuild by a version that can read it heals
+  // the views. Where overlay().failed() says so, the batch is spoilt and was left half done.
+  net::awaitable<void> apply(port::Topic topic, std::span<const port::StoredRecord> records);
 
   Overlay& overlay() { return overlay_; }
   const std::array<std::uint64_t, effect_count>& counts() const { return counts_; }
@@ -62,9 +63,12 @@ class Effects {
     std::int64_t count = 0, first = 0, last = 0;
   };
 
-  net::awaitable<void> apply_event_record(const port::StoredRecord& record);
+  // Reads the documents (nothing: one that does not read), and fetches what they will ask for.
+  net::awaitable<std::vector<std::optional<model::RecordView>>> look_ahead(std::span<const port::StoredRecord> records);
+  net::awaitable<void> look_ahead(std::span<const std::optional<IdentityDecision>> decisions);
+  net::awaitable<void> apply_event_record(const port::StoredRecord& record, std::optional<model::RecordView> view);
   net::awaitable<void> apply_quarantine_record(const port::StoredRecord& record);
-  net::awaitable<void> apply_identity_record(const port::StoredRecord& record);
+  net::awaitable<void> apply_decision(std::optional<IdentityDecision> decision);
   net::awaitable<bool> is_duplicate(const port::StoredRecord& record);
   net::awaitable<void> apply_subject(const port::StoredRecord& record, Local local);
   net::awaitable<void> index_subject(Local local, const model::Subject* before, const model::Subject& after);
@@ -74,13 +78,17 @@ class Effects {
   net::awaitable<void> apply_encounter(const port::StoredRecord& record, Local local, const model::Event& event);
   net::awaitable<void> apply_merge(const port::StoredRecord& record, Local local, const model::Event& event);
   net::awaitable<FeedState*> feed(std::string facility);
+  net::awaitable<void> finish();  // writes the counters that were gathered
   void note_unmapped(const model::Report& report, Timestamp at);
   std::string event_id(const model::Event& event) const;
+  static std::string control_of(const port::StoredRecord& record, const model::RecordView& view);
+  static Local local_of(const port::StoredRecord& record, const model::RecordView& view);
   void count(Effect effect) { ++counts_[static_cast<std::size_t>(effect)]; }
 
   Overlay overlay_;
   const std::string& hmac_key_;
-  Arena arena_;  // of the record that is being applied
+  Arena documents_;  // of the records that were looked ahead at
+  Arena arena_;      // of the record that is being applied
   model::RecordView view_;
   rapidjson::StringBuffer json_;
   std::map<std::string, FeedState> feeds_;

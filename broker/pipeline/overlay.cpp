@@ -12,9 +12,30 @@ bool begins_with(const port::Key& key, const port::Key& prefix) {
 
 }  // namespace
 
+net::awaitable<void> Overlay::foresee(std::vector<port::Lookup> lookups) {
+  std::vector<port::Lookup> wanted;
+  std::vector<std::optional<port::Row>*> places;
+  for (auto& lookup : lookups) {
+    auto [place, fresh] = foreseen_[lookup.table->number].try_emplace(lookup.key);
+    if (!fresh) continue;
+    places.push_back(&place->second);
+    wanted.push_back(std::move(lookup));
+  }
+  if (wanted.empty()) co_return;
+  auto rows = co_await store_.get_many(std::move(wanted));
+  if (!rows) {
+    if (!failed_) failed_ = rows.error();
+    co_return;
+  }
+  for (std::size_t i = 0; i < places.size(); ++i) *places[i] = std::move((*rows)[i]);
+}
+
 net::awaitable<std::optional<port::Row>> Overlay::get(const port::Table& table, port::Key key) {
   if (auto changes = tables_.find(table.number); changes != tables_.end()) {
     if (auto found = changes->second.rows.find(key); found != changes->second.rows.end()) co_return found->second;
+  }
+  if (auto foreseen = foreseen_.find(table.number); foreseen != foreseen_.end()) {
+    if (auto found = foreseen->second.find(key); found != foreseen->second.end()) co_return found->second;
   }
   auto row = co_await store_.get(table, std::move(key));
   if (!row) {

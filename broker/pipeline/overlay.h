@@ -1,4 +1,5 @@
 // One batch of the projector in the making: reads see what the batch has written so far, over what the store holds.
+// What is known beforehand to be read is fetched together: a store may be a network away.
 // A read that the store could not answer spoils the batch: failed() says so, nothing of it may be written, and the
 // same records are applied again later. So the effects need not ask after every look.
 // Threads: the projector's. Lifetime: one batch.
@@ -16,6 +17,8 @@ class Overlay {
  public:
   explicit Overlay(port::Store& store) : store_(store) {}
 
+  // Fetches these rows in one journey; get() finds them here. What was not foreseen it fetches itself, one at a time.
+  net::awaitable<void> foresee(std::vector<port::Lookup> lookups);
   net::awaitable<std::optional<port::Row>> get(const port::Table& table, port::Key key);
   // Rows whose key begins with `prefix`, in key order.
   net::awaitable<std::vector<port::Row>> scan(const port::Table& table, port::Key prefix, std::size_t limit);
@@ -33,7 +36,8 @@ class Overlay {
     std::map<port::Key, std::optional<port::Row>> rows;  // nothing: erased
   };
   port::Store& store_;
-  std::map<std::uint8_t, Changes> tables_;  // by Table::number
+  std::map<std::uint8_t, std::map<port::Key, std::optional<port::Row>>> foreseen_;  // as stored; nothing: no such row
+  std::map<std::uint8_t, Changes> tables_;                                          // by Table::number
   std::optional<Error> failed_;
 };
 

@@ -56,6 +56,7 @@ net::awaitable<Result<void>> Projector::prepare() {
     for (std::uint32_t number = 0; number < log_.partitions(topic); ++number) {
       Tail tail;
       tail.partition = {topic, number};
+      tail.stored = {tail.partition, 0, {}};
       auto cursor = co_await store_.cursor(tail.partition);
       if (!cursor) co_return tl::unexpected(cursor.error());
       auto end = co_await log_.end(tail.partition);
@@ -67,7 +68,8 @@ net::awaitable<Result<void>> Projector::prepare() {
                                                   ", but the log here is " + log_.id() +
                                                   "; put the right log back or run: hutong rebuild");
         }
-        tail.next = (*cursor)->next;
+        tail.stored = **cursor;
+        tail.next = tail.stored.next;
         if (tail.next > *end) {
           co_return fail(ErrorCode::conflict, "the store is ahead of the log: it has applied " +
                                                   std::string(to_string(topic)) + " up to offset " +
@@ -79,6 +81,7 @@ net::awaitable<Result<void>> Projector::prepare() {
       tails_.push_back(tail);
     }
   }
+  emitter_.start_over();
   prepared_ = true;
   co_return Result<void>();
 }
@@ -103,6 +106,15 @@ net::awaitable<void> Projector::run() {
 }
 
 net::awaitable<Result<std::size_t>> Projector::step() {
+  if (!prepared_) {
+    if (auto prepared = co_await prepare(); !prepared) co_return tl::unexpected(prepared.error());
+  }
+  auto applied = co_await apply_topics();
+  prepared_ = applied.has_value();
+  co_return applied;
+}
+
+net::awaitable<Result<std::size_t>> Projector::apply_topics() {
   std::size_t applied = 0;
   bool all = true;
   for (auto& tail : tails_) {
@@ -143,17 +155,16 @@ net::awaitable<Result<std::size_t>> Projector::step(Tail& tail) {
 
 net::awaitable<Result<void>> Projector::write(Tail& tail, port::Slice slice) {
   Effects effects(store_, options_.hmac_key);
-  for (const auto& record : slice.records) {
-    co_await effects.apply(tail.partition.topic, record);
-    if (effects.overlay().failed()) co_return tl::unexpected(*effects.overlay().failed());
-  }
-  co_await effects.finish();
+  co_await effects.apply(tail.partition.topic, slice.records);
   if (effects.overlay().failed()) co_return tl::unexpected(*effects.overlay().failed());
   auto batch = effects.overlay().take();
-  batch.cursor = port::Cursor{tail.partition, slice.next, log_.id()};
+  const port::Cursor next{tail.partition, slice.next, log_.id()};
+  batch.cursor = next;
+  for (const auto& each : tails_) batch.expected.push_back(each.stored);
   auto written = co_await store_.write(std::move(batch));
   if (!written) co_return tl::unexpected(written.error());
 
+  tail.stored = next;
   tail.next = slice.next;
   for (const auto& id : effects.decisions_met()) emitter_.met(id);
   if (effects.proposed()) emitter_.wake();
@@ -209,9 +220,6 @@ net::awaitable<bool> Projector::wait_until(port::Offset offset, std::chrono::mil
 }
 
 net::awaitable<Result<void>> Projector::catch_up(std::function<void(port::Offset, port::Offset)> progress) {
-  if (!prepared_) {
-    if (auto prepared = co_await prepare(); !prepared) co_return tl::unexpected(prepared.error());
-  }
   for (;;) {
     auto applied = co_await step();
     if (!applied) co_return tl::unexpected(applied.error());

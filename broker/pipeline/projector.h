@@ -50,7 +50,8 @@ class Projector {
   net::awaitable<void> run();
   void stop() { stopping_ = true; }
 
-  // One batch of each topic that has something; how many records. After prepare().
+  // One batch of each topic that has something; how many records. After an error the next one begins with prepare():
+  // what the store had made of the last write was perhaps not heard, and another projector may have gone on from there.
   net::awaitable<Result<std::size_t>> step();
   // Steps until every topic is applied up to its end, facts emitted meanwhile included.
   net::awaitable<Result<void>> catch_up(std::function<void(port::Offset done, port::Offset end)> progress = {});
@@ -70,11 +71,13 @@ class Projector {
  private:
   struct Tail {
     port::Partition partition;
-    port::Offset next = 0;
+    port::Cursor stored;    // as the store has it
+    port::Offset next = 0;  // read up to here: a gap of the log moves it, and is not written
     port::Offset end_at_start = 0;
   };
   struct Counters;
 
+  net::awaitable<Result<std::size_t>> apply_topics();
   net::awaitable<Result<std::size_t>> step(Tail& tail);
   net::awaitable<Result<void>> write(Tail& tail, port::Slice slice);
   net::awaitable<void> observe_lag(const Tail& tail, Timestamp newest);

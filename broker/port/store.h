@@ -1,7 +1,8 @@
 // The views' memory: rows in named tables, written in one atomic step together with the cursor of the log that
 // they were made from. A table declares real columns, so that an SQL implementation shows an operator what its
-// names say and a key-value one orders rows by their key. Implementations: adapters/store/rocksdb and memory.
-// Threads: any; get and scan may run beside a write and see it whole or not at all. One writer (the projector).
+// names say and a key-value one orders rows by their key. Implementations: adapters/store/{rocksdb,postgres}, and memory.
+// Threads: any; the awaitables resume on the caller's executor. A row or a scan read beside a write shows it whole or not
+// at all. One writer (the projector); where a second one can exist, the fence of StoreBatch keeps the stale one out.
 #pragma once
 
 #include <compare>
@@ -42,10 +43,14 @@ using Cell = std::variant<std::int64_t, std::string>;
 using Key = std::vector<Cell>;         // the key columns, or a leading part of them
 using Row = std::vector<Cell>;         // all columns
 
+// What every implementation checks of a row before it takes it. Errors: internal, a defect of the caller.
+Result<void> check_row(const Table& table, const Row& row);
+
 struct Cursor {
   Partition partition;
   Offset next = 0;                     // first offset not applied yet
   std::string log_id;
+  bool operator==(const Cursor&) const = default;
 };
 
 // State and cursor, all or nothing. Later puts and erases of the same key win.
@@ -60,8 +65,16 @@ struct StoreBatch {
   };
   std::vector<std::variant<Put, Erase>> changes;
   std::optional<Cursor> cursor;
+  // The fence: cursors as they stood (next 0 and no log: none yet) before anything was read that this batch rests on.
+  // Where one was moved since, by another writer or by a write of our own that had seemed lost, write() answers conflict.
+  std::vector<Cursor> expected;
   void put(const Table& table, Row row) { changes.push_back(Put{&table, std::move(row)}); }
   void erase(const Table& table, Key key) { changes.push_back(Erase{&table, std::move(key)}); }
+};
+
+struct Lookup {
+  const Table* table;
+  Key key;                             // whole
 };
 
 struct Scan {
@@ -76,14 +89,20 @@ struct Scan {
 class Store {
  public:
   virtual ~Store() = default;
+  // Errors: conflict (see StoreBatch::expected), unavailable, internal (a row that is not its table's). Nothing is written
+  // then, but where the store's server was lost (unavailable, timeout) the outcome may be unknown: the cursor tells.
   virtual net::awaitable<Result<void>> write(StoreBatch batch) = 0;
-  virtual net::awaitable<Result<std::optional<Row>>> get(const Table& table, Key key) = 0;
-  // Rows in key order: integers by value, texts and bytes by bytes.
+  // The rows of these keys, in the same order: one journey to the store, however many they are.
+  virtual net::awaitable<Result<std::vector<std::optional<Row>>>> get_many(std::vector<Lookup> lookups) = 0;
+  net::awaitable<Result<std::optional<Row>>> get(const Table& table, Key key);  // one of them
+  // Rows in key order: integers by value, texts (UTF-8) and bytes by bytes. Text that is not UTF-8 comes back as it was
+  // put, and stands somewhere behind.
   virtual net::awaitable<Result<std::vector<Row>>> scan(const Table& table, Scan scan) = 0;
   virtual net::awaitable<Result<std::optional<Cursor>>> cursor(Partition partition) = 0;
-  // A consistent, synced copy of everything in `directory` (must not exist). While running.
+  // A consistent, synced copy of everything in `directory` (must not exist). While running. Errors: invalid, with what to
+  // do instead, where the store keeps nothing of its own (memory) or its server has its own backup (PostgreSQL).
   virtual net::awaitable<Result<void>> checkpoint(const std::filesystem::path& directory) = 0;
-  virtual std::uint64_t bytes() const = 0;
+  virtual std::uint64_t bytes() const = 0;  // on disk, as last looked at
   virtual net::awaitable<Result<void>> close() = 0;
 };
 

@@ -21,14 +21,6 @@ std::uint64_t size_of(const Row& row) {
   return size;
 }
 
-bool fits(const Table& table, const Row& row) {
-  if (row.size() < table.key_columns || row.size() > table.columns.size()) return false;
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    if ((table.columns[i].type == ColumnType::integer) != std::holds_alternative<std::int64_t>(row[i])) return false;
-  }
-  return true;
-}
-
 // A row as its table is now: columns added since it was written hold nothing.
 Row whole(const Table& table, Row row) {
   for (std::size_t i = row.size(); i < table.columns.size(); ++i) {
@@ -55,10 +47,15 @@ bool MemoryStore::forgotten(const Table& table, const Rows& rows, const Row& row
 
 net::awaitable<Result<void>> MemoryStore::write(port::StoreBatch batch) {
   std::unique_lock lock(mutex_);
+  for (const auto& expected : batch.expected) {
+    auto stands = cursors_.find(expected.partition);
+    if ((stands == cursors_.end() ? port::Cursor{expected.partition, 0, {}} : stands->second) != expected) {
+      co_return fail(ErrorCode::conflict, "the store's cursor was moved by another writer");
+    }
+  }
   for (const auto& change : batch.changes) {
-    const auto* put = std::get_if<port::StoreBatch::Put>(&change);
-    if (put && !fits(*put->table, put->row)) {
-      co_return fail(ErrorCode::internal, "a row does not have the columns of table " + std::string(put->table->name));
+    if (const auto* put = std::get_if<port::StoreBatch::Put>(&change)) {
+      if (auto right = port::check_row(*put->table, put->row); !right) co_return tl::unexpected(right.error());
     }
   }
   for (auto& change : batch.changes) {
@@ -88,13 +85,18 @@ net::awaitable<Result<void>> MemoryStore::write(port::StoreBatch batch) {
   co_return Result<void>();
 }
 
-net::awaitable<Result<std::optional<Row>>> MemoryStore::get(const Table& table, Key key) {
+net::awaitable<Result<std::vector<std::optional<Row>>>> MemoryStore::get_many(std::vector<port::Lookup> lookups) {
   std::shared_lock lock(mutex_);
-  auto rows = tables_.find(table.number);
-  if (rows == tables_.end()) co_return std::nullopt;
-  auto found = rows->second.rows.find(key);
-  if (found == rows->second.rows.end() || forgotten(table, rows->second, found->second)) co_return std::nullopt;
-  co_return whole(table, found->second);
+  std::vector<std::optional<Row>> out(lookups.size());
+  for (std::size_t i = 0; i < lookups.size(); ++i) {
+    const Table& table = *lookups[i].table;
+    auto rows = tables_.find(table.number);
+    if (rows == tables_.end()) continue;
+    auto found = rows->second.rows.find(lookups[i].key);
+    if (found == rows->second.rows.end() || forgotten(table, rows->second, found->second)) continue;
+    out[i] = whole(table, found->second);
+  }
+  co_return out;
 }
 
 net::awaitable<Result<std::vector<Row>>> MemoryStore::scan(const Table& table, port::Scan scan) {

@@ -14,7 +14,7 @@ namespace hutong::store {
 class MemoryStore final : public port::Store {
  public:
   net::awaitable<Result<void>> write(port::StoreBatch batch) override;
-  net::awaitable<Result<std::optional<port::Row>>> get(const port::Table& table, port::Key key) override;
+  net::awaitable<Result<std::vector<std::optional<port::Row>>>> get_many(std::vector<port::Lookup> lookups) override;
   net::awaitable<Result<std::vector<port::Row>>> scan(const port::Table& table, port::Scan scan) override;
   net::awaitable<Result<std::optional<port::Cursor>>> cursor(port::Partition partition) override;
   net::awaitable<Result<void>> checkpoint(const std::filesystem::path& directory) override;

@@ -180,6 +180,9 @@ struct RocksdbStore::State {
 
   // nullptr: closed, or a table that was not named at open.
   rocksdb::ColumnFamilyHandle* family(const Table& table) const { return closed ? nullptr : by_number[table.number]; }
+
+  Result<std::optional<Row>> get(const Table& table, const port::Key& key) const;
+  Result<std::optional<port::Cursor>> cursor(port::Partition partition) const;
 };
 
 namespace {
@@ -187,6 +190,36 @@ tl::unexpected<Error> no_table(const Table& table) {
   return fail(ErrorCode::unavailable, "the store is closed or was opened without table " + std::string(table.name));
 }
 }  // namespace
+
+Result<std::optional<Row>> RocksdbStore::State::get(const Table& table, const port::Key& key) const {
+  auto* from = family(table);
+  if (!from) return no_table(table);
+  const std::string encoded = encode_key(key);
+  rocksdb::PinnableSlice value;
+  Status status = db->Get(rocksdb::ReadOptions(), from, encoded, &value);
+  if (status.IsNotFound()) return std::nullopt;
+  if (!status.ok()) return failure(status, "read");
+  if (table.age_column >= 0) {
+    auto age = age_of(view(value));
+    if (age && *age < cutoff(table, *newest)) return std::nullopt;
+  }
+  auto row = decode_row(table, encoded, view(value));
+  if (!row) return tl::unexpected(row.error());
+  return std::move(*row);
+}
+
+Result<std::optional<port::Cursor>> RocksdbStore::State::cursor(port::Partition partition) const {
+  if (closed) return fail(ErrorCode::unavailable, "the store is closed");
+  std::string value;
+  Status status = db->Get({}, own, cursor_key(partition), &value);
+  if (status.IsNotFound()) return std::nullopt;
+  if (!status.ok()) return failure(status, "read");
+  std::string_view rest = value;
+  port::Cursor cursor{partition, 0, {}};
+  if (!take_varint(rest, cursor.next)) return fail(ErrorCode::corrupt, "the store's cursor does not decode");
+  cursor.log_id = std::string(rest);
+  return cursor;
+}
 
 RocksdbStore::RocksdbStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
 RocksdbStore::~RocksdbStore() = default;
@@ -252,6 +285,13 @@ Result<std::unique_ptr<RocksdbStore>> RocksdbStore::open(RocksdbOptions options)
 
 net::awaitable<Result<void>> RocksdbStore::write(port::StoreBatch batch) {
   State& state = *state_;
+  for (const auto& expected : batch.expected) {
+    auto stands = state.cursor(expected.partition);
+    if (!stands) co_return tl::unexpected(stands.error());
+    if (stands->value_or(port::Cursor{expected.partition, 0, {}}) != expected) {
+      co_return fail(ErrorCode::conflict, "the store's cursor was moved by another writer");
+    }
+  }
   rocksdb::WriteBatch step;
   std::array<const Table*, 256> aged{};
   std::array<std::int64_t, 256> newest{};
@@ -260,7 +300,7 @@ net::awaitable<Result<void>> RocksdbStore::write(port::StoreBatch batch) {
       const Table& table = *put->table;
       auto* family = state.family(table);
       if (!family) co_return no_table(table);
-      if (auto right = check_row(table, put->row); !right) co_return tl::unexpected(right.error());
+      if (auto right = port::check_row(table, put->row); !right) co_return tl::unexpected(right.error());
       step.Put(family, encode_key_of(table, put->row), encode_value(table, put->row));
       if (table.age_column >= 0 && static_cast<std::size_t>(table.age_column) < put->row.size()) {
         auto age = std::get<std::int64_t>(put->row[static_cast<std::size_t>(table.age_column)]);
@@ -303,22 +343,15 @@ net::awaitable<Result<void>> RocksdbStore::write(port::StoreBatch batch) {
   co_return Result<void>();
 }
 
-net::awaitable<Result<std::optional<Row>>> RocksdbStore::get(const Table& table, port::Key key) {
-  State& state = *state_;
-  auto* family = state.family(table);
-  if (!family) co_return no_table(table);
-  const std::string encoded = encode_key(key);
-  rocksdb::PinnableSlice value;
-  Status status = state.db->Get(rocksdb::ReadOptions(), family, encoded, &value);
-  if (status.IsNotFound()) co_return std::nullopt;
-  if (!status.ok()) co_return failure(status, "read");
-  if (table.age_column >= 0) {
-    auto age = age_of(view(value));
-    if (age && *age < cutoff(table, *state.newest)) co_return std::nullopt;
+net::awaitable<Result<std::vector<std::optional<Row>>>> RocksdbStore::get_many(std::vector<port::Lookup> lookups) {
+  std::vector<std::optional<Row>> rows;
+  rows.reserve(lookups.size());
+  for (const auto& lookup : lookups) {
+    auto row = state_->get(*lookup.table, lookup.key);
+    if (!row) co_return tl::unexpected(row.error());
+    rows.push_back(std::move(*row));
   }
-  auto row = decode_row(table, encoded, view(value));
-  if (!row) co_return tl::unexpected(row.error());
-  co_return std::move(*row);
+  co_return rows;
 }
 
 net::awaitable<Result<std::vector<Row>>> RocksdbStore::scan(const Table& table, port::Scan scan) {
@@ -365,17 +398,7 @@ net::awaitable<Result<std::vector<Row>>> RocksdbStore::scan(const Table& table, 
 }
 
 net::awaitable<Result<std::optional<port::Cursor>>> RocksdbStore::cursor(port::Partition partition) {
-  State& state = *state_;
-  if (state.closed) co_return fail(ErrorCode::unavailable, "the store is closed");
-  std::string value;
-  Status status = state.db->Get({}, state.own, cursor_key(partition), &value);
-  if (status.IsNotFound()) co_return std::nullopt;
-  if (!status.ok()) co_return failure(status, "read");
-  std::string_view rest = value;
-  port::Cursor cursor{partition, 0, {}};
-  if (!take_varint(rest, cursor.next)) co_return fail(ErrorCode::corrupt, "the store's cursor does not decode");
-  cursor.log_id = std::string(rest);
-  co_return cursor;
+  co_return state_->cursor(partition);
 }
 
 net::awaitable<Result<void>> RocksdbStore::checkpoint(const std::filesystem::path& directory) {

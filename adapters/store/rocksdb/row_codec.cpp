@@ -188,13 +188,4 @@ std::string behind_prefix(std::string prefix) {
   return prefix;
 }
 
-Result<void> check_row(const Table& table, const Row& row) {
-  bool right = row.size() >= table.key_columns && row.size() <= table.columns.size();
-  for (std::size_t i = 0; right && i < row.size(); ++i) {
-    right = (table.columns[i].type == ColumnType::integer) == std::holds_alternative<std::int64_t>(row[i]);
-  }
-  if (right) return {};
-  return fail(ErrorCode::internal, "a row does not have the columns of table " + std::string(table.name));
-}
-
 }  // namespace hutong::store

@@ -32,9 +32,6 @@ std::optional<std::int64_t> age_of(std::string_view value);
 // The smallest string behind every string that begins with `prefix`; empty: there is none (all FF).
 std::string behind_prefix(std::string prefix);
 
-// What every implementation checks of a row before it takes it: an internal error is a defect of the caller.
-Result<void> check_row(const port::Table& table, const port::Row& row);
-
 void append_varint(std::string& out, std::uint64_t value);
 bool take_varint(std::string_view& in, std::uint64_t& value);
 

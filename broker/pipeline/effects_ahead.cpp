@@ -1,0 +1,79 @@
+// What the records of a batch will ask the store for, as far as their documents say: two journeys for the batch instead
+// of some for each record. A look that is missing here costs time, never rightness: get() then fetches that row itself.
+#include "broker/model/event_json.h"
+#include "broker/pipeline/effects.h"
+#include "broker/port/tables.h"
+
+namespace hutong::pipeline {
+
+namespace tables = port::tables;
+using port::Lookup;
+
+net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahead(
+    std::span<const port::StoredRecord> records) {
+  documents_.reset();
+  std::vector<std::optional<model::RecordView>> views(records.size());
+  std::vector<Lookup> first;
+  std::vector<std::pair<const port::Table*, std::string>>
+      by_id;  // reports and stays: their row's place is in another table
+  std::vector<LocalKey> locals;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    auto& view = views[i].emplace();
+    if (!model::read_record(records[i].record.json, documents_, view)) {
+      views[i].reset();
+      continue;
+    }
+    first.push_back({&tables::controls, {control_of(records[i], view)}});
+    auto local = local_of(records[i], view);
+    first.push_back({&tables::patients, {local.facility, local.number}});
+    locals.push_back({std::move(local.facility), std::move(local.number)});
+    for (const auto& event : view.events) {
+      if (event.report) by_id.emplace_back(&tables::report_ids, event.report->id.view());
+      if (event.kind == model::EventKind::encounter_changed && !event.encounter.id.empty()) {
+        by_id.emplace_back(&tables::encounter_ids, event.encounter.id.view());
+      }
+    }
+  }
+  for (const auto& [table, id] : by_id) first.push_back({table, {id}});
+  co_await overlay_.foresee(std::move(first));
+
+  std::vector<Lookup> second;
+  for (const auto& local : locals) {
+    if (co_await overlay_.get(tables::patients, {local.facility, local.number})) continue;
+    second.push_back({&tables::persons, {std::string(model::first_person_id(local.facility, local.number).view())}});
+  }
+  for (auto& [table, id] : by_id) {
+    auto place = co_await overlay_.get(*table, {id});  // facility, number and newest behind the id
+    if (!place) continue;
+    const auto& rows = table == &tables::report_ids ? tables::reports : tables::encounters;
+    second.push_back({&rows, {std::move((*place)[1]), std::move((*place)[2]), std::move((*place)[3]), std::move(id)}});
+  }
+  co_await overlay_.foresee(std::move(second));
+  co_return views;
+}
+
+net::awaitable<void> Effects::look_ahead(std::span<const std::optional<IdentityDecision>> decisions) {
+  std::vector<Lookup> first, second;
+  for (const auto& decision : decisions) {
+    if (!decision) continue;
+    first.push_back({&tables::decisions, {std::string(decision->id.view())}});
+    first.push_back({&tables::conflicts,
+                     {std::string(pair_id(DecisionKind::conflict, decision->patient, decision->other).view())}});
+    for (const auto& local : {decision->patient, decision->other}) {
+      first.push_back({&tables::person_of, {local.facility, local.number}});
+    }
+  }
+  co_await overlay_.foresee(std::move(first));
+  for (const auto& decision : decisions) {
+    if (!decision) continue;
+    for (const auto& local : {decision->patient, decision->other}) {
+      auto row = co_await overlay_.get(tables::person_of, {local.facility, local.number});
+      second.push_back({&tables::persons,
+                        {row ? std::get<std::string>((*row)[2])
+                             : std::string(model::first_person_id(local.facility, local.number).view())}});
+    }
+  }
+  co_await overlay_.foresee(std::move(second));
+}
+
+}  // namespace hutong::pipeline
