@@ -47,9 +47,10 @@ void print_status(const Config& config, const rapidjson::Document& status, const
   fmt::print("\n{:<22}{:>10}{:>10}{:>10}{:>10}  {}\n", "facility", "messages", "rejected", "resends", "unmapped", "last message");
   for (const auto& feed : feeds["feeds"].GetArray()) {
     fmt::print("{:<22}{:>10}{:>10}{:>10}{:>10}  {}\n", text_of(feed, "facility"), text_of(feed, "total"), text_of(feed, "rejected"),
-               text_of(feed, "duplicates"), text_of(feed, "unmapped"),
+               text_of(feed, "resends"), text_of(feed, "unmapped"),
                feed.HasMember("last") ? local_time(text_of(feed, "last"), config.zone_minutes) : "never");
   }
+  fmt::print("resends: since the start, as nothing of them is kept; the rest: of all the log\n");
 }
 
 void print_trace(const rapidjson::Document& trace, const Config& config) {

@@ -25,8 +25,11 @@ class Operating(Story):
         status = json.loads(broker.command("status", "--json").stdout)
         self.assertEqual(status["projected"], status["logEnd"])
         self.assertIn("TESTHOSP", json.dumps(status))
-        text = broker.command("status").stdout
-        self.assertIn("TESTHOSP", text)
+        with broker.mllp() as feed:
+            feed.pipeline([oru(f"{i}", f"P{i}", f"R{i}") for i in range(7)])
+        broker.quarantined(1)
+        row = next(line.split() for line in broker.command("status").stdout.splitlines() if line.startswith("TESTHOSP"))
+        self.assertEqual(row[1:4], ["50", "1", "7"], "messages, rejected, resends")
         self.assertEqual(broker.metric("hutong_messages_total", facility="TESTHOSP", answer="accepted"), 50)
         self.assertEqual(broker.metric("hutong_messages_total", facility="TESTHOSP", answer="content-rejected"), 1)
 

@@ -116,7 +116,9 @@ TEST_F(OperateTest, EveryOperationNeedsItsScopeAndLeavesARecord) {
 TEST_F(OperateTest, FeedsAreShown) {
   open();
   put_feed("H1");
+  metrics.counter("hutong_messages_total", "", {{"facility", "H1"}, {"answer", "duplicate"}}).add(4);
   const auto all = ask_as("operator", "GET /api/v1/feeds");
+  EXPECT_TRUE(all.has("\"resends\":4"));
   EXPECT_EQ(all.status, 200);
   EXPECT_TRUE(all.has("\"facility\":\"H1\"")) << all.body;
   EXPECT_TRUE(all.has("\"last\":\"2025-12-29T09:30:00.000Z\"")) << all.body;
