@@ -211,7 +211,7 @@ net::awaitable<Result<Trace>> Operations::trace(const access::Permit& permit, st
                        std::to_string(trace.searched_to) +
                        (trace.searched_from > log_.health().first
                             ? "; further back: hutong trace --before " + std::to_string(trace.searched_from)
-                            : ", which are all"));
+                            : before ? "" : ", which are all"));
   }
   co_return trace;
 }

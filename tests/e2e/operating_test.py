@@ -93,6 +93,8 @@ class Operating(Story):
             with self.subTest(state):
                 self.assertIn("which are all", broker.command("trace", "TESTHOSP/none", expect=1).stderr)
                 self.assertNotIn("{", broker.command("trace", "TESTHOSP/none", expect=1).stderr)
+                older = broker.command("trace", "TESTHOSP/none", "--before", "5", expect=1).stderr
+                self.assertNotIn("which are all", older)
             broker.stop()
 
     def test_a_configuration_says_where_send_goes_and_check_speaks_json(self):
