@@ -189,6 +189,7 @@ void Running::State::wire() {
   const unsigned count = config.shards ? config.shards : usable_cores();
   pipeline::IntakeOptions intake;
   intake.append_deadline = config.mllp.append_deadline;
+  intake.repeated = &repeated;
   for (unsigned i = 0; i < count; ++i) {
     auto shard = std::make_unique<Shard>();
     shard->intake = std::make_unique<pipeline::Intake>(*log, *store, format, rules, recent, metrics, clock, intake);
