@@ -10,7 +10,7 @@ void add_dependencies(JsonText& json, const port::StatusView& view) {
   json.begin_array("dependencies");
   for (const auto& dependency : view.dependencies) {
     json.begin_object().add("name", dependency.name).add("ready", dependency.ready);
-    if (!dependency.ready) json.add("reason", dependency.reason);
+    if (!dependency.reason.empty()) json.add("reason", dependency.reason);  // a warning, where it is ready
     json.end_object();
   }
   json.end_array();
@@ -112,13 +112,24 @@ Answering renormalize(const OperateDeps& deps, const Request& request) {
   const auto body =
       access::FlatObject::read(request.body.empty() ? std::string_view("{}") : std::string_view(request.body));
   const auto from = body && body->find("from") ? body->integer("from") : std::optional<std::int64_t>(0);
-  if (!body || !from || *from < 0)
+  const auto since = body && body->text("since") ? parse_iso(*body->text("since"), 0) : std::nullopt;
+  if (!body || !from || *from < 0 || (body->find("since") && !since))
     co_return fault(request.path, 400, "invalid",
-                    "the body must be {\"from\":OFFSET,\"sender\":\"CODE\"}; both may be left out");
+                    "the body must be {\"from\":OFFSET,\"sender\":\"CODE\"}, or \"since\":TIME instead of from; all may be left out");
   const std::string sender = body->text("sender") ? *body->text("sender") : "";
   auto permit = co_await permit_for(deps, request, "renormalize", sender);
   if (!permit) co_return fault(request.path, permit.error());
-  auto done = co_await deps.control.renormalize(static_cast<std::uint64_t>(*from), sender);
+  if (!sender.empty()) {
+    // A code mistyped would else read the whole log and heal nothing.
+    if (auto known = co_await deps.operations.feed(*permit, sender); !known) co_return fault(request.path, known.error());
+  }
+  auto first = static_cast<port::Offset>(*from);
+  if (since) {
+    auto found = co_await deps.operations.offset_since(*permit, since->first);
+    if (!found) co_return fault(request.path, found.error());
+    first = *found;
+  }
+  auto done = co_await deps.control.renormalize(first, sender);
   if (!done) co_return fault(request.path, done.error());
   JsonText json;
   json.begin_object().add("read", done->read).add("changed", done->changed).end_object();

@@ -19,7 +19,9 @@ void add_item(JsonText& json, const query::Quarantined& item) {
       .add("controlId", item.control_id)
       .add("received", item.received)
       .add("retried", item.retried)
-      .end_object();
+      .add("repeated", item.repeated);
+  if (item.repeated > 0) json.add("repeatedLast", item.repeated_last);
+  json.end_object();
 }
 
 std::string name_of(const Request& request) {

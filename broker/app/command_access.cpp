@@ -31,15 +31,21 @@ void add_check(CLI::App& app, Terminal&) {
   auto* command = app.add_subcommand("check", "Validate the configuration and the data under schemas/, print what is in effect");
   auto options = std::make_shared<CommonOptions>();
   add_config(*command, *options);
+  add_json(*command, *options);
   command->callback([options] {
     const Config config = read_config(find_config(options->config));
     const auto rules = read_rules(config);
+    if (options->json) {
+      fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\"}}\n", describe_json(config),
+                 rules->facilities->all().size(), terminology_version(*rules));
+      return;
+    }
     std::fputs(describe(config).c_str(), stdout);
     fmt::print("\n# {} facilities, terminology {}\n", rules->facilities->all().size(), terminology_version(*rules));
   });
 }
 
-void add_token(CLI::App& app, Terminal& terminal) {
+void add_token(CLI::App& app, Terminal&) {
   struct Options : CommonOptions {
     std::string client;
     std::string ttl = "300s";
@@ -51,7 +57,7 @@ void add_token(CLI::App& app, Terminal& terminal) {
   add_json(*command, *options);
   command->add_option("--client", options->client, "clinic (reads FHIR: system/*.rs) or operator (hutong/operate)")->required();
   command->add_option("--ttl", options->ttl, "How long it is good: 300s by default, at most 12h");
-  command->callback([options, &terminal] {
+  command->callback([options] {
     const Config config = read_config(find_config(options->config));
     const DataFolder folder{config.data};
     folder.prepare();
@@ -61,7 +67,7 @@ void add_token(CLI::App& app, Terminal& terminal) {
     if (!ttl) throw ConfigError("--ttl: expected a duration with its unit, such as 300s, 10m or 12h");
     const auto minted = access::TokenMint(key, clients)
                             .mint(options->client, std::chrono::duration_cast<std::chrono::seconds>(*ttl), system_clock().now());
-    if (!minted) return report_failure(terminal, minted.error());
+    if (!minted) throw ConfigError(minted.error().message);  // a client that is not there, a life too long
     if (options->json) {
       std::string scopes;
       for (const auto& scope : minted->scopes) scopes += (scopes.empty() ? "" : " ") + scope;

@@ -77,6 +77,10 @@ void add_normalize(CLI::App& app, Terminal& terminal) {
           draft.source.provisional = false;
         }
         if (reading.answer == model::Answer::accepted) rules->normalizer->normalize(draft, reading.facility, *rules->facilities);
+        if (!sender && draft.source.provisional && !config.mllp.accept_unknown_senders) {
+          fmt::print(stderr, "{}: message {}: warning unknown-sender MSH-4: no facility names it as its own; read as a provisional one here, "
+                             "the broker refuses it ([mllp] unknown_senders); --sender CODE reads it as a facility's\n", path, i + 1);
+        }
         print_issues(path, i + 1, draft.issues);
         if (reading.answer != model::Answer::accepted) {
           terminal.exit_code = 1;

@@ -1,6 +1,11 @@
 // hutong status, quarantine, trace, renormalize, backup: what an operator asks of the running broker.
 #include <fmt/format.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
 
+#include <algorithm>
+
+#include "broker/access/token.h"
 #include "broker/app/commands.h"
 #include "broker/app/local_json.h"
 #include "broker/app/offline.h"
@@ -25,7 +30,8 @@ void print_status(const Config& config, const rapidjson::Document& status, const
              local_time(text_of(status, "started"), config.zone_minutes), text_of(status, "mllp"), text_of(status, "http"));
   for (const auto& dependency : status["dependencies"].GetArray()) {
     const bool ready = dependency["ready"].GetBool();
-    fmt::print("  {:<6} {}{}\n", text_of(dependency, "name"), ready ? "ready" : "NOT READY: ", ready ? "" : text_of(dependency, "reason"));
+    const auto reason = text_of(dependency, "reason");
+    fmt::print("  {:<6} {}{}{}\n", text_of(dependency, "name"), ready ? "ready" : "NOT READY: ", ready && !reason.empty() ? ", ALARM " : "", reason);
   }
   const double lag = number_of(status, "logEnd") - number_of(status, "projected");
   fmt::print("  log {} records, {}; projected up to {}: lag {:.0f} records, {:.1f} s\n", text_of(status, "logEnd"),
@@ -41,9 +47,10 @@ void print_status(const Config& config, const rapidjson::Document& status, const
   fmt::print("\n{:<22}{:>10}{:>10}{:>10}{:>10}  {}\n", "facility", "messages", "rejected", "resends", "unmapped", "last message");
   for (const auto& feed : feeds["feeds"].GetArray()) {
     fmt::print("{:<22}{:>10}{:>10}{:>10}{:>10}  {}\n", text_of(feed, "facility"), text_of(feed, "total"), text_of(feed, "rejected"),
-               text_of(feed, "duplicates"), text_of(feed, "unmapped"),
+               text_of(feed, "resends"), text_of(feed, "unmapped"),
                feed.HasMember("last") ? local_time(text_of(feed, "last"), config.zone_minutes) : "never");
   }
+  fmt::print("resends: since the start, as nothing of them is kept; the rest: of all the log\n");
 }
 
 void print_trace(const rapidjson::Document& trace, const Config& config) {
@@ -74,10 +81,26 @@ void print_trace(const rapidjson::Document& trace, const Config& config) {
   }
 }
 
-std::string trace_target(const std::string& id) {
+std::string json_quoted(std::string_view text) {
+  rapidjson::StringBuffer out;
+  rapidjson::Writer<rapidjson::StringBuffer> writer(out);
+  writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+  return {out.GetString(), out.GetSize()};
+}
+
+// A sender that repeats what was refused blocks its own queue: how often, and whether it still does.
+std::string repetitions_of(const rapidjson::Value& item, int zone_minutes) {
+  const auto times = number_of(item, "repeated");
+  if (times == 0) return {};
+  return fmt::format("  came again {:.0f} times since start, last {}", times,
+                     local_time(text_of(item, "repeatedLast"), zone_minutes));
+}
+
+std::string trace_target(const std::string& id, const std::optional<std::uint64_t>& before) {
   const auto slash = id.find('/');
-  if (slash == std::string::npos) return "/api/v1/trace/" + percent_encoded(id);
-  return "/api/v1/trace/" + percent_encoded(id.substr(0, slash)) + "/" + percent_encoded(id.substr(slash + 1));
+  const auto from = before ? fmt::format("?before={}", *before) : std::string();
+  if (slash == std::string::npos) return "/api/v1/trace/" + percent_encoded(id) + from;
+  return "/api/v1/trace/" + percent_encoded(id.substr(0, slash)) + "/" + percent_encoded(id.substr(slash + 1)) + from;
 }
 
 }  // namespace
@@ -107,19 +130,21 @@ void add_status(CLI::App& app, Terminal& terminal) {
 void add_trace(CLI::App& app, Terminal& terminal) {
   struct Options : CommonOptions {
     std::string id;
+    std::optional<std::uint64_t> before;
   };
   auto* command = app.add_subcommand("trace", "The life of a message: a record id, an event id or FACILITY/MSH-10");
   auto options = std::make_shared<Options>();
   add_config(*command, *options);
   add_json(*command, *options);
   command->add_option("ID", options->id, "Record id, event id, or FACILITY/control id")->required();
+  command->add_option("--before", options->before, "Look at the million records below this offset (default: the newest)");
   command->callback([options, &terminal] {
     const Config config = read_config(find_config(options->config));
     std::optional<std::string> body;
     if (LocalClient(config.data).reachable()) {
-      body = ask(terminal, config, "GET", trace_target(options->id));
+      body = ask(terminal, config, "GET", trace_target(options->id, options->before));
     } else {
-      auto found = offline_answer(config, "GET", trace_target(options->id));
+      auto found = offline_answer(config, "GET", trace_target(options->id, options->before));
       if (!found) return report_failure(terminal, found.error());
       body = std::move(*found);
     }
@@ -166,11 +191,19 @@ void add_quarantine(CLI::App& app, Terminal& terminal) {
       return;
     }
     const auto document = read_answer(*body);
-    for (const auto& item : document["messages"].GetArray()) {
+    // The page comes by facility and hash; what happened last is what an operator looks for.
+    std::vector<const rapidjson::Value*> newest_first;
+    for (const auto& item : document["messages"].GetArray()) newest_first.push_back(&item);
+    std::stable_sort(newest_first.begin(), newest_first.end(), [](const auto* a, const auto* b) {
+      return text_of(*a, "received") > text_of(*b, "received");
+    });
+    for (const auto* listed : newest_first) {
+      const auto& item = *listed;
       fmt::print("{}/{}  {}  {} {} at {}  control id {}  {}{}\n", text_of(item, "facility"), text_of(item, "hash"),
                  local_time(text_of(item, "received"), config.zone_minutes), text_of(item, "answer"), text_of(item, "reason"),
                  text_of(item, "path"), text_of(item, "controlId"), text_of(item, "type"),
-                 text_of(item, "retried").empty() ? "" : "  retried: " + text_of(item, "retried"));
+                 (text_of(item, "retried").empty() ? "" : "  retried: " + text_of(item, "retried")) +
+                     repetitions_of(item, config.zone_minutes));
     }
     if (document["messages"].Empty()) fmt::print("nothing is in quarantine\n");
     if (document.HasMember("next")) fmt::print("… more: --limit {}\n", options->limit * 10);
@@ -188,6 +221,11 @@ void add_quarantine(CLI::App& app, Terminal& terminal) {
     if (!about) return;
     auto raw = ask(terminal, config, "GET", target() + "/raw");
     if (!raw) return;
+    if (options->json) {
+      // The bytes as received need not be UTF-8, which JSON is.
+      fmt::print("{},\"rawBase64Url\":\"{}\"}}\n", about->substr(0, about->rfind('}')), access::base64url(*raw));
+      return;
+    }
     fmt::print(stderr, "{}", *about);
     for (auto& c : *raw) {
       if (c == '\r') c = '\n';
@@ -204,7 +242,12 @@ void add_quarantine(CLI::App& app, Terminal& terminal) {
     std::FILE* file = std::fopen(options->to.c_str(), "wbx");
     if (!file) return report_failure(terminal, {ErrorCode::conflict, options->to + ": exists already or cannot be written"});
     const bool written = std::fwrite(raw->data(), 1, raw->size(), file) == raw->size();
-    if (std::fclose(file) != 0 || !written) report_failure(terminal, {ErrorCode::unavailable, options->to + ": could not be written"});
+    if (std::fclose(file) != 0 || !written) return report_failure(terminal, {ErrorCode::unavailable, options->to + ": could not be written"});
+    if (options->json) {
+      fmt::print("{{\"file\":{},\"bytes\":{}}}\n", json_quoted(options->to), raw->size());
+    } else {
+      fmt::print("{} bytes written to {}\n", raw->size(), options->to);
+    }
   });
   auto* retry = sub("retry", "Judge a message anew with today's facilities, maps and reader");
   retry->add_option("ID", options->id, "FACILITY/HASH")->required();
@@ -225,19 +268,22 @@ void add_quarantine(CLI::App& app, Terminal& terminal) {
 
 void add_renormalize(CLI::App& app, Terminal& terminal) {
   struct Options : CommonOptions {
-    std::uint64_t from = 0;
-    std::string sender;
+    std::string from, sender;
   };
   auto* command = app.add_subcommand("renormalize", "Read stored messages with today's maps; what differs is appended as the next version");
   auto options = std::make_shared<Options>();
   add_config(*command, *options);
   add_json(*command, *options);
-  command->add_option("--from", options->from, "First offset of the log (0: all)")->required();
+  command->add_option("--from", options->from, "First offset of the log (0: all), or a time: messages appended since")->required();
   command->add_option("--sender", options->sender, "Only of this facility");
   command->callback([options, &terminal] {
     const Config config = read_config(find_config(options->config));
+    const bool is_offset = options->from.find_first_not_of("0123456789") == std::string::npos && options->from.size() < 19;
+    const auto since = is_offset ? std::nullopt : parse_iso(options->from, config.zone_minutes);
+    if (!is_offset && !since) throw ConfigError("--from " + options->from + ": expected an offset, or a time such as 2026-01-05T08:00");
     const auto body = ask(terminal, config, "POST", "/api/v1/renormalize",
-                          fmt::format("{{\"from\":{},\"sender\":\"{}\"}}", options->from, options->sender));
+                          fmt::format("{{\"{}\":{},\"sender\":{}}}", since ? "since" : "from", since ? json_quoted(to_iso(since->first)) : options->from,
+                                      json_quoted(options->sender)));
     if (!body) return;
     if (options->json) {
       fmt::print("{}", *body);
@@ -260,14 +306,10 @@ void add_backup(CLI::App& app, Terminal& terminal) {
   command->callback([options, &terminal] {
     const Config config = read_config(find_config(options->config));
     const auto directory = std::filesystem::absolute(options->directory).string();
-    std::string quoted;
-    for (const char c : directory) {
-      if (c == '"' || c == '\\') quoted += '\\';
-      quoted += c;
-    }
-    if (!ask(terminal, config, "POST", "/api/v1/backup", "{\"directory\":\"" + quoted + "\"}")) return;
+    const auto named = "{\"directory\":" + json_quoted(directory) + "}";
+    if (!ask(terminal, config, "POST", "/api/v1/backup", named)) return;
     if (options->json) {
-      fmt::print("{{\"directory\":\"{}\"}}\n", quoted);
+      fmt::print("{}\n", named);
     } else {
       fmt::print("copied to {}; keep it elsewhere, and try a restore: hutong restore {}\n", directory, directory);
     }

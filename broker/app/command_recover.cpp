@@ -20,7 +20,7 @@ namespace {
 
 void require_stopped(const Config& config) {
   if (LocalClient(config.data).reachable()) {
-    throw ConfigError("the broker of " + config.data.string() + " is running; stop it first (SIGTERM)");
+    throw std::runtime_error("the broker of " + config.data.string() + " is running; stop it first (SIGTERM)");
   }
 }
 

@@ -59,17 +59,32 @@ Listen read_target(const std::string& to) {
   return {to.substr(0, colon), static_cast<std::uint16_t>(port)};
 }
 
+namespace {
+
+// A checkout without a configuration sends to HL7's port; an installation on another port needs no --to.
+Listen configured_target(const CommonOptions& options) {
+  try {
+    return read_config(find_config(options.config)).mllp.listen;
+  } catch (const ConfigError&) {
+    if (!options.config.empty()) throw;
+    return Config{}.mllp.listen;
+  }
+}
+
+}  // namespace
+
 void add_send(CLI::App& app, Terminal& terminal) {
   struct Options : CommonOptions {
-    std::string to = "127.0.0.1:2575";
+    std::string to;
     std::vector<std::string> files;
     std::size_t connections = 1, window = 1;
     double rate = 0;
   };
   auto* command = app.add_subcommand("send", "Send every HL7 v2 message in files over MLLP; print answers and latencies");
   auto options = std::make_shared<Options>();
+  add_config(*command, *options);
   add_json(*command, *options);
-  command->add_option("--to", options->to, "HOST:PORT of the receiver")->capture_default_str();
+  command->add_option("--to", options->to, "HOST:PORT of the receiver (default: [mllp] listen of the configuration, else 127.0.0.1:2575)");
   command->add_option("--connections", options->connections, "Connections at once")->check(CLI::Range(1, 10000))->capture_default_str();
   command->add_option("--window", options->window, "Unanswered messages on a connection; 1 waits for each answer")
       ->check(CLI::Range(1, 10000))->capture_default_str();
@@ -77,7 +92,7 @@ void add_send(CLI::App& app, Terminal& terminal) {
       ->check(CLI::NonNegativeNumber);
   command->add_option("FILE", options->files, "A message begins at MSH at a line's start; FHS/BHS batches are opened")->required();
   command->callback([options, &terminal] {
-    const auto target = read_target(options->to);
+    const auto target = options->to.empty() ? configured_target(*options) : read_target(options->to);
     std::vector<std::string> messages;
     for (const auto& path : options->files) {
       auto found = mllp_client::messages_in_file(read_file(path));

@@ -14,6 +14,7 @@
 #include "broker/base/time.h"
 
 namespace hutong::app {
+namespace fs = std::filesystem;
 namespace {
 
 std::atomic<bool> interrupted{false};
@@ -56,7 +57,7 @@ simulator::FeedOptions feed_options(const SimulateOptions& options, bool to_file
   simulator::FeedOptions feed;
   feed.region = options.region;
   if (options.schemas.empty()) {
-    feed.schemas = find_schemas(Config{});
+    feed.schemas = find_schemas(options.config.empty() ? Config{} : read_config(options.config));
   } else {
     feed.schemas = options.schemas;
   }
@@ -82,6 +83,7 @@ simulator::FeedOptions feed_options(const SimulateOptions& options, bool to_file
 void add_simulate(CLI::App& app, Terminal& terminal) {
   auto* command = app.add_subcommand("simulate", "A deterministic region of hospitals that sends HL7 v2: same seed and start, same bytes");
   auto options = std::make_shared<SimulateOptions>();
+  add_config(*command, *options);
   add_json(*command, *options);
   command->add_option("--region", options->region, "Region file, such as deploy/regions/demo.toml")->required();
   command->add_option("--seed", options->seed, "Seed of everything that happens")->capture_default_str();
@@ -101,6 +103,7 @@ void add_simulate(CLI::App& app, Terminal& terminal) {
   command->callback([options, &terminal] {
     if (options->to.empty() == options->out.empty()) throw ConfigError("simulate: give either --to HOST:PORT or --out DIR");
     for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = true; });
+    if (!fs::exists(options->region)) throw ConfigError("--region " + options->region + ": no such file");
     simulator::Feed feed(feed_options(*options, !options->out.empty()));
     Progress progress("simulating", options->messages);
     if (!options->out.empty()) {

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <toml++/toml.h>
 
 namespace hutong::app {
@@ -171,12 +172,13 @@ class Section {
 
 bool is_loopback(const std::string& address) { return address.rfind("127.", 0) == 0 || address == "::1"; }
 
-void require_tls(const fs::path& file, const char* section, const Listen& listen, const TlsFiles& tls, bool allow_plain) {
+void require_tls(Section& section, const char* name, const Listen& listen, const TlsFiles& tls, bool allow_plain) {
   if (is_loopback(listen.address) || tls.enabled() || allow_plain) return;
-  throw ConfigError(fmt::format(
-      "{}: [{}] listen = \"{}:{}\" is open to the network without encryption. Give [{}.tls] certificate and key, or "
-      "say allow_plain = true if a gateway in front encrypts (it stays marked as an alarm in `hutong status`).",
-      file.string(), section, listen.address, listen.port, section));
+  // The defaults are loopback: an open address was written down, so there is a line to name.
+  section.mistake(*section.node("listen"), "listen",
+                  fmt::format("\"{}:{}\" is open to the network without encryption. Give [{}.tls] certificate and key, or "
+                              "say allow_plain = true if a gateway in front encrypts (it stays marked as an alarm in "
+                              "`hutong status`).", listen.address, listen.port, name));
 }
 
 }  // namespace
@@ -237,10 +239,10 @@ Config read_config(const fs::path& file_given) {
   mllp.size("inflight", config.mllp.inflight_bytes);
   mllp.tls(config.mllp.tls);
   mllp.finish();
-  require_tls(config.file, "mllp", config.mllp.listen, config.mllp.tls, config.mllp.allow_plain);
+  require_tls(mllp, "mllp", config.mllp.listen, config.mllp.tls, config.mllp.allow_plain);
   if (config.mllp.accept_unknown_senders && !is_loopback(config.mllp.listen.address)) {
-    throw ConfigError(fmt::format("{}: [mllp] unknown_senders = \"accept\" is allowed on loopback only; register the "
-                                  "sender in schemas/facilities instead", config.file.string()));
+    mllp.mistake(*mllp.node("unknown_senders"), "unknown_senders",
+                 "\"accept\" is allowed on loopback only; register the sender in schemas/facilities instead");
   }
 
   Section http = top.section("http");
@@ -249,7 +251,7 @@ Config read_config(const fs::path& file_given) {
   http.text("public_url", config.http.public_url);
   http.tls(config.http.tls);
   http.finish();
-  require_tls(config.file, "http", config.http.listen, config.http.tls, config.http.allow_plain);
+  require_tls(http, "http", config.http.listen, config.http.tls, config.http.allow_plain);
 
   Section log = top.section("log");
   log.size("segment", config.log.segment_bytes);
@@ -319,6 +321,12 @@ std::string describe(const Config& c) {
                      size(c.log.segment_bytes), c.log.gather.count(), size(c.log.stop_below_free), c.log.unsafe_no_sync,
                      c.store.kind == StoreKind::postgres ? "postgres" : "rocksdb", size(c.store.cache_bytes),
                      size(c.store.write_buffer_bytes), postgres, c.disk.warn_days_left, c.log_level);
+}
+
+std::string describe_json(const Config& c) {
+  std::ostringstream out;
+  out << toml::json_formatter{toml::parse(describe(c)), toml::format_flags::none};
+  return out.str();
 }
 
 }  // namespace hutong::app

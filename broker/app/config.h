@@ -79,5 +79,7 @@ std::filesystem::path find_config(const std::string& option);
 Config read_config(const std::filesystem::path& file);
 // The effective configuration as TOML, secrets masked.
 std::string describe(const Config& config);
+// The same as a JSON object of its sections.
+std::string describe_json(const Config& config);
 
 }  // namespace hutong::app

@@ -12,13 +12,15 @@ std::optional<std::string> ask(Terminal& terminal, const Config& config, std::st
     return std::nullopt;
   }
   if (answer->status >= 300) {
-    const auto document = read_answer(answer->body);
-    std::string message = answer->body;
-    if (document.IsObject() && document.HasMember("error")) message = text_of(document["error"], "message");
-    report_failure(terminal, {ErrorCode::invalid, fmt::format("{} (HTTP {})", message, answer->status)});
+    report_failure(terminal, {ErrorCode::invalid, error_message(answer->body)});
     return std::nullopt;
   }
   return std::move(answer->body);
+}
+
+std::string error_message(const std::string& body) {
+  const auto document = read_answer(body);
+  return document.IsObject() && document.HasMember("error") ? text_of(document["error"], "message") : body;
 }
 
 rapidjson::Document read_answer(const std::string& body) {

@@ -9,6 +9,7 @@
 #include "adapters/metrics/prometheus_metrics.h"
 #include "broker/access/audit_chain.h"
 #include "broker/app/data_folder.h"
+#include "broker/app/local_json.h"
 #include "broker/app/open_store.h"
 #include "broker/app/rules.h"
 
@@ -81,7 +82,7 @@ Result<std::string> offline_answer(const Config& config, std::string_view method
   io.run();
   const auto response = answer.get();
   audit.close();
-  if (response.status >= 300) return fail(ErrorCode::invalid, response.body);
+  if (response.status >= 300) return fail(ErrorCode::invalid, error_message(response.body));
   return response.body;
 }
 

@@ -34,6 +34,7 @@
 #include "broker/app/version.h"
 #include "broker/base/thread.h"
 #include "broker/pipeline/projector.h"
+#include "broker/pipeline/repeated_refusals.h"
 #include "broker/port/scope.h"
 #include "broker/query/clinical.h"
 #include "broker/query/operations.h"
@@ -104,6 +105,7 @@ struct Running::State {
   void start_threads();
   void stop();
   port::StatusView status();
+  std::string disk_warning() const;
   net::awaitable<void> housekeeping();
   std::shared_ptr<const model::FacilityDirectory> facilities() const { return rules.load()->facilities; }
 
@@ -129,6 +131,7 @@ struct Running::State {
   fhir::FhirRendering rendering;
   hl7v2::Hl7v2 format;
   pipeline::RecentControls recent;
+  pipeline::RepeatedRefusals repeated;
   mllp::SourceOptions mllp_source;
   mllp::Admission admission;
   std::vector<std::unique_ptr<Shard>> shards;
@@ -181,6 +184,7 @@ void Running::State::wire() {
   const unsigned count = config.shards ? config.shards : usable_cores();
   pipeline::IntakeOptions intake;
   intake.append_deadline = config.mllp.append_deadline;
+  intake.repeated = &repeated;
   for (unsigned i = 0; i < count; ++i) {
     auto shard = std::make_unique<Shard>();
     shard->intake = std::make_unique<pipeline::Intake>(*log, *store, format, rules, recent, metrics, clock, intake);
@@ -201,7 +205,10 @@ void Running::State::wire() {
 
   const auto directory = [this] { return facilities(); };
   clinical = std::make_unique<query::Clinical>(*store, identifier_key, directory);
-  operations = std::make_unique<query::Operations>(*log, *store, directory);
+  operations = std::make_unique<query::Operations>(*log, *store, directory, [this](std::string_view facility, std::string_view raw_hash) {
+    const auto count = repeated.of(facility, raw_hash);
+    return query::Repetition{count.times, count.last};
+  });
   const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
   control = std::make_unique<BrokerControl>(config, *log, *store, format, rules, inbox, clock, [this] { return status(); });
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
@@ -305,8 +312,7 @@ net::awaitable<void> Running::State::housekeeping() {
       days.set(days_left);
       if (days_left >= 0 && days_left < config.disk.warn_days_left) {
         if (!warned) {
-          log_event("warning", fmt::format("the disk is full in {:.1f} days at today's rate ({} MiB free); add space or move [broker] data",
-                                           days_left.load(), disk_free >> 20U));
+          log_event("warning", disk_warning());
         }
         warned = true;
       } else {
@@ -317,6 +323,13 @@ net::awaitable<void> Running::State::housekeeping() {
     boost::system::error_code cancelled;
     co_await timer.async_wait(net::redirect_error(net::use_awaitable, cancelled));
   }
+}
+
+// Empty: there is room for longer than [disk] warn_days_left.
+std::string Running::State::disk_warning() const {
+  if (days_left < 0 || days_left >= config.disk.warn_days_left) return {};
+  return fmt::format("the disk is full in {:.1f} days at today's rate ({} MiB free); add space or move [broker] data", days_left.load(),
+                     disk_free >> 20U);
 }
 
 port::StatusView Running::State::status() {
@@ -331,7 +344,7 @@ port::StatusView Running::State::status() {
   view.dependencies.push_back({"store", trouble.empty(), trouble});
   const auto audited = audit->health();
   view.dependencies.push_back({"audit", audited.has_value(), audited ? "" : audited.error().message});
-  view.dependencies.push_back({"disk", true, ""});
+  view.dependencies.push_back({"disk", true, disk_warning()});
   view.projected = projector->projected();
   view.log_end = std::max(view.projected, health.end);
   view.lag_seconds = projector->lag_seconds();

@@ -182,7 +182,12 @@ class Work {
   // --- what is said
 
   void body(Event& event, const Subject& subject) {
-    time(event.occurred, "EVN-2");
+    // A report's time is one of its own fields, and told there; other events have theirs from EVN.
+    if (event.report != nullptr) {
+      moments_.read(event.occurred);
+    } else {
+      time(event.occurred, "EVN-2");
+    }
     if (event.occurred.sent.empty() && event.occurred.iso.empty()) event.occurred = draft_.times.sent;
     Labels labels = 0;
     switch (event.kind) {

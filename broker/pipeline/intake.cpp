@@ -35,6 +35,7 @@ struct Intake::Batch {
   std::vector<port::RecordView> events;
   std::vector<port::RecordView> quarantined;
   std::vector<AcceptedMessage> accepted;
+  std::vector<std::pair<std::string, std::string>> repeated;  // facility and hash of what is in quarantine already
   std::vector<char> has_event, has_quarantined;  // by frame
   std::vector<port::Counter*> tally;             // counted once the batch is durable, not at every attempt
 };
@@ -44,6 +45,7 @@ struct Intake::FacilityCounters {
   port::Counter* duplicates;
   port::Counter* unmapped;
   port::Counter* quarantined;
+  port::Counter* repeated;
 };
 
 struct Intake::Counters {
@@ -99,6 +101,8 @@ Intake::FacilityCounters& Intake::counters_of(std::string_view facility) {
                                          {{"facility", code}, {"answer", "duplicate"}});
     slot->unmapped = &metrics_.counter("hutong_unmapped_codes_total", "Local codes without a map", {{"facility", code}});
     slot->quarantined = &metrics_.counter("hutong_quarantined_total", "Messages put into quarantine", {{"facility", code}});
+    slot->repeated = &metrics_.counter("hutong_repeated_refusals_total", "Messages refused that are in quarantine already",
+                                       {{"facility", code}});
   }
   return *slot;
 }
@@ -154,6 +158,7 @@ net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, 
     give_back(std::move(batch.memory));
     if (events_safe && quarantine_safe) {
       for (auto* counter : batch.tally) counter->add();
+      for (const auto& [facility, raw_hash] : batch.repeated) options_.repeated->add(facility, raw_hash, frames.front().received);
       co_return std::move(batch.replies);
     }
     if (clock_.ticks() >= until) {
@@ -211,7 +216,7 @@ net::awaitable<void> Intake::judge_message(Batch& batch, std::size_t frame, std:
                      {model::Severity::error, "message-too-long", "MSH",
                       draft.arena.concat({std::to_string(source.oversize), " bytes"}),
                       draft.arena.concat({"at most ", std::to_string(limits::message_bytes), " bytes; send large documents by reference"}),
-                      "207"});
+                      "104"});
   }
   if (reading.answer == Answer::accepted) {
     rules.normalizer->normalize(draft, reading.facility, *rules.facilities);
@@ -367,6 +372,9 @@ net::awaitable<void> Intake::take_refused(Batch& batch, std::size_t frame, std::
       batch.quarantined.push_back(record);
       batch.has_quarantined[frame] = 1;
       batch.tally.push_back(counters.quarantined);
+    } else if (peer.protocol != "retry") {  // an operator who tries is no sender who repeats
+      batch.tally.push_back(counters.repeated);
+      if (options_.repeated) batch.repeated.emplace_back(place, raw_bytes);
     }
   }
   const std::string id = answer_id();

@@ -15,6 +15,7 @@
 #include "broker/model/record.h"
 #include "broker/normalize/normalizer.h"
 #include "broker/pipeline/recent_controls.h"
+#include "broker/pipeline/repeated_refusals.h"
 #include "broker/port/format.h"
 #include "broker/port/inbox.h"
 #include "broker/port/log.h"
@@ -33,6 +34,7 @@ using CurrentRules = std::atomic<std::shared_ptr<const Rules>>;
 
 struct IntakeOptions {
   std::chrono::milliseconds append_deadline{10'000};  // how long to wait for a log that is away before AR 207
+  RepeatedRefusals* repeated = nullptr;               // where what is in quarantine already is counted; outlives intake
 };
 
 class Intake final : public port::Inbox {

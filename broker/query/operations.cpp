@@ -74,19 +74,6 @@ Feed feed_of(const port::Row& row) {
   return feed;
 }
 
-Quarantined quarantined_of(const port::Row& row) {
-  return {word(row, 0),
-          to_hex(word(row, 1)),
-          static_cast<port::Offset>(number(row, 2)),
-          word(row, 3),
-          word(row, 4),
-          word(row, 5),
-          word(row, 6),
-          word(row, 7),
-          word(row, 9),
-          Timestamp{number(row, 8)}};
-}
-
 std::optional<std::string> bytes_of(std::string_view hex) {
   std::string bytes;
   const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
@@ -99,6 +86,22 @@ std::optional<std::string> bytes_of(std::string_view hex) {
 }
 
 }  // namespace
+
+Quarantined Operations::quarantined_of(const port::Row& row) const {
+  const Repetition repetition = repetitions_ ? repetitions_(word(row, 0), word(row, 1)) : Repetition{};
+  return {word(row, 0),
+          to_hex(word(row, 1)),
+          static_cast<port::Offset>(number(row, 2)),
+          word(row, 3),
+          word(row, 4),
+          word(row, 5),
+          word(row, 6),
+          word(row, 7),
+          word(row, 9),
+          Timestamp{number(row, 8)},
+          repetition.times,
+          repetition.last};
+}
 
 net::awaitable<Result<std::vector<Feed>>> Operations::feeds(const access::Permit&) {
   port::Scan scan;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,13 @@
 namespace hutong::query {
 
 using Facilities = std::function<std::shared_ptr<const model::FacilityDirectory>()>;
+
+// How often a quarantined message (facility, the hash's bytes) came again since the broker started, and when last.
+struct Repetition {
+  std::uint64_t times = 0;
+  Timestamp last;
+};
+using Repetitions = std::function<Repetition(std::string_view facility, std::string_view raw_hash)>;
 
 struct Feed {
   std::string facility, name_zh, name_en, level, kind;
@@ -40,6 +48,8 @@ struct Quarantined {
   port::Offset offset = 0;         // in the quarantine topic
   std::string answer, reason, path, type, control_id, retried;
   Timestamp received;
+  std::uint64_t repeated = 0;  // how often it came again since the broker started
+  Timestamp repeated_last;
 };
 
 struct TracedEvent {
@@ -67,8 +77,8 @@ struct Trace {
 
 class Operations {
  public:
-  Operations(port::Log& log, port::Store& store, Facilities facilities)
-      : log_(log), store_(store), facilities_(std::move(facilities)) {}
+  Operations(port::Log& log, port::Store& store, Facilities facilities, Repetitions repetitions = {})
+      : log_(log), store_(store), facilities_(std::move(facilities)), repetitions_(std::move(repetitions)) {}
 
   // Registered facilities and everyone else who sent something, by code.
   net::awaitable<Result<std::vector<Feed>>> feeds(const access::Permit& permit);
@@ -85,16 +95,20 @@ class Operations {
   // The bytes as received (an oversized message: its beginning).
   net::awaitable<Result<std::string>> quarantined_raw(const access::Permit& permit, std::string facility,
                                                       std::string raw_hash);
+  // Where the events begin that were appended at or after a time; the log's end where there are none.
+  net::awaitable<Result<port::Offset>> offset_since(const access::Permit& permit, Timestamp time);
   // `id`: a record id, an event id, or FACILITY/control-id. Searches the newest million records below `before`.
   net::awaitable<Result<Trace>> trace(const access::Permit& permit, std::string id, std::optional<port::Offset> before);
 
  private:
+  Quarantined quarantined_of(const port::Row& row) const;
   net::awaitable<Result<void>> search_log(const std::string& id, std::optional<port::Offset> before, Trace& trace);
   net::awaitable<Result<void>> add_person(TracedRecord& record, std::string facility, std::string number);
 
   port::Log& log_;
   port::Store& store_;
   Facilities facilities_;
+  Repetitions repetitions_;  // may be empty: no broker runs
 };
 
 }  // namespace hutong::query

@@ -171,6 +171,28 @@ net::awaitable<Result<void>> Operations::search_log(const std::string& id, std::
   co_return Result<void>();
 }
 
+net::awaitable<Result<port::Offset>> Operations::offset_since(const access::Permit&, Timestamp time) {
+  const port::Partition events{port::Topic::events, 0};
+  auto end = co_await log_.end(events);
+  if (!end) co_return tl::unexpected<Error>(end.error());
+  port::Offset low = log_.health().first;
+  port::Offset high = *end;
+  while (low < high) {  // append times never fall within a partition
+    const port::Offset middle = low + (high - low) / 2;
+    port::ReadLimit one;
+    one.records = 1;
+    one.with_raw = false;
+    auto slice = co_await log_.read(events, middle, one);
+    if (!slice) co_return tl::unexpected<Error>(slice.error());
+    if (!slice->records.empty() && slice->records.front().appended < time) {
+      low = slice->records.front().offset + 1;
+    } else {
+      high = middle;
+    }
+  }
+  co_return low;
+}
+
 net::awaitable<Result<Trace>> Operations::trace(const access::Permit& permit, std::string id,
                                                 std::optional<port::Offset> before) {
   Trace trace;
@@ -187,7 +209,9 @@ net::awaitable<Result<Trace>> Operations::trace(const access::Permit& permit, st
     co_return fail(ErrorCode::not_found,
                    "nothing of this name among the records " + std::to_string(trace.searched_from) + " to " +
                        std::to_string(trace.searched_to) +
-                       "; to look further back give before=" + std::to_string(trace.searched_from));
+                       (trace.searched_from > log_.health().first
+                            ? "; further back: hutong trace --before " + std::to_string(trace.searched_from)
+                            : before ? "" : ", which are all"));
   }
   co_return trace;
 }

@@ -37,6 +37,14 @@ class Answers(Story):
         entries = broker.quarantined(1)
         self.assertEqual(len(entries), 1, "a repetition counts, it appends nothing")
         self.assertEqual(entries[0]["controlId"], "7")
+        with broker.mllp() as feed:
+            for _ in range(3):
+                self.assertEqual(ack(feed.exchange(bytes_)).code, "AE")
+        again = broker.quarantined(1)
+        self.assertEqual(len(again), 1)
+        self.assertGreaterEqual(again[0]["repeated"], 3)
+        self.assertIn("came again", broker.command("quarantine", "list").stdout)
+        self.assertGreaterEqual(broker.metric("hutong_repeated_refusals_total", facility="TESTHOSP"), 3)
 
     def test_an_unknown_sender_is_AR_by_default(self):
         broker = self.broker(config=CONFIG.replace('unknown_senders = "accept"', 'unknown_senders = "reject"'))
@@ -83,7 +91,8 @@ class Answers(Story):
         huge = oru("1", "P1", "R1").encode() + b"NTE|1||" + b"x" * (17 << 20) + b"\r"
         with broker.mllp() as feed:
             feed.send(huge)
-            self.assertEqual(ack(feed.receive()).code, "AR")
+            answer = ack(feed.receive())
+            self.assertEqual((answer.code, answer.errors[0][3].split("^")[0]), ("AR", "104"), "207 would ask for it again")
             with self.assertRaises(ConnectionError):
                 feed.receive()
         self.assertLess(broker.memory_bytes(), 300 << 20)

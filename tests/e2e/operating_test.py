@@ -1,6 +1,7 @@
 """What an operator does: readiness, status, live figures, sign-in, trace, quarantine, backup and restore, reload, mistakes
 in the configuration."""
 
+import base64
 import json
 import pathlib
 import unittest
@@ -24,8 +25,11 @@ class Operating(Story):
         status = json.loads(broker.command("status", "--json").stdout)
         self.assertEqual(status["projected"], status["logEnd"])
         self.assertIn("TESTHOSP", json.dumps(status))
-        text = broker.command("status").stdout
-        self.assertIn("TESTHOSP", text)
+        with broker.mllp() as feed:
+            feed.pipeline([oru(f"{i}", f"P{i}", f"R{i}") for i in range(7)])
+        broker.quarantined(1)
+        row = next(line.split() for line in broker.command("status").stdout.splitlines() if line.startswith("TESTHOSP"))
+        self.assertEqual(row[1:4], ["50", "1", "7"], "messages, rejected, resends")
         self.assertEqual(broker.metric("hutong_messages_total", facility="TESTHOSP", answer="accepted"), 50)
         self.assertEqual(broker.metric("hutong_messages_total", facility="TESTHOSP", answer="content-rejected"), 1)
 
@@ -68,6 +72,45 @@ class Operating(Story):
         identity = "TESTHOSP/" + listed[0]["hash"]
         self.assertIn("OBX|1|NM|GLU", broker.command("quarantine", "show", identity).stdout)
         self.assertNotEqual(broker.command("quarantine", "retry", identity, expect=None).returncode, 0)
+        shown = json.loads(broker.command("quarantine", "show", identity, "--json").stdout)
+        self.assertEqual(base64.urlsafe_b64decode(shown["rawBase64Url"] + "=="), BAD.encode())
+        self.assertEqual(shown["reason"], listed[0]["reason"])
+        file = broker.dir / "refused.hl7"
+        exported = json.loads(broker.command("quarantine", "export", identity, "--to", file, "--json").stdout)
+        self.assertEqual(exported, {"file": str(file), "bytes": len(BAD.encode())})
+        self.assertEqual(file.read_bytes(), BAD.encode())
+
+    def test_bad_usage_is_told_apart_from_work_that_failed(self):
+        broker = self.broker()
+        self.assertIn("no command deadletters", broker.command("deadletters", expect=2).stderr)
+        self.assertIn("clinic", broker.command("token", "--client", "nobody", expect=2).stderr)
+        self.assertIn("12 hours", broker.command("token", "--client", "clinic", "--ttl", "13h", expect=2).stderr)
+        self.assertIn("no such file", broker.command("simulate", "--region", "none.toml", "--out", "x", expect=2).stderr)
+        self.assertIn("SIGTERM", broker.command("rebuild", expect=1).stderr)
+        self.assertIn("a time", broker.command("renormalize", "--from", "yesterday", expect=2).stderr)
+        self.assertIn("no facility", broker.command("renormalize", "--from", "0", "--sender", "NOBODY", expect=1).stderr)
+        for state in ("running", "stopped"):
+            with self.subTest(state):
+                self.assertIn("which are all", broker.command("trace", "TESTHOSP/none", expect=1).stderr)
+                self.assertNotIn("{", broker.command("trace", "TESTHOSP/none", expect=1).stderr)
+                older = broker.command("trace", "TESTHOSP/none", "--before", "5", expect=1).stderr
+                self.assertNotIn("which are all", older)
+            broker.stop()
+
+    def test_a_configuration_says_where_send_goes_and_check_speaks_json(self):
+        broker = self.broker()
+        effective = json.loads(broker.command("check", "--json").stdout)
+        self.assertEqual(effective["configuration"]["mllp"]["unknown_senders"], "accept")
+        self.assertGreater(effective["facilities"], 0)
+        broker.config.write_text(broker.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{broker.ports['mllp']}", 1))
+        file = broker.dir / "one.hl7"
+        file.write_bytes(oru("S1", "P1", "R1").encode())
+        self.assertEqual(json.loads(broker.command("send", "--json", file).stdout)["answers"]["AA"], 1)
+        refused = broker.dir / "unknown.hl7"
+        refused.write_bytes(oru("S2", "P1", "R2").replace("TESTHOSP", "NOBODY").encode())
+        self.assertNotIn("unknown-sender", broker.command("normalize", refused).stderr)
+        broker.config.write_text(broker.config.read_text().replace('"accept"', '"reject"'))
+        self.assertIn("unknown-sender", broker.command("normalize", refused).stderr)
 
     def test_backup_while_running_and_restore(self):
         broker = self.broker()
@@ -94,7 +137,9 @@ class Operating(Story):
         broker.config.write_text("[mllp]\nidle_timeout = \"5\"\n")
         self.assertIn("hutong.toml:2", broker.command("check", expect=2).stderr)
         broker.config.write_text("[mllp]\nlisten = \"0.0.0.0:2575\"\n")
-        self.assertIn("allow_plain", broker.command("check", expect=2).stderr)
+        self.assertRegex(broker.command("check", expect=2).stderr, r"hutong.toml:2: .*allow_plain")
+        broker.config.write_text("[mllp]\nlisten = \"0.0.0.0:2575\"\nallow_plain = true\nunknown_senders = \"accept\"\n")
+        self.assertIn("hutong.toml:4", broker.command("check", expect=2).stderr)
         broker.config.write_text("")
         self.assertIn("[mllp]", broker.command("check").stdout)
 

@@ -109,11 +109,10 @@ void write_diagnostic_report(Writer& out, const model::ReportView& view) {
   write_subject(out, "subject", view.person);
   out.member("effectiveDateTime", date_time(report.observed));
   out.member("issued", instant(report.issued));
-  if (!report.issuer.empty() || is_named(report.performer) || is_named(report.department)) {
+  if (!report.issuer.empty() || is_named(report.performer)) {
     out.open_list("performer");
     if (!report.issuer.empty()) write_reference_body(out, "Organization", report.issuer);
     if (is_named(report.performer)) write_party_body(out, report.performer, "Practitioner", report.issuer);
-    if (is_named(report.department)) write_party_body(out, report.department, "Organization", report.issuer);
     out.close_list();
   }
   if (is_named(report.interpreter)) {
@@ -204,6 +203,9 @@ void write_service_request(Writer& out, const model::ReportView& view) {
   if (is_named(report.orderer)) {
     out.name("requester");
     write_party_body(out, report.orderer, "Practitioner", report.issuer);
+  } else if (is_named(report.department)) {  // the ward that asked, never one that performed
+    out.name("requester");
+    write_party_body(out, report.department, "Organization", report.issuer);
   }
   if (!report.issuer.empty()) {
     out.open_list("performer");

@@ -22,6 +22,7 @@ Text condition_text(Text code) {
                                                          {"101", "Required field missing"},
                                                          {"102", "Data type error"},
                                                          {"103", "Table value not found"},
+                                                         {"104", "Value too long"},
                                                          {"200", "Unsupported message type"},
                                                          {"201", "Unsupported event code"},
                                                          {"202", "Unsupported processing id"},

@@ -62,7 +62,7 @@ const Segment* first_of(const Message& message, std::uint32_t name) {
 }
 
 model::Answer refuse_without(const Reader& reader, Text segment) {
-  reader.refuse("segment-missing", segment, "no such segment", "it is required by this event",
+  reader.refuse("segment-missing", segment, "no such segment", "the segment, which this event requires",
                 condition::segment_sequence);
   return model::Answer::content_rejected;
 }

@@ -84,7 +84,7 @@ bool read_control_id(const Reader& reader) {
     return false;
   }
   if (characters(id) > limits::control_id_chars) {
-    reader.refuse("control-id-too-long", "MSH-10", reader.shown(id), "at most 199 characters", condition::data_type);
+    reader.refuse("control-id-too-long", "MSH-10", reader.shown(id), "at most 199 characters", condition::value_too_long);
     return false;
   }
   reader.draft.source.control_id = id;

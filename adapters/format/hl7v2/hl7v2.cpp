@@ -83,9 +83,10 @@ void refuse_fault(const Reader& reader, Fault fault, Text bytes) {
     case Fault::not_hl7:
       reader.refuse(is_batch(bytes) ? "batch-not-split" : "not-hl7", {},
                     bytes.empty()     ? Text("no bytes")
-                    : is_batch(bytes) ? Text("a batch")
+                    : is_batch(bytes) ? Text("a batch without a message")
                                       : Text("no MSH at the start"),
-                    "one message that begins with MSH", condition::segment_sequence);
+                    is_batch(bytes) ? Text("messages that begin with MSH between BHS and BTS")
+                                    : Text("one message that begins with MSH"), condition::segment_sequence);
       return;
     case Fault::header_truncated:
       reader.refuse("header-truncated", "MSH-2", "the end of the segment", "MSH with its fields",

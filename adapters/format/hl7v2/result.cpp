@@ -150,6 +150,10 @@ void read_observation(const Reader& reader, const Segment& obx, model::Observati
   }
   observation.status_sent = reader.value(obx, 11);
   observation.status = result_status(observation.status_sent);
+  if (observation.status == ResultStatus::unknown && !observation.status_sent.empty()) {
+    reader.warn("status-unknown", reader.path(observation.path, Text("11")), reader.shown(observation.status_sent),
+                "a status of HL7 table 0085, like F or C; shown as unknown", condition::table_value);
+  }
   if (obx.fields < 14) return;
   observation.observed = reader.moment(obx, 14);
   // The laboratory that performed: an organisation by name since 2.5, before that its producer's id.

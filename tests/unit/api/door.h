@@ -183,7 +183,11 @@ struct DoorTest : testing::Test {
   store::MemoryStore store;
   FakeControl control;
   FakeInbox inbox;
-  query::Operations operations{log, store, [] { return std::make_shared<const model::FacilityDirectory>(); }};
+  std::map<std::pair<std::string, std::string>, query::Repetition> repetitions;  // by facility and hash
+  query::Operations operations{log, store, [] { return std::make_shared<const model::FacilityDirectory>(); },
+                               [this](std::string_view facility, std::string_view raw_hash) {
+                                 return repetitions[{std::string(facility), std::string(raw_hash)}];
+                               }};
   Live live{control, metrics, operations, gate, clock};
   net::io_context io{1};
   net::executor_work_guard<net::io_context::executor_type> work = net::make_work_guard(io);

@@ -47,7 +47,12 @@ TEST_F(OperateTest, HealthReadinessAndVersion) {
     const std::lock_guard lock(control.mutex);
     control.view.dependencies[1] = {"store", false, "no space: free the disk"};
   }
+  {
+    const std::lock_guard lock(control.mutex);
+    control.view.dependencies[0].reason = "full in 3 days";
+  }
   const auto reply = ask("GET /readyz");
+  EXPECT_TRUE(reply.has("{\"name\":\"log\",\"ready\":true,\"reason\":\"full in 3 days\"}")) << "a warning is told, too";
   EXPECT_EQ(reply.status, 503);
   EXPECT_TRUE(reply.has("{\"name\":\"store\",\"ready\":false,\"reason\":\"no space: free the disk\"}"));
 }
@@ -111,7 +116,9 @@ TEST_F(OperateTest, EveryOperationNeedsItsScopeAndLeavesARecord) {
 TEST_F(OperateTest, FeedsAreShown) {
   open();
   put_feed("H1");
+  metrics.counter("hutong_messages_total", "", {{"facility", "H1"}, {"answer", "duplicate"}}).add(4);
   const auto all = ask_as("operator", "GET /api/v1/feeds");
+  EXPECT_TRUE(all.has("\"resends\":4"));
   EXPECT_EQ(all.status, 200);
   EXPECT_TRUE(all.has("\"facility\":\"H1\"")) << all.body;
   EXPECT_TRUE(all.has("\"last\":\"2025-12-29T09:30:00.000Z\"")) << all.body;
@@ -131,6 +138,17 @@ TEST_F(OperateTest, UnmappedCodesComeMostFrequentFirst) {
   const auto all = ask_as("operator", "GET /api/v1/unmapped");
   EXPECT_LT(all.body.find("乙"), all.body.find("甲"));
   EXPECT_FALSE(ask_as("operator", "GET /api/v1/unmapped?facility=H1").has("乙"));
+}
+
+TEST_F(OperateTest, QuarantineTellsHowOftenAMessageCameAgain) {
+  const auto digest = sha256("MSH|AGAIN");
+  repetitions[{"H1", std::string(as_view(digest))}] = {3, Timestamp{1'767'000'000'000'000}};
+  open();
+  put_quarantined("H1", "MSH|AGAIN");
+  put_quarantined("H1", "MSH|ONCE");
+  const auto page = ask_as("operator", "GET /api/v1/quarantine");
+  EXPECT_TRUE(page.has("\"repeated\":3,\"repeatedLast\":\"2025-12-29T09:20:00.000Z\""));
+  EXPECT_TRUE(page.has("\"repeated\":0}"));
 }
 
 TEST_F(OperateTest, QuarantineShowsWhyAndBytesOnlyToThoseWhoMay) {
@@ -216,8 +234,23 @@ TEST_F(OperateTest, TraceTellsTheLifeOfARecordWithoutItsContent) {
   EXPECT_EQ(ask_as("operator", "GET /api/v1/trace/" + id + "?before=3").status, 404);
 }
 
+TEST_F(OperateTest, RenormalizeTakesATimeAndNoUnknownSender) {
+  open();
+  put_feed("H1");
+  std::vector<port::Record> records(3);
+  ASSERT_TRUE(wait(log.append(port::Topic::events, std::move(records))));
+  const auto since = [&](const char* time) {
+    return ask_as("operator", std::string("POST /api/v1/renormalize"), std::string("{\"since\":\"") + time + "\"}").body;
+  };
+  EXPECT_EQ(since("2000-01-01"), "{\"read\":0,\"changed\":1}\n");  // from offset 0: the control of this test reads back its offset
+  EXPECT_EQ(since("2999-01-01"), "{\"read\":3,\"changed\":1}\n");
+  EXPECT_EQ(ask_as("operator", "POST /api/v1/renormalize", "{\"since\":\"yesterday\"}").status, 400);
+  EXPECT_EQ(ask_as("operator", "POST /api/v1/renormalize", "{\"from\":0,\"sender\":\"H9\"}").status, 404);
+}
+
 TEST_F(OperateTest, WhatChangesTheBrokerIsToldToIt) {
   open();
+  put_feed("H1");
   const auto failed = ask_as("operator", "POST /api/v1/reload");
   EXPECT_EQ(failed.status, 400);
   EXPECT_TRUE(failed.has("a.toml:3"));

@@ -174,6 +174,22 @@ TEST_F(RenderingTest, EmbeddedDocumentsBecomePresentedForms) {
   EXPECT_STREQ(json["presentedForm"][1]["url"].GetString(), "https://images.example/2");
 }
 
+TEST_F(RenderingTest, TheWardThatAskedIsTheRequesterAndPerformedNothing) {
+  item();
+  view.report.order_number = "SQ1";
+  view.report.department.name = "内科三病区";
+  view.item_ids = model::item_ids(view.report);
+  const auto report = parse(rendering.one({.kind = ViewKind::report, .report = &view}));
+  EXPECT_EQ(report["performer"].Size(), 1U);
+  EXPECT_STREQ(report["performer"][0]["reference"].GetString(), "Organization/lab");
+  const auto order = parse(rendering.one({.kind = ViewKind::order, .report = &view}));
+  test::check_resource(order);
+  EXPECT_STREQ(order["requester"]["display"].GetString(), "内科三病区");
+  view.report.orderer.name = "李医生";
+  const auto by_doctor = parse(rendering.one({.kind = ViewKind::order, .report = &view}));
+  EXPECT_STREQ(by_doctor["requester"]["display"].GetString(), "李医生");
+}
+
 TEST_F(RenderingTest, APersonShowsTheNumbersOfAllFacilitiesOnce) {
   model::PersonView person;
   person.id = PersonId(sha256("p"));

@@ -386,6 +386,12 @@ TEST(Exam, SaysWhatWasSeen) {
   EXPECT_EQ(suffix.report().exam.impression, "meant");
 }
 
+TEST(Item, AStatusOfNoTableIsToldWithItsPlace) {
+  Case c(oru("OBX|1|NM|A||1||||||F\rOBX|2|NM|B||2||||||q\rOBX|3|NM|C||3\r"));
+  c.read();
+  EXPECT_THAT(c.codes(), ElementsAre("status-unknown OBX[2]-11"));
+}
+
 TEST(Exam, KnowsSideAndSiteOfTheSource) {
   Case c(msh("ORU^R01") + "PID|1||P1||A\r" +
          segment("OBR", {{3, "F1"}, {4, "X^Knee"}, {15, "^^^KNEE&膝&L^R"}, {18, "ACC7"}, {24, "CT"}, {25, "F"}}));

@@ -113,6 +113,16 @@ TEST(Report, IsWholeAfterwards) {
   EXPECT_TRUE(s.draft.issues.empty());
 }
 
+TEST(Report, ATimeThatIsNoneIsToldWhereItStands) {
+  Setting s;
+  s.report().path = "OBR[1]";
+  s.report().observed.sent = "20261345";
+  s.part().events[0].occurred = s.report().observed;
+  s.run();
+  EXPECT_TRUE(s.has_issue("odd-date", "OBR[1]-7"));
+  EXPECT_FALSE(s.has_issue("odd-date", "EVN-2"));  // an ORU has no EVN
+}
+
 TEST(Report, WithoutAKnownLaboratoryTheSenderIssues) {
   Setting s;
   s.report().performer.name = "某独立医学实验室";

@@ -78,7 +78,8 @@ class IntakeTest : public testing::Test {
   CurrentRules rules;
   RecentControls recent;
   port::Peer peer;
-  Intake intake{log, store, format, rules, recent, metrics, clock};
+  RepeatedRefusals repeated;
+  Intake intake{log, store, format, rules, recent, metrics, clock, {.repeated = &repeated}};
 };
 
 TEST_F(IntakeTest, answers_only_after_the_log_says_durable) {
@@ -186,6 +187,25 @@ TEST_F(IntakeTest, an_unknown_sender_from_elsewhere_leaves_nothing_behind) {
   peer.trusted_network = true;
   EXPECT_EQ(accept(message).answer, Answer::header_rejected);
   EXPECT_EQ(stored(quarantine), 1U);
+}
+
+TEST_F(IntakeTest, what_is_in_quarantine_already_is_counted_and_not_kept_again) {
+  const auto message = oru("");
+  EXPECT_EQ(accept(message).answer, Answer::header_rejected);
+  EXPECT_EQ(stored(quarantine), 1U);
+  const auto digest = sha256(message);
+  const std::string hash(as_view(digest));
+  EXPECT_EQ(repeated.of("hosp", hash).times, 0U);
+  port::StoreBatch batch;  // what the projector makes of it
+  batch.put(port::tables::quarantine, {std::string("hosp"), hash, std::int64_t{0}, std::string(), std::string(),
+                                       std::string(), std::string(), std::string(), std::int64_t{0}, std::string()});
+  ASSERT_TRUE(tests::await(store.write(std::move(batch))));
+  EXPECT_EQ(accept(message).answer, Answer::header_rejected);
+  EXPECT_EQ(accept(message).answer, Answer::header_rejected);
+  peer.protocol = "retry";
+  EXPECT_EQ(accept(message).answer, Answer::header_rejected);
+  EXPECT_EQ(stored(quarantine), 1U);
+  EXPECT_EQ(repeated.of("hosp", hash).times, 2U);
 }
 
 TEST_F(IntakeTest, a_laboratory_that_must_not_be_blocked_hears_AA_and_its_bytes_are_kept) {
