@@ -60,8 +60,8 @@ struct Config {
 
   struct {
     StoreKind kind = StoreKind::rocksdb;
-    std::uint64_t cache_bytes = 16ULL << 20U;         // rocksdb
-    std::uint64_t write_buffer_bytes = 32ULL << 20U;  // rocksdb
+    std::uint64_t cache_bytes = 64ULL << 20U;         // rocksdb
+    std::uint64_t write_buffer_bytes = 96ULL << 20U;  // rocksdb
     struct {
       std::string connection;  // a secret
       std::string schema = "hutong";
