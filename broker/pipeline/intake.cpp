@@ -36,8 +36,8 @@ struct Intake::Batch {
   std::vector<port::RecordView> quarantined;
   std::vector<AcceptedMessage> accepted;
   std::vector<std::pair<std::string, std::string>> repeated;  // facility and hash of what is in quarantine already
-  std::vector<char> has_event, has_quarantined;  // by frame
-  std::vector<port::Counter*> tally;             // counted once the batch is durable, not at every attempt
+  std::vector<char> has_event, has_quarantined;               // by frame
+  std::vector<port::Counter*> tally;                          // counted once the batch is durable, not at every attempt
 };
 
 struct Intake::FacilityCounters {
@@ -70,7 +70,8 @@ Intake::Intake(port::Log& log, port::Store& store, const port::Format& format, c
       counters_(new Counters{
           metrics.counter("hutong_message_bytes_total", "Bytes of messages received"),
           metrics.counter("hutong_duplicates_total", "Messages recognised as resends of one that is durable"),
-          metrics.counter("hutong_control_id_conflicts_total", "Messages whose control id came before with other content"),
+          metrics.counter("hutong_control_id_conflicts_total",
+                          "Messages whose control id came before with other content"),
           metrics.histogram("hutong_append_seconds", "From an append's begin until it is durable"),
           {},
           {}}),
@@ -83,27 +84,28 @@ Intake::Intake(port::Log& log, port::Store& store, const port::Format& format, c
 
 Intake::~Intake() = default;
 
-std::string Intake::answer_id() { return answer_prefix_ + std::to_string(++answers_); }
+std::string Intake::answer_id() {
+  return answer_prefix_ + std::to_string(++answers_);
+}
 
 Intake::FacilityCounters& Intake::counters_of(std::string_view facility) {
   const std::string_view name = facility.empty() ? std::string_view("unknown") : facility;
   if (const auto known = by_facility_.find(name); known != by_facility_.end()) return *known->second;
   const std::string code(name);
   auto& slot = by_facility_[code];
-  {
-    slot = std::make_unique<FacilityCounters>();
-    for (const Answer answer : {Answer::accepted, Answer::content_rejected, Answer::header_rejected, Answer::try_again}) {
-      slot->answers[static_cast<int>(answer)] =
-          &metrics_.counter("hutong_messages_total", "Messages by facility and answer",
-                            {{"facility", code}, {"answer", std::string(to_string(answer))}});
-    }
-    slot->duplicates = &metrics_.counter("hutong_messages_total", "Messages by facility and answer",
-                                         {{"facility", code}, {"answer", "duplicate"}});
-    slot->unmapped = &metrics_.counter("hutong_unmapped_codes_total", "Local codes without a map", {{"facility", code}});
-    slot->quarantined = &metrics_.counter("hutong_quarantined_total", "Messages put into quarantine", {{"facility", code}});
-    slot->repeated = &metrics_.counter("hutong_repeated_refusals_total", "Messages refused that are in quarantine already",
-                                       {{"facility", code}});
+  slot = std::make_unique<FacilityCounters>();
+  for (const Answer answer : {Answer::accepted, Answer::content_rejected, Answer::header_rejected, Answer::try_again}) {
+    slot->answers[static_cast<int>(answer)] =
+        &metrics_.counter("hutong_messages_total", "Messages by facility and answer",
+                          {{"facility", code}, {"answer", std::string(to_string(answer))}});
   }
+  slot->duplicates = &metrics_.counter("hutong_messages_total", "Messages by facility and answer",
+                                       {{"facility", code}, {"answer", "duplicate"}});
+  slot->unmapped = &metrics_.counter("hutong_unmapped_codes_total", "Local codes without a map", {{"facility", code}});
+  slot->quarantined =
+      &metrics_.counter("hutong_quarantined_total", "Messages put into quarantine", {{"facility", code}});
+  slot->repeated = &metrics_.counter("hutong_repeated_refusals_total",
+                                     "Messages refused that are in quarantine already", {{"facility", code}});
   return *slot;
 }
 
@@ -153,12 +155,14 @@ net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, 
     }
     if (events_safe && !batch.quarantined.empty()) {
       quarantine_safe =
-          (co_await log_.append(port::Topic::quarantine, std::span<const port::RecordView>(batch.quarantined))).has_value();
+          (co_await log_.append(port::Topic::quarantine, std::span<const port::RecordView>(batch.quarantined)))
+              .has_value();
     }
     give_back(std::move(batch.memory));
     if (events_safe && quarantine_safe) {
       for (auto* counter : batch.tally) counter->add();
-      for (const auto& [facility, raw_hash] : batch.repeated) options_.repeated->add(facility, raw_hash, frames.front().received);
+      for (const auto& [facility, raw_hash] : batch.repeated)
+        options_.repeated->add(facility, raw_hash, frames.front().received);
       co_return std::move(batch.replies);
     }
     if (clock_.ticks() >= until) {
@@ -212,11 +216,11 @@ net::awaitable<void> Intake::judge_message(Batch& batch, std::size_t frame, std:
   if (source.oversize) {
     reading.answer = Answer::header_rejected;
     draft.issues.clear();
-    draft.issues.add(draft.arena,
-                     {model::Severity::error, "message-too-long", "MSH",
-                      draft.arena.concat({std::to_string(source.oversize), " bytes"}),
-                      draft.arena.concat({"at most ", std::to_string(limits::message_bytes), " bytes; send large documents by reference"}),
-                      "104"});
+    draft.issues.add(draft.arena, {model::Severity::error, "message-too-long", "MSH",
+                                   draft.arena.concat({std::to_string(source.oversize), " bytes"}),
+                                   draft.arena.concat({"at most ", std::to_string(limits::message_bytes),
+                                                       " bytes; send large documents by reference"}),
+                                   "104"});
   }
   if (reading.answer == Answer::accepted) {
     rules.normalizer->normalize(draft, reading.facility, *rules.facilities);
@@ -255,7 +259,10 @@ net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std:
   }
   if (known.other) {
     draft.control_id_conflict = true;
-    draft.issues.add(draft.arena, {model::Severity::warning, "control-id-conflict", "MSH-10", {},
+    draft.issues.add(draft.arena, {model::Severity::warning,
+                                   "control-id-conflict",
+                                   "MSH-10",
+                                   {},
                                    "a control id of its own for every message; this one came before with other content",
                                    "205"});
   }
@@ -335,10 +342,9 @@ net::awaitable<void> Intake::take_refused(Batch& batch, std::size_t frame, std::
   reply.answer = answer;
   reply.close = reply.close || source.oversize > 0;
   batch.tally.push_back(counters.answers[static_cast<int>(answer)]);
-  batch.tally.push_back(&metrics_
-      .counter("hutong_rejects_total", "Messages refused, by reason",
-               {{"facility", reading.facility ? std::string(facility) : "unknown"},
-                {"reason", cause ? std::string(cause->code) : "unknown"}}));
+  batch.tally.push_back(&metrics_.counter("hutong_rejects_total", "Messages refused, by reason",
+                                          {{"facility", reading.facility ? std::string(facility) : "unknown"},
+                                           {"reason", cause ? std::string(cause->code) : "unknown"}}));
 
   // Nothing is kept of a peer that could be anyone: a certificate, a token, a registered sender or the loopback
   // must vouch for it.
@@ -402,9 +408,9 @@ void Intake::answer_try_again(std::span<const port::Frame> frames, const port::P
       format_.read(message, context, *draft);
       counters_of(draft->source.facility).answers[static_cast<int>(Answer::try_again)]->add();
       const std::string id = answer_id();
-      format_.acknowledge(*draft,
-                          {Answer::try_again, nullptr, "not stored: the log is not available; send again", clock_.now(), id},
-                          reply.messages);
+      format_.acknowledge(
+          *draft, {Answer::try_again, nullptr, "not stored: the log is not available; send again", clock_.now(), id},
+          reply.messages);
     }
   }
   drafts_.push_back(std::move(draft));

@@ -46,7 +46,7 @@ class Intake final : public port::Inbox {
   net::awaitable<std::vector<port::Reply>> accept(const port::Peer& peer, std::span<const port::Frame> frames) override;
 
  private:
-  struct Batch;         // what one attempt made of the frames
+  struct Batch;  // what one attempt made of the frames
   struct FacilityCounters;
   struct Counters;
 
@@ -56,8 +56,8 @@ class Intake final : public port::Inbox {
   net::awaitable<void> take_accepted(Batch& batch, std::size_t frame, std::string_view bytes, model::Draft& draft);
   net::awaitable<void> take_refused(Batch& batch, std::size_t frame, std::string_view bytes, const port::Peer& peer,
                                     const port::Frame& source, const port::Reading& reading, model::Draft& draft);
-  void answer_try_again(std::span<const port::Frame> frames, const port::Peer& peer, const Rules& rules, bool events_safe,
-                        Batch& batch);
+  void answer_try_again(std::span<const port::Frame> frames, const port::Peer& peer, const Rules& rules,
+                        bool events_safe, Batch& batch);
   std::string answer_id();
   FacilityCounters& counters_of(std::string_view facility);
   std::unique_ptr<model::Draft> borrow();

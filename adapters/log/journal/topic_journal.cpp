@@ -51,10 +51,9 @@ net::awaitable<Result<std::vector<port::Position>>> TopicJournal::append(std::sp
   if (batch.empty()) co_return positions;
   const auto bytes = measure(batch);
   if (!bytes) co_return tl::unexpected(bytes.error());
-  auto first =
-      co_await await_completion<Offset>([this, batch, &bytes](std::shared_ptr<Completion<Offset>> completion) {
-        enqueue(batch, *bytes, std::move(completion));
-      });
+  auto first = co_await await_completion<Offset>([this, batch, &bytes](std::shared_ptr<Completion<Offset>> completion) {
+    enqueue(batch, *bytes, std::move(completion));
+  });
   if (!first) co_return tl::unexpected(std::move(first.error()));
   positions.reserve(batch.size());
   for (std::size_t i = 0; i < batch.size(); ++i) positions.push_back({{place_.topic, 0}, *first + i});
