@@ -19,6 +19,7 @@ namespace {
 // What is kept for the next batches of a shard: enough for its busy connections, not for its largest messages.
 constexpr std::size_t kept_arenas = 64;
 constexpr std::size_t kept_arena_bytes = 128 * 1024;
+constexpr std::size_t kept_json_bytes = 256 * 1024;
 }  // namespace
 
 // One accepted message of the batch: which records are its own, to answer for them after the append.
@@ -289,6 +290,10 @@ net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std:
       json_.Clear();
       model::write_record(json_, record.id, draft, part);
       record.json = batch.memory.copy({json_.GetString(), json_.GetSize()});
+      if (json_.GetSize() > kept_json_bytes) {  // one message with a large document must not hold its size for ever
+        json_.Clear();
+        json_.ShrinkToFit();
+      }
       if (ordinal == 0) {
         record.raw = bytes;  // once a message: its other patients' records stand beside it in the same append
         batch.accepted.push_back({control, record.id, batch.events.size()});

@@ -121,8 +121,6 @@ rocksdb::DBOptions database_options(const RocksdbOptions& options) {
   db.create_if_missing = true;
   db.create_missing_column_families = true;
   db.max_background_jobs = options.background_jobs;
-  // Compaction shares what the shards leave with the projector, instead of stopping it for seconds.
-  rocksdb::Env::Default()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW, rocksdb::CpuPriority::kIdle);
   db.max_open_files = 512;
   db.max_total_wal_size = 2 * options.write_buffer_bytes;  // seldom written tables must not keep old files
   db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
@@ -262,6 +260,8 @@ Result<std::unique_ptr<RocksdbStore>> RocksdbStore::open(RocksdbOptions options)
     }
   }
 
+  // Compaction shares what the shards leave with the projector, instead of stopping it for seconds.
+  rocksdb::Env::Default()->LowerThreadPoolCPUPriority(rocksdb::Env::LOW, rocksdb::CpuPriority::kIdle);
   rocksdb::DB* db = nullptr;
   Status status = rocksdb::DB::Open(db_options, path, families, &state->handles, &db);
   if (!status.ok()) {
