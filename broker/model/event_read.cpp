@@ -1,6 +1,7 @@
-// Reading: the other half of event_json.h. RapidJSON parses a copy of the text in place in the Arena; the nouns then
-// take views of its strings. Members come in the order in which they are written, so each is found where the last one
-// ended; a document whose order differs (another version's, or edited by hand) is searched instead.
+// Reading: the other half of event_json.h. What we wrote ourselves has its members in the order of event_fields.h,
+// without blanks: it is read straight from its bytes, each member where the last one ended, and texts are views of
+// them. Anything else (another version's document, or one edited by hand) stops that reading; RapidJSON then parses it
+// in the Arena, and members are searched by name.
 #include <rapidjson/document.h>
 #include <rapidjson/error/en.h>
 
@@ -10,10 +11,161 @@
 #include "broker/model/event_fields.h"
 #include "broker/model/event_json.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace hutong::model {
 namespace {
 
 using namespace json;
+
+// --- the two sources of members
+// --------------------------------------------------------------------------------------- find(name) makes a member's
+// value the current one; the others read the current value. What is not as it should be reads as nothing.
+
+// Document bytes in the written order. Whatever differs fails the whole: nothing that was read counts then.
+class WrittenOrder {
+ public:
+  struct Place {
+    const char* at;
+    const char* end;
+    Arena& arena;
+    bool failed = false;
+  };
+  explicit WrittenOrder(Place& place) : place_(&place) {}
+
+  template <std::size_t N>
+  bool find(const char (&name)[N]) {
+    const char* at = place_->at;
+    if (static_cast<std::size_t>(place_->end - at) < N + 2 || at[0] != '"' || at[N] != '"' || at[N + 1] != ':' ||
+        std::memcmp(at + 1, name, N - 1) != 0)
+      return false;
+    place_->at = at + N + 2;
+    return true;
+  }
+  bool is_text() const { return place_->at != place_->end && *place_->at == '"'; }
+  bool is_object() const { return place_->at != place_->end && *place_->at == '{'; }
+
+  Text text() {
+    if (!skip('"')) return {};
+    const char* from = place_->at;
+    const char* at = until_special(from);
+    if (at != place_->end && *at == '\\') return escaped(from, at);
+    place_->at = at;
+    if (!skip('"')) return {};
+    ended();
+    return {from, static_cast<std::size_t>(at - from)};
+  }
+  Text number() {
+    const char* from = place_->at;
+    while (place_->at != place_->end && *place_->at >= '0' && *place_->at <= '9') ++place_->at;
+    const Text digits(from, static_cast<std::size_t>(place_->at - from));
+    if (digits.empty()) fail();
+    ended();
+    return digits;
+  }
+  bool boolean(bool) {
+    const Text rest(place_->at, static_cast<std::size_t>(place_->end - place_->at));
+    const bool yes = rest.starts_with("true");
+    if (!yes && !rest.starts_with("false")) return fail();
+    place_->at += yes ? 4 : 5;
+    ended();
+    return yes;
+  }
+  template <class Members>
+  void object(Members members) {
+    if (!skip('{')) return;
+    members(*this);
+    close('}');
+  }
+  // How many elements to make room for: at most what the rest of the bytes can hold of `bytes_each`.
+  template <class Room, class Element>
+  void array(std::size_t bytes_each, Room room, Element element) {
+    if (!skip('[')) return;
+    room(1 + static_cast<std::size_t>(place_->end - place_->at) / bytes_each);
+    while (!place_->failed && place_->at != place_->end && *place_->at != ']') element(*this);
+    close(']');
+  }
+
+ private:
+  bool fail() {
+    place_->failed = true;
+    place_->at = place_->end;  // nothing is found any more
+    return false;
+  }
+  bool skip(char c) {
+    if (place_->at == place_->end || *place_->at != c) return fail();
+    ++place_->at;
+    return true;
+  }
+  void close(char bracket) {
+    if (place_->failed) return;
+    if (place_->at[-1] == ',' || !skip(bracket)) {
+      fail();  // a comma before the bracket, or a member that stands elsewhere
+      return;
+    }
+    ended();
+  }
+  void ended() {
+    if (place_->at != place_->end && *place_->at == ',') ++place_->at;
+  }
+  const char* until_special(const char* at) const {
+    const char* end = place_->end;
+#if defined(__SSE2__)
+    const __m128i control = _mm_set1_epi8(0x1F), quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    for (; end - at >= 16; at += 16) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+      const __m128i found = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes),
+                                         _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+      if (const int mask = _mm_movemask_epi8(found); mask != 0) return at + __builtin_ctz(static_cast<unsigned>(mask));
+    }
+#endif
+    while (at != end && *at != '"' && *at != '\\' && static_cast<unsigned char>(*at) >= 0x20) ++at;
+    return at;
+  }
+  // The escapes that EventWriter makes; `at` is the first one.
+  Text escaped(const char* from, const char* at) {
+    const char* end = at;
+    while (end != place_->end && *end != '"') end += *end == '\\' && place_->end - end > 1 ? 2 : 1;
+    char* const text = static_cast<char*>(place_->arena.allocate(static_cast<std::size_t>(end - from) + 1, 1));
+    std::memcpy(text, from, static_cast<std::size_t>(at - from));
+    char* to = text + (at - from);
+    while (at != end) {
+      if (*at != '\\') {
+        if (static_cast<unsigned char>(*at) < 0x20) return fail(), Text();
+        *to++ = *at++;
+        continue;
+      }
+      if (end - at < 2) return fail(), Text();
+      switch (at[1]) {
+        case 'b': *to++ = '\b'; break;
+        case 'f': *to++ = '\f'; break;
+        case 'n': *to++ = '\n'; break;
+        case 'r': *to++ = '\r'; break;
+        case 't': *to++ = '\t'; break;
+        case '"':
+        case '\\': *to++ = at[1]; break;
+        case 'u': {
+          unsigned code = 0;
+          if (end - at < 6 || std::from_chars(at + 2, at + 6, code, 16).ptr != at + 6 || code >= 0x80)
+            return fail(), Text();
+          *to++ = static_cast<char>(code);
+          at += 4;
+          break;
+        }
+        default: return fail(), Text();
+      }
+      at += 2;
+    }
+    place_->at = end;
+    if (!skip('"')) return {};
+    ended();
+    return {text, static_cast<std::size_t>(to - text)};
+  }
+
+  Place* place_;
+};
 
 // RapidJSON's memory, taken from the message's Arena.
 class ArenaAllocator {
@@ -73,9 +225,46 @@ struct Generator {
   }
 };
 
-Text view(const Json& value) {
-  return value.IsString() ? Text(value.GetString(), value.GetStringLength()) : Text();
-}
+// A parsed document, in whatever order its members stand.
+class Searched {
+ public:
+  explicit Searched(const Json& value) : value_(&value) {}
+
+  bool find(Text name) {
+    const Json key(rapidjson::StringRef(name.data(), static_cast<rapidjson::SizeType>(name.size())));
+    const auto found = object_->FindMember(key);
+    if (found == object_->MemberEnd()) return false;
+    value_ = &found->value;
+    return true;
+  }
+  bool is_text() const { return value_->IsString(); }
+  bool is_object() const { return value_->IsObject(); }
+  Text text() { return value_->IsString() ? Text(value_->GetString(), value_->GetStringLength()) : Text(); }
+  Text number() { return text(); }  // parsed as text, see Generator
+  bool boolean(bool usual) { return value_->IsBool() ? value_->GetBool() : usual; }
+  template <class Members>
+  void object(Members members) {
+    if (!value_->IsObject()) return;
+    Searched inner(*value_);
+    inner.object_ = value_;
+    members(inner);
+  }
+  template <class Room, class Element>
+  void array(std::size_t, Room room, Element element) {
+    if (!value_->IsArray()) return;
+    room(value_->Size());
+    for (const Json& each : value_->GetArray()) {
+      Searched inner(each);
+      element(inner);
+    }
+  }
+
+ private:
+  const Json* value_;
+  const Json* object_ = nullptr;
+};
+
+// --- members into nouns ----------------------------------------------------------------------------------------------
 
 template <class E>
 E word(Text text, E last, E usual) {
@@ -101,110 +290,104 @@ Timestamp time_of(Text text) {
   return span ? span->first : Timestamp{};
 }
 
+// The visitor of event_fields.h, for one object.
+template <class Source>
 class EventReader {
  public:
-  EventReader(Arena& arena, const Json& object, bool search, const Report* report = nullptr,
-              const PreviousItem& previous = {})
-      : arena_(arena),
-        object_(object),
-        at_(object.MemberBegin()),
-        search_(search),
-        report_(report),
-        previous_(previous) {}
+  EventReader(Arena& arena, Source& source, const Report* report = nullptr, const PreviousItem& previous = {})
+      : arena_(arena), in_(source), report_(report), previous_(previous) {}
 
-  // All members were met in order; else the object is to be read again by searching.
-  bool done() const { return search_ || at_ == object_.MemberEnd(); }
-
-  const Json* find(Text name) {
-    if (search_) {
-      const Json key(rapidjson::StringRef(name.data(), static_cast<rapidjson::SizeType>(name.size())));
-      const auto found = object_.FindMember(key);
-      return found == object_.MemberEnd() ? nullptr : &found->value;
-    }
-    if (at_ == object_.MemberEnd() || view(at_->name) != name) return nullptr;
-    return &(at_++)->value;
+  template <std::size_t N>
+  void operator()(const char (&name)[N], Text& value) {
+    if (in_.find(name)) value = in_.text();
   }
-
-  void operator()(Text name, Text& value) {
-    if (const Json* json = find(name)) value = view(*json);
+  template <std::size_t N>
+  void operator()(const char (&name)[N], bool& value, bool usual) {
+    value = in_.find(name) ? in_.boolean(usual) : usual;
   }
-  void operator()(Text name, bool& value, bool usual) {
-    const Json* json = find(name);
-    value = json && json->IsBool() ? json->GetBool() : usual;
-  }
-  void operator()(Text name, std::uint32_t& value, std::uint32_t usual) {
+  template <std::size_t N>
+  void operator()(const char (&name)[N], std::uint32_t& value, std::uint32_t usual) {
     value = usual;
-    if (const Json* json = find(name)) {
-      const Text digits = view(*json);
-      std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    }
+    if (!in_.find(name)) return;
+    const Text digits = in_.number();
+    std::from_chars(digits.data(), digits.data() + digits.size(), value);
   }
-  template <class E>
+  template <std::size_t N, class E>
     requires std::is_enum_v<E>
-  void operator()(Text name, E& value, E usual) {
-    const Json* json = find(name);
-    value = json ? word(view(*json), last_of<E>(), usual) : usual;
+  void operator()(const char (&name)[N], E& value, E usual) {
+    value = in_.find(name) ? word(in_.text(), last_of<E>(), usual) : usual;
   }
-  template <class Tag>
-  void operator()(Text name, HashId<Tag>& id) {
-    if (const Json* json = find(name)) id = HashId<Tag>::from_hex(view(*json)).value_or(HashId<Tag>());
+  template <std::size_t N, class Tag>
+  void operator()(const char (&name)[N], HashId<Tag>& id) {
+    if (in_.find(name)) id = HashId<Tag>::from_hex(in_.text()).value_or(HashId<Tag>());
   }
-  void operator()(Text name, Moment& moment) {
-    if (const Json* json = find(name)) moment = read_moment(*json);
+  template <std::size_t N>
+  void operator()(const char (&name)[N], Moment& moment) {
+    if (in_.find(name)) moment = read_moment();
   }
-  void operator()(Text name, Timestamp& time) {
-    if (const Json* json = find(name)) time = time_of(view(*json));
+  template <std::size_t N>
+  void operator()(const char (&name)[N], Timestamp& time) {
+    if (in_.find(name)) time = time_of(in_.text());
   }
-  void operator()(Text name, List<Text>& list) {
-    if (const Json* json = array(name, list))
-      for (const Json& each : json->GetArray()) list.push(arena_, view(each));
+  template <std::size_t N>
+  void operator()(const char (&name)[N], List<Text>& list) {
+    if (!in_.find(name)) return;
+    in_.array(
+        least_bytes_text, [&](std::size_t count) { reserve(list, count, texts_ahead); },
+        [&](Source& each) { list.push(arena_, each.text()); });
   }
-  template <class T>
-  void operator()(Text name, List<T>& list) {
-    if (const Json* json = array(name, list))
-      for (const Json& each : json->GetArray()) read(each, list.push(arena_));
+  template <std::size_t N, class T>
+  void operator()(const char (&name)[N], List<T>& list) {
+    if (!in_.find(name)) return;
+    in_.array(
+        least_bytes_noun, [&](std::size_t count) { reserve(list, count, nouns_ahead); },
+        [&](Source& each) { read(each, list.push(arena_)); });
   }
-  void operator()(Text name, List<Observation>& list, const Report& report) {
-    const Json* json = array(name, list);
-    if (json == nullptr) return;
+  template <std::size_t N>
+  void operator()(const char (&name)[N], List<Observation>& list, const Report& report) {
+    if (!in_.find(name)) return;
     PreviousItem previous;
-    for (const Json& each : json->GetArray()) {
-      Observation& item = list.push(arena_);
-      read(each, item, &report, previous);
-      previous = {item.code.system, item.path};
-    }
+    in_.array(
+        least_bytes_item, [&](std::size_t count) { reserve(list, count, items_ahead); },
+        [&](Source& each) {
+          Observation& item = list.push(arena_);
+          read(each, item, &report, previous);
+          previous = {item.code.system, item.path};
+        });
   }
   const PreviousItem& previous() const { return previous_; }
-  void repeated(Text name, Text& value, Text before) {
+  template <std::size_t N>
+  void repeated(const char (&name)[N], Text& value, Text before) {
     value = before;
     (*this)(name, value);
   }
-  void counted(Text name, Text& path, Text before) {
-    if (const Json* json = find(name)) {
-      path = view(*json);
+  template <std::size_t N>
+  void counted(const char (&name)[N], Text& path, Text before) {
+    if (in_.find(name)) {
+      path = in_.text();
       return;
     }
     char next[48];
     path = arena_.copy({next, next_path(before, next)});
   }
-  void operator()(Text name, Report*& report) {
-    const Json* json = find(name);
-    if (json == nullptr || !json->IsObject()) return;
+  template <std::size_t N>
+  void operator()(const char (&name)[N], Report*& report) {
+    if (!in_.find(name) || !in_.is_object()) return;
     report = arena_.make<Report>();
-    read(*json, *report);
+    read(in_, *report);
   }
-  template <class T>
+  template <std::size_t N, class T>
     requires std::is_class_v<T>
-  void operator()(Text name, T& noun) {
-    if (const Json* json = find(name)) read(*json, noun);
+  void operator()(const char (&name)[N], T& noun) {
+    if (in_.find(name)) read(in_, noun);
   }
 
   void mapping(Coded& c) {
-    if (const Json* loinc = find("loinc")) {
-      c.mapped_code = view(*loinc);
+    if (in_.find("loinc")) {
+      c.mapped_code = in_.text();
       c.mapped_system = loinc_system;
-    } else if (const Json* mapped = find("mapped")) {
-      c.mapped_code = view(*mapped);
+    } else if (in_.find("mapped")) {
+      c.mapped_code = in_.text();
       (*this)("mappedSystem", c.mapped_system);
     } else {
       return;
@@ -214,8 +397,8 @@ class EventReader {
   }
   void sent_value(Value& value) {
     (*this)("sentAs", value.sent_type, usual_type(value.kind));
-    if (const Json* sent = find("sent")) {
-      value.sent = view(*sent);
+    if (in_.find("sent")) {
+      value.sent = in_.text();
     } else if (value.kind == ValueKind::number) {
       value.sent = value.comparator.empty() ? value.number : arena_.concat({value.comparator, value.number});
     }
@@ -225,80 +408,88 @@ class EventReader {
     (*this)("ucum", value.ucum);
   }
   void interval(Interval& interval) {
-    const Json* json = find("interval");
-    if (json == nullptr) return;
-    if (json->IsString()) {
-      interval.sent = view(*json);
+    if (!in_.find("interval")) return;
+    if (in_.is_text()) {
+      interval.sent = in_.text();
       bounds_of(interval.sent, interval.low, interval.high);
       return;
     }
-    if (!json->IsObject()) return;
-    EventReader inner(arena_, *json, true);
-    inner("sent", interval.sent);
-    inner("low", interval.low);
-    inner("high", interval.high);
+    in_.object([&](Source& members) {
+      EventReader inner(arena_, members);
+      inner("sent", interval.sent);
+      inner("low", interval.low);
+      inner("high", interval.high);
+    });
   }
   void inherited(Observation& o) {
     o.status = report_->status;
     o.status_sent = report_->status_sent;
-    if (const Json* status = find("status")) {
-      o.status = word(view(*status), ResultStatus::unknown, ResultStatus::unknown);
+    if (in_.find("status")) {
+      o.status = word(in_.text(), ResultStatus::unknown, ResultStatus::unknown);
       o.status_sent = {};
       (*this)("statusSent", o.status_sent);
     }
-    const Json* observed = find("observed");
-    o.observed = observed ? read_moment(*observed) : report_->observed;
-    const Json* performer = find("performer");
-    o.performer = performer ? Party() : report_->performer;
-    if (performer) read(*performer, o.performer);
+    o.observed = in_.find("observed") ? read_moment() : report_->observed;
+    if (in_.find("performer")) {
+      read(in_, o.performer);
+    } else {
+      o.performer = report_->performer;
+    }
   }
 
+  // The current value of `source`.
   template <class T>
-  void read(const Json& json, T& noun, const Report* report = nullptr, const PreviousItem& previous = {}) {
-    if (!json.IsObject()) return;
-    {
-      EventReader inner(arena_, json, false, report, previous);
+  void read(Source& source, T& noun, const Report* report = nullptr, const PreviousItem& previous = {}) {
+    source.object([&](Source& members) {
+      EventReader inner(arena_, members, report, previous);
       fields(inner, noun);
-      if (inner.done()) return;
-    }
-    noun = T();
-    EventReader inner(arena_, json, true, report, previous);
-    fields(inner, noun);
+    });
   }
 
  private:
+  // An array's first room: what its bytes could hold, within reason.
+  static constexpr std::size_t least_bytes_text = 8, least_bytes_noun = 24, least_bytes_item = 128;
+  static constexpr std::size_t texts_ahead = 4, nouns_ahead = 4, items_ahead = 64;
   template <class T>
-  const Json* array(Text name, List<T>& list) {
-    const Json* json = find(name);
-    if (json == nullptr || !json->IsArray()) return nullptr;
-    list.reserve(arena_, json->Size());
-    return json;
+  void reserve(List<T>& list, std::size_t count, std::size_t ahead) {
+    if constexpr (std::is_same_v<Source, WrittenOrder>) count = std::min(count, ahead);  // an estimate
+    list.reserve(arena_, static_cast<std::uint32_t>(count));
   }
-  Moment read_moment(const Json& json) {
+  Moment read_moment() {
     Moment moment;
-    if (json.IsString()) {
-      moment.iso = view(json);
+    if (in_.is_text()) {
+      moment.iso = in_.text();
       char digits[24];
       moment.sent = arena_.copy({digits, digits_of(moment.iso, digits)});
-    } else if (json.IsObject()) {
-      EventReader inner(arena_, json, true);
+      return moment;
+    }
+    in_.object([&](Source& members) {
+      EventReader inner(arena_, members);
       inner("iso", moment.iso);
       inner("sent", moment.sent);
-    }
+    });
     return moment;
   }
 
   Arena& arena_;
-  const Json& object_;
-  Json::ConstMemberIterator at_;
-  const bool search_;
+  Source& in_;
   const Report* report_;
   const PreviousItem previous_;
 };
 
-// Parses `json` and calls `take` with the whole of it. The document is an arena object too: nothing to free.
+// Hands the document's members to `take`, which begins anew each time: as written, else as RapidJSON parses it.
+// The parsed document is an arena object too: nothing to free.
 template <class Take>
-Result<void> parse(std::string_view json, Arena& arena, std::string_view noun, Take take) {
+Result<void> read_document(std::string_view json, Arena& arena, std::string_view noun, Take take) {
+  {
+    WrittenOrder::Place place{json.data(), json.data() + json.size(), arena};
+    WrittenOrder source(place);
+    source.object([&](WrittenOrder& members) {
+      EventReader reader(arena, members);
+      take(reader);
+    });
+    if (!place.failed && place.at == place.end) return {};
+  }
   char* copy = static_cast<char*>(arena.allocate(json.size() + 1, 1));
   if (!json.empty()) std::memcpy(copy, json.data(), json.size());
   copy[json.size()] = '\0';
@@ -318,15 +509,19 @@ Result<void> parse(std::string_view json, Arena& arena, std::string_view noun, T
     return corrupt(reader.GetErrorOffset(), rapidjson::GetParseError_En(reader.GetParseErrorCode()));
   }
   if (!document.IsObject()) return corrupt(0, "not an object");
-  return take(static_cast<const Json&>(document));
+  Searched source(document);
+  source.object([&](Searched& members) {
+    EventReader searching(arena, members);
+    take(searching);
+  });
+  return {};
 }
 
 template <class T>
 Result<void> read_noun(std::string_view json, Arena& arena, std::string_view name, T& noun) {
-  noun = T();
-  return parse(json, arena, name, [&](const Json& document) -> Result<void> {
-    EventReader(arena, document, true).read(document, noun);
-    return {};
+  return read_document(json, arena, name, [&](auto& reader) {
+    noun = T();
+    fields(reader, noun);
   });
 }
 
@@ -334,25 +529,20 @@ Result<void> read_noun(std::string_view json, Arena& arena, std::string_view nam
 
 Result<void> read_record(std::string_view json, Arena& arena, RecordView& record) {
   record = RecordView();
-  return parse(json, arena, "record", [&](const Json& document) -> Result<void> {
-    for (const bool search : {false, true}) {
-      record = RecordView();
-      List<Issue> issues;
-      std::uint32_t further = 0;
-      EventReader reader(arena, document, search);
-      reader("id", record.id);
-      reader("source", record.source);
-      reader("times", record.times);
-      reader("mapVersion", record.map_version);
-      reader("issues", issues);
-      reader("issuesFurther", further, 0u);
-      reader("subject", record.subject);
-      reader("events", record.events);
-      for (const Issue& issue : issues) record.issues.add(arena, issue);
-      record.issues.count_further(further);
-      if (reader.done()) break;
-    }
-    return {};
+  return read_document(json, arena, "record", [&](auto& reader) {
+    record = RecordView();
+    List<Issue> issues;
+    std::uint32_t further = 0;
+    reader("id", record.id);
+    reader("source", record.source);
+    reader("times", record.times);
+    reader("mapVersion", record.map_version);
+    reader("issues", issues);
+    reader("issuesFurther", further, 0u);
+    reader("subject", record.subject);
+    reader("events", record.events);
+    for (const Issue& issue : issues) record.issues.add(arena, issue);
+    record.issues.count_further(further);
   });
 }
 

@@ -25,7 +25,8 @@ struct Issue {
 
 class Issues {
  public:
-  // Keeps the first limits::issues_per_message and counts the rest.
+  // Keeps the first limits::issues_per_message and counts the rest. An error takes the place of the last one that is none:
+  // why a message was refused is said however many warnings came before.
   void add(Arena& arena, const Issue& issue);
   // `further` issues that were counted but not listed: for event_json, which reads back what was written.
   void count_further(std::size_t further) { total_ += further; }

@@ -14,7 +14,7 @@ using port::Row;
 
 constexpr std::size_t records_per_control = 64;
 // Read and looked up together: enough to make a journey to a store cheap, few enough to stay in the processor's cache.
-constexpr std::size_t records_ahead = 64;
+constexpr std::size_t records_ahead = 16;
 constexpr std::size_t code_bytes_max = 64;  // of a local code in the worklist
 constexpr std::size_t display_bytes_max = 128;
 
@@ -99,7 +99,8 @@ net::awaitable<void> Effects::apply(port::Topic topic, std::span<const port::Sto
       }
       break;
     case port::Topic::quarantine:
-      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i) co_await apply_quarantine_record(records[i]);
+      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i)
+        co_await apply_quarantine_record(records[i]);
       break;
     case port::Topic::identity: {
       std::vector<std::optional<IdentityDecision>> decisions;
@@ -108,7 +109,8 @@ net::awaitable<void> Effects::apply(port::Topic topic, std::span<const port::Sto
         decisions.push_back(decision ? std::optional(std::move(*decision)) : std::nullopt);
       }
       co_await look_ahead(decisions);
-      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i) co_await apply_decision(std::move(decisions[i]));
+      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i)
+        co_await apply_decision(std::move(decisions[i]));
       break;
     }
     case port::Topic::operations: break;  // deliveries and stewards: not folded yet
@@ -119,7 +121,7 @@ net::awaitable<void> Effects::apply(port::Topic topic, std::span<const port::Sto
 net::awaitable<FeedState*> Effects::feed(std::string facility) {
   auto [found, fresh] = feeds_.try_emplace(facility);
   if (fresh) {
-    if (auto row = co_await overlay_.get(tables::feeds, {facility})) {
+    if (const Row* row = co_await overlay_.get(tables::feeds, {facility})) {
       // A damaged state begins anew rather than stopping the projection; its counters are for the eye.
       found->second = read_feed_state(std::get<std::string>((*row)[1])).value_or(FeedState());
       feed_updated_[facility] = std::get<std::int64_t>((*row)[2]);
@@ -130,7 +132,7 @@ net::awaitable<FeedState*> Effects::feed(std::string facility) {
 
 net::awaitable<bool> Effects::is_duplicate(const port::StoredRecord& record) {
   std::string control = control_of(record, view_);
-  auto row = co_await overlay_.get(tables::controls, {control});
+  const Row* row = co_await overlay_.get(tables::controls, {control});
   std::string records = row ? std::get<std::string>((*row)[1]) : std::string();
   for (std::size_t at = 0; at + 16 <= records.size(); at += 16) {
     if (std::string_view(records).substr(at, 16) == record.record.id.view()) co_return true;
@@ -197,7 +199,8 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
 }
 
 std::string Effects::control_of(const port::StoredRecord& record, const model::RecordView& view) {
-  return view.source.control_id.empty() ? std::string(record.record.id.view()) : std::string(model::control_key(view.source).view());
+  return view.source.control_id.empty() ? std::string(record.record.id.view())
+                                        : std::string(model::control_key(view.source).view());
 }
 
 Effects::Local Effects::local_of(const port::StoredRecord& record, const model::RecordView& view) {
@@ -234,10 +237,11 @@ net::awaitable<void> Effects::apply_quarantine_record(const port::StoredRecord& 
       count(Effect::unreadable);
       co_return;
     }
-    auto row = co_await overlay_.get(tables::quarantine, {outcome->facility, bytes_of_hex(outcome->raw_hash)});
+    const Row* row = co_await overlay_.get(tables::quarantine, {outcome->facility, bytes_of_hex(outcome->raw_hash)});
     if (!row) co_return;
-    row->back() = outcome->retried;
-    overlay_.put(tables::quarantine, std::move(*row));
+    Row marked = *row;
+    marked.back() = outcome->retried;
+    overlay_.put(tables::quarantine, std::move(marked));
     co_return;
   }
   auto entry = read_quarantine_entry(record.record.json);
@@ -279,7 +283,7 @@ net::awaitable<void> Effects::finish() {
   co_await overlay_.foresee(std::move(worklist));
   for (auto& [where, entry] : unmapped_) {
     const auto& [facility, code] = where;
-    auto row = co_await overlay_.get(tables::unmapped, {facility, code});
+    const Row* row = co_await overlay_.get(tables::unmapped, {facility, code});
     if (row) {
       if (entry.display.empty()) entry.display = std::get<std::string>((*row)[2]);
       entry.count += std::get<std::int64_t>((*row)[3]);

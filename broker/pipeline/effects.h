@@ -42,9 +42,9 @@ class Effects {
  public:
   Effects(port::Store& store, const std::string& hmac_key) : overlay_(store), hmac_key_(hmac_key) {}
 
-  // The records of the batch, of the topic events, quarantine or identity; once. A document that does not read is counted
-  // with its feed (Effect::unreadable) and passed over: the log keeps it, a rebuild by a version that can read it heals
-  // the views. Where overlay().failed() says so, the batch is spoilt and was left half done.
+  // The records of the batch, of the topic events, quarantine or identity; once. A document that does not read is
+  // counted with its feed (Effect::unreadable) and passed over: the log keeps it, a rebuild by a version that can read
+  // it heals the views. Where overlay().failed() says so, the batch is spoilt and was left half done.
   net::awaitable<void> apply(port::Topic topic, std::span<const port::StoredRecord> records);
 
   Overlay& overlay() { return overlay_; }

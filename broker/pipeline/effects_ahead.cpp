@@ -43,10 +43,10 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
     second.push_back({&tables::persons, {std::string(model::first_person_id(local.facility, local.number).view())}});
   }
   for (auto& [table, id] : by_id) {
-    auto place = co_await overlay_.get(*table, {id});  // facility, number and newest behind the id
+    const port::Row* place = co_await overlay_.get(*table, {id});  // facility, number and newest behind the id
     if (!place) continue;
     const auto& rows = table == &tables::report_ids ? tables::reports : tables::encounters;
-    second.push_back({&rows, {std::move((*place)[1]), std::move((*place)[2]), std::move((*place)[3]), std::move(id)}});
+    second.push_back({&rows, {(*place)[1], (*place)[2], (*place)[3], std::move(id)}});
   }
   co_await overlay_.foresee(std::move(second));
   co_return views;
@@ -67,7 +67,7 @@ net::awaitable<void> Effects::look_ahead(std::span<const std::optional<IdentityD
   for (const auto& decision : decisions) {
     if (!decision) continue;
     for (const auto& local : {decision->patient, decision->other}) {
-      auto row = co_await overlay_.get(tables::person_of, {local.facility, local.number});
+      const port::Row* row = co_await overlay_.get(tables::person_of, {local.facility, local.number});
       second.push_back({&tables::persons,
                         {row ? std::get<std::string>((*row)[2])
                              : std::string(model::first_person_id(local.facility, local.number).view())}});

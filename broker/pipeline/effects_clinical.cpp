@@ -38,8 +38,8 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
   settle_statuses(arena_, incoming);
   const std::string id(incoming.id.view());
   const std::string event_name = event_id(event);
-  std::optional<Row> stored;
-  if (auto where = co_await overlay_.get(tables::report_ids, {id})) {
+  const Row* stored = nullptr;
+  if (const Row* where = co_await overlay_.get(tables::report_ids, {id})) {
     stored = co_await overlay_.get(tables::reports, {text_in(*where, 1), text_in(*where, 2), number_of(*where, 3), id});
   }
 
@@ -86,7 +86,7 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
   const auto& now = made.report;
   const std::int64_t order = newest_first({now.observed, now.issued, now.requested}, record.appended);
   if (stored) {
-    Row& old = *stored;
+    const Row& old = *stored;
     if (number_of(old, column::newest) != order || text_in(old, column::facility) != local.facility ||
         text_in(old, column::number) != local.number) {
       overlay_.erase(tables::reports,
@@ -94,7 +94,7 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
     }
     overlay_.put(tables::report_versions,
                  {id, old[column::version], old[column::status], old[column::updated], old[column::offset],
-                  old[column::event_id], std::move(old[column::body]), old[column::facility], old[column::number]});
+                  old[column::event_id], old[column::body], old[column::facility], old[column::number]});
   }
   json_.Clear();
   model::write_report(json_, now);
@@ -111,8 +111,8 @@ net::awaitable<void> Effects::apply_encounter(const port::StoredRecord& record, 
   if (said.id.empty()) co_return;  // nothing to know the stay by
   if (event.version > 1) co_return;
   const std::string id(said.id.view());
-  std::optional<Row> stored;
-  if (auto where = co_await overlay_.get(tables::encounter_ids, {id})) {
+  const Row* stored = nullptr;
+  if (const Row* where = co_await overlay_.get(tables::encounter_ids, {id})) {
     stored =
         co_await overlay_.get(tables::encounters, {text_in(*where, 1), text_in(*where, 2), number_of(*where, 3), id});
   }

@@ -43,9 +43,9 @@ struct Person {
 net::awaitable<Person> person_of(Overlay& overlay, LocalKey local) {
   Person person;
   person.id = model::first_person_id(local.facility, local.number);
-  auto row = co_await overlay.get(tables::person_of, {local.facility, local.number});
+  const port::Row* row = co_await overlay.get(tables::person_of, {local.facility, local.number});
   if (row) person.id = PersonId::from_bytes(std::get<std::string>((*row)[2])).value_or(person.id);
-  auto stored = co_await overlay.get(tables::persons, {std::string(person.id.view())});
+  const port::Row* stored = co_await overlay.get(tables::persons, {std::string(person.id.view())});
   if (!stored) {
     person.members = {local};
     co_return person;

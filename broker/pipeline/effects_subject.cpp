@@ -59,7 +59,7 @@ bool differs(const identity::Candidate& a, const identity::Candidate& b) {
 
 net::awaitable<void> Effects::apply_subject(const port::StoredRecord& record, Local local) {
   const std::int64_t at = record.appended.micros, offset = static_cast<std::int64_t>(record.offset);
-  auto row = co_await overlay_.get(tables::patients, {local.facility, local.number});
+  const port::Row* row = co_await overlay_.get(tables::patients, {local.facility, local.number});
   Subject subject = view_.subject;
   subject.facility = local.facility;
   if (!row) {
@@ -143,7 +143,7 @@ net::awaitable<void> Effects::match(const port::StoredRecord& record, Local loca
         crowded = true;
         break;
       }
-      auto patient = co_await overlay_.get(tables::patients, {other.facility, other.number});
+      const port::Row* patient = co_await overlay_.get(tables::patients, {other.facility, other.number});
       if (!patient) continue;
       Subject described;
       if (!model::read_subject(std::get<std::string>((*patient)[2]), arena_, described)) continue;

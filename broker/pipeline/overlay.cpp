@@ -1,5 +1,7 @@
 #include "broker/pipeline/overlay.h"
 
+#include <map>
+
 namespace hutong::pipeline {
 namespace {
 
@@ -12,49 +14,69 @@ bool begins_with(const port::Key& key, const port::Key& prefix) {
 
 }  // namespace
 
+std::size_t Overlay::Hash::operator()(const port::Key& key) const {
+  std::size_t sum = 0;
+  for (const auto& cell : key) {
+    const auto* text = std::get_if<std::string>(&cell);
+    const std::size_t own = text ? std::hash<std::string_view>()(*text)
+                                 : static_cast<std::size_t>(std::get<std::int64_t>(cell)) * 0x9E3779B97F4A7C15ULL;
+    sum = (sum ^ own) * 0xFF51AFD7ED558CCDULL;
+    sum ^= sum >> 32U;
+  }
+  return sum;
+}
+
+Overlay::Rows& Overlay::rows(const port::Table& table) {
+  if (tables_.size() <= table.number) tables_.resize(table.number + 1U);
+  auto& rows = tables_[table.number];
+  rows.table = &table;
+  return rows;
+}
+
 net::awaitable<void> Overlay::foresee(std::vector<port::Lookup> lookups) {
   std::vector<port::Lookup> wanted;
-  std::vector<std::optional<port::Row>*> places;
+  std::vector<Entry*> places;
   for (auto& lookup : lookups) {
-    auto [place, fresh] = foreseen_[lookup.table->number].try_emplace(lookup.key);
+    auto [place, fresh] = rows(*lookup.table).entries.try_emplace(lookup.key);
     if (!fresh) continue;
     places.push_back(&place->second);
     wanted.push_back(std::move(lookup));
   }
   if (wanted.empty()) co_return;
-  auto rows = co_await store_.get_many(std::move(wanted));
-  if (!rows) {
-    if (!failed_) failed_ = rows.error();
+  auto found = co_await store_.get_many(std::move(wanted));
+  if (!found) {
+    if (!failed_) failed_ = found.error();
     co_return;
   }
-  for (std::size_t i = 0; i < places.size(); ++i) *places[i] = std::move((*rows)[i]);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (auto& row = (*found)[i]) places[i]->row = &rows_.emplace_back(std::move(*row));
+  }
 }
 
-net::awaitable<std::optional<port::Row>> Overlay::get(const port::Table& table, port::Key key) {
-  if (auto changes = tables_.find(table.number); changes != tables_.end()) {
-    if (auto found = changes->second.rows.find(key); found != changes->second.rows.end()) co_return found->second;
-  }
-  if (auto foreseen = foreseen_.find(table.number); foreseen != foreseen_.end()) {
-    if (auto found = foreseen->second.find(key); found != foreseen->second.end()) co_return found->second;
-  }
-  auto row = co_await store_.get(table, std::move(key));
-  if (!row) {
-    if (!failed_) failed_ = row.error();
-    co_return std::nullopt;
-  }
-  co_return std::move(*row);
+net::awaitable<const port::Row*> Overlay::get(const port::Table& table, port::Key key) {
+  auto& entries = rows(table).entries;
+  if (auto known = entries.find(key); known != entries.end()) co_return known->second.row;
+  std::vector<port::Lookup> lookup;
+  lookup.push_back({&table, key});
+  co_await foresee(std::move(lookup));
+  co_return rows(table).entries[std::move(key)].row;
 }
 
 net::awaitable<std::vector<port::Row>> Overlay::scan(const port::Table& table, port::Key prefix, std::size_t limit) {
-  auto changes = tables_.find(table.number);
-  std::map<port::Key, std::optional<port::Row>> changed;
-  std::size_t erased = 0;
-  if (changes != tables_.end()) {
-    auto& rows = changes->second.rows;
-    for (auto at = rows.lower_bound(prefix); at != rows.end() && begins_with(at->first, prefix); ++at) {
-      erased += !at->second;
-      changed.insert(*at);
+  auto& own = rows(table);
+  if (!own.ordered) {
+    own.ordered.emplace();
+    for (const auto& entry : own.entries) {
+      if (entry.second.changed) own.ordered->insert(&entry);
     }
+  }
+  std::map<port::Key, std::optional<port::Row>> changed;  // nothing: erased
+  std::size_t erased = 0;
+  for (auto at = own.ordered->lower_bound(prefix); at != own.ordered->end() && begins_with((*at)->first, prefix);
+       ++at) {
+    const auto& [key, entry] = **at;
+    erased += !entry.row;
+    changed.emplace(key, entry.row ? std::optional(*entry.row) : std::nullopt);
   }
   port::Scan scan;
   scan.prefix = std::move(prefix);
@@ -76,38 +98,42 @@ net::awaitable<std::vector<port::Row>> Overlay::scan(const port::Table& table, p
   co_return out;
 }
 
+void Overlay::change(const port::Table& table, port::Key key, port::Row* row) {
+  auto& own = rows(table);
+  const auto place = own.entries.try_emplace(std::move(key)).first;
+  Entry& entry = place->second;
+  entry.row = row;
+  if (entry.changed) return;
+  entry.changed = true;
+  ++changes_;
+  if (own.ordered) own.ordered->insert(&*place);
+}
+
 void Overlay::put(const port::Table& table, port::Row row) {
-  auto& changes = tables_[table.number];
-  changes.table = &table;
   port::Key key(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(table.key_columns));
-  changes.rows[std::move(key)] = std::move(row);
+  change(table, std::move(key), &rows_.emplace_back(std::move(row)));
 }
 
 void Overlay::erase(const port::Table& table, port::Key key) {
-  auto& changes = tables_[table.number];
-  changes.table = &table;
-  changes.rows[std::move(key)] = std::nullopt;
-}
-
-std::size_t Overlay::changes() const {
-  std::size_t count = 0;
-  for (const auto& [number, changes] : tables_) count += changes.rows.size();
-  return count;
+  change(table, std::move(key), nullptr);
 }
 
 port::StoreBatch Overlay::take() {
   port::StoreBatch batch;
-  batch.changes.reserve(changes());
-  for (auto& [number, changes] : tables_) {
-    for (auto& [key, row] : changes.rows) {
-      if (row) {
-        batch.put(*changes.table, std::move(*row));
+  batch.changes.reserve(changes_);
+  for (auto& own : tables_) {
+    for (auto& [key, entry] : own.entries) {
+      if (!entry.changed) continue;
+      if (entry.row) {
+        batch.put(*own.table, std::move(*entry.row));
       } else {
-        batch.erase(*changes.table, key);
+        batch.erase(*own.table, key);
       }
     }
   }
   tables_.clear();
+  rows_.clear();
+  changes_ = 0;
   return batch;
 }
 

@@ -5,8 +5,10 @@
 // Threads: the projector's. Lifetime: one batch.
 #pragma once
 
-#include <map>
+#include <deque>
 #include <optional>
+#include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "broker/port/store.h"
@@ -19,25 +21,45 @@ class Overlay {
 
   // Fetches these rows in one journey; get() finds them here. What was not foreseen it fetches itself, one at a time.
   net::awaitable<void> foresee(std::vector<port::Lookup> lookups);
-  net::awaitable<std::optional<port::Row>> get(const port::Table& table, port::Key key);
+  // nullptr: no such row. The row stays as it is until take(), whatever is put or erased meanwhile.
+  net::awaitable<const port::Row*> get(const port::Table& table, port::Key key);
   // Rows whose key begins with `prefix`, in key order.
   net::awaitable<std::vector<port::Row>> scan(const port::Table& table, port::Key prefix, std::size_t limit);
   void put(const port::Table& table, port::Row row);
   void erase(const port::Table& table, port::Key key);
 
   const std::optional<Error>& failed() const { return failed_; }
-  std::size_t changes() const;
+  std::size_t changes() const { return changes_; }
   // Everything, as one step. The overlay is empty afterwards.
   port::StoreBatch take();
 
  private:
-  struct Changes {
-    const port::Table* table = nullptr;
-    std::map<port::Key, std::optional<port::Row>> rows;  // nothing: erased
+  struct Hash {
+    std::size_t operator()(const port::Key& key) const;
   };
+  struct Entry {
+    port::Row* row = nullptr;  // in rows_; nullptr: no such row, or erased
+    bool changed = false;
+  };
+  using Entries = std::unordered_map<port::Key, Entry, Hash>;
+  struct Before {
+    bool operator()(const Entries::value_type* a, const Entries::value_type* b) const { return a->first < b->first; }
+    bool operator()(const Entries::value_type* a, const port::Key& b) const { return a->first < b; }
+    using is_transparent = void;
+  };
+  struct Rows {
+    const port::Table* table = nullptr;
+    Entries entries;
+    // The changed ones in key order, from the first scan on: few tables are scanned.
+    std::optional<std::set<const Entries::value_type*, Before>> ordered;
+  };
+  Rows& rows(const port::Table& table);
+  void change(const port::Table& table, port::Key key, port::Row* row);
+
   port::Store& store_;
-  std::map<std::uint8_t, std::map<port::Key, std::optional<port::Row>>> foreseen_;  // as stored; nothing: no such row
-  std::map<std::uint8_t, Changes> tables_;                                          // by Table::number
+  std::vector<Rows> tables_;    // by Table::number
+  std::deque<port::Row> rows_;  // also those that were put anew since
+  std::size_t changes_ = 0;
   std::optional<Error> failed_;
 };
 

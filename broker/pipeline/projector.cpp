@@ -170,7 +170,8 @@ net::awaitable<Result<void>> Projector::write(Tail& tail, port::Slice slice) {
   if (effects.proposed()) emitter_.wake();
   counters_->records.add(static_cast<double>(slice.records.size()));
   for (std::size_t i = 0; i < effect_count; ++i) {
-    if (effects.counts()[i] > 0 && counters_->effects[i]) counters_->effects[i]->add(static_cast<double>(effects.counts()[i]));
+    if (effects.counts()[i] > 0 && counters_->effects[i])
+      counters_->effects[i]->add(static_cast<double>(effects.counts()[i]));
   }
   if (tail.partition == port::Partition{port::Topic::events, 0}) {
     projected_ = tail.next;

@@ -41,7 +41,8 @@ net::awaitable<Result<HealedRecords>> find_healed(port::Log& log, port::Partitio
       if (entry.record.kinds.rfind(renormalized_kind, 0) != 0) continue;
       arena.reset();
       model::RecordView record;
-      if (auto good = model::read_record(entry.record.json, arena, record); !good) co_return tl::unexpected(good.error());
+      if (auto good = model::read_record(entry.record.json, arena, record); !good)
+        co_return tl::unexpected(good.error());
       healed[record.id] = {record.events.empty() ? 2U : record.events[0].version, sha256(comparable(record))};
     }
     from = slice->next;
@@ -74,7 +75,8 @@ net::awaitable<Result<RenormalizeReport>> renormalize(port::Log& log, const port
       if (entry.record.kinds.rfind(renormalized_kind, 0) == 0) continue;
       arena.reset();
       model::RecordView before;
-      if (auto good = model::read_record(entry.record.json, arena, before); !good) co_return tl::unexpected(good.error());
+      if (auto good = model::read_record(entry.record.json, arena, before); !good)
+        co_return tl::unexpected(good.error());
       if (!sender.empty() && before.source.facility != sender) continue;
       ++report.read;
       port::ReadContext context;
@@ -99,7 +101,8 @@ net::awaitable<Result<RenormalizeReport>> renormalize(port::Log& log, const port
         fresh.events = part.events;
         const auto content = comparable(fresh);
         const auto last = healed_before->find(id);
-        if (last == healed_before->end() ? content == comparable(old) : sha256(content) == last->second.content) continue;
+        if (last == healed_before->end() ? content == comparable(old) : sha256(content) == last->second.content)
+          continue;
         const std::uint32_t version = last == healed_before->end() ? 2 : last->second.version + 1;
         for (auto& event : part.events) event.version = version;
         draft.source.facility = old.source.facility;

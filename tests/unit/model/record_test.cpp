@@ -94,6 +94,20 @@ TEST(Issues, TheFirstHundredAreKeptTheRestCounted) {
   EXPECT_EQ(issues.total(), limits::issues_per_message + 1);
 }
 
+TEST(Issues, AnErrorIsSaidHoweverManyWarningsCameBefore) {
+  Arena arena;
+  Issues issues;
+  for (std::size_t i = 0; i < limits::issues_per_message + 3; ++i) issues.add(arena, {.code = "unmapped-code"});
+  issues.add(arena, {.severity = Severity::error, .code = "segment-missing"});
+  ASSERT_EQ(issues.list().size(), limits::issues_per_message);
+  EXPECT_EQ(issues.list().back().code, "segment-missing");
+  for (std::size_t i = 0; i < 2 * limits::issues_per_message; ++i) {
+    issues.add(arena, {.severity = Severity::error, .code = "again"});
+  }
+  EXPECT_EQ(issues.list().back().code, "segment-missing");  // errors do not drive each other out
+  EXPECT_EQ(issues.list().size(), limits::issues_per_message);
+}
+
 Facility facility(std::string code, std::vector<Facility::Alias> aliases, std::string certificate = {}) {
   Facility f;
   f.name_zh = code + "医院";
