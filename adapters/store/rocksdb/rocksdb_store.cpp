@@ -99,10 +99,20 @@ rocksdb::ColumnFamilyOptions family_options(const RocksdbOptions& options, const
   family.arena_block_size = 64 * 1024;  // a table that is hardly written holds little
   family.max_write_buffer_number = 3;
   family.target_file_size_base = 32 * 1024 * 1024;
-  family.max_bytes_for_level_base = 256 * 1024 * 1024;
-  family.level0_file_num_compaction_trigger = 8;  // merged half as often: a read asks a few more filters instead
-  family.level_compaction_dynamic_level_bytes = true;
+  // Files of like size are merged, some four times in a row's life; by levels it would be dozens of times, as keys come
+  // in no order. The price: a merge of everything needs as much free space again for a while.
+  family.compaction_style = rocksdb::kCompactionStyleUniversal;
+  family.level0_file_num_compaction_trigger = 8;
   family.compression = rocksdb::kLZ4Compression;
+  if (wide) {
+    // Documents of some kB are written once, beside the keys, and no compaction copies them. A superseded one goes with
+    // its file, when nothing in that is valid any more; a rebuild frees the rest.
+    family.enable_blob_files = true;
+    family.min_blob_size = 1024;
+    family.blob_file_size = 64 * 1024 * 1024;
+    family.blob_compression_type = rocksdb::kLZ4Compression;
+    family.blob_cache = cache;
+  }
   if (table && is_looked_up_whole(*table)) {
     family.memtable_prefix_bloom_size_ratio = 0.02;
     family.memtable_whole_key_filtering = true;
