@@ -180,6 +180,7 @@ void Running::State::wire() {
   const unsigned count = config.shards ? config.shards : usable_cores();
   pipeline::IntakeOptions intake;
   intake.append_deadline = config.mllp.append_deadline;
+  if (config.store.kind == StoreKind::postgres) intake.store_patience = std::chrono::seconds(1);
   intake.repeated = &repeated;
   for (unsigned i = 0; i < count; ++i) {
     auto shard = std::make_unique<Shard>();
