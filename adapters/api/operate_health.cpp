@@ -104,7 +104,7 @@ Answering backup(const OperateDeps& deps, const Request& request) {
   auto done = co_await deps.control.backup(*directory);
   if (!done) co_return fault(request.path, done.error());
   JsonText json;
-  json.begin_object().add("directory", *directory).end_object();
+  json.begin_object().add("directory", *directory).add("elsewhere", *done).end_object();
   co_return json_response(json.take());
 }
 

@@ -31,15 +31,18 @@ void print_status(const Config& config, const rapidjson::Document& status, const
   for (const auto& dependency : status["dependencies"].GetArray()) {
     const bool ready = dependency["ready"].GetBool();
     const auto reason = text_of(dependency, "reason");
-    fmt::print("  {:<6} {}{}{}\n", text_of(dependency, "name"), ready ? "ready" : "NOT READY: ", ready && !reason.empty() ? ", ALARM " : "", reason);
+    fmt::print("  {:<10} {}{}{}\n", text_of(dependency, "name"), ready ? "ready" : "NOT READY: ", ready && !reason.empty() ? ", ALARM " : "", reason);
   }
   const double lag = number_of(status, "logEnd") - number_of(status, "projected");
-  fmt::print("  log {} records, {}; projected up to {}: lag {:.0f} records, {:.1f} s\n", text_of(status, "logEnd"),
-             megabytes(number_of(status, "logBytes")), text_of(status, "projected"), lag, number_of(status, "lagSeconds"));
+  // Nothing on our own disk: the log is Kafka's, and so are its days.
+  const bool on_disk = number_of(status, "logBytes") > 0;
+  fmt::print("  log {} records{}; projected up to {}: lag {:.0f} records, {:.1f} s\n", text_of(status, "logEnd"),
+             on_disk ? ", " + megabytes(number_of(status, "logBytes")) : "", text_of(status, "projected"), lag, number_of(status, "lagSeconds"));
   const double days = number_of(status, "diskDaysLeft");
-  fmt::print("  store {}; disk {} free of {}, {}\n", megabytes(number_of(status, "storeBytes")),
-             megabytes(number_of(status, "diskFreeBytes")), megabytes(number_of(status, "diskTotalBytes")),
-             days < 0 ? std::string("days left: known after five minutes of traffic") : fmt::format("{:.0f} days left at today's rate", days));
+  const auto left = days >= 0 ? fmt::format(", {:.0f} days left at today's rate", days)
+                              : std::string(on_disk ? ", days left: known after five minutes of traffic" : "");
+  fmt::print("  store {}; disk {} free of {}{}\n", megabytes(number_of(status, "storeBytes")),
+             megabytes(number_of(status, "diskFreeBytes")), megabytes(number_of(status, "diskTotalBytes")), left);
   fmt::print("  {} connections, {} in flight, {} of memory\n", text_of(status, "connections"),
              megabytes(number_of(status, "inflightBytes")), megabytes(number_of(status, "residentBytes")));
   if (status["unknownSendersAccepted"].GetBool()) fmt::print("  ALARM unknown senders are accepted ([mllp] unknown_senders)\n");
@@ -307,10 +310,12 @@ void add_backup(CLI::App& app, Terminal& terminal) {
     const Config config = read_config(find_config(options->config));
     const auto directory = std::filesystem::absolute(options->directory).string();
     const auto named = "{\"directory\":" + json_quoted(directory) + "}";
-    if (!ask(terminal, config, "POST", "/api/v1/backup", named)) return;
+    const auto body = ask(terminal, config, "POST", "/api/v1/backup", named);
+    if (!body) return;
     if (options->json) {
-      fmt::print("{}\n", named);
+      fmt::print("{}", *body);
     } else {
+      if (const auto elsewhere = text_of(read_answer(*body), "elsewhere"); !elsewhere.empty()) fmt::print("not in the copy: {}\n", elsewhere);
       fmt::print("copied to {}; keep it elsewhere, and try a restore: hutong restore {}\n", directory, directory);
     }
   });

@@ -9,6 +9,7 @@
 #include "adapters/store/rocksdb/rocksdb_store.h"
 #include "broker/app/commands.h"
 #include "broker/app/data_folder.h"
+#include "broker/app/engines.h"
 #include "broker/app/local_client.h"
 #include "broker/app/progress.h"
 #include "broker/pipeline/projector.h"
@@ -40,10 +41,8 @@ void add_rebuild(CLI::App& app, Terminal& terminal) {
     }
     const DataFolder folder{config.data};
     folder.prepare();
-    journal::JournalOptions log_options;
-    log_options.directory = folder.log();
-    auto log = journal::JournalLog::open(log_options);
-    if (!log) return report_failure(terminal, log.error());
+    auto opened = open_log(config, folder);
+    if (!opened) return report_failure(terminal, opened.error());
     // Beside the old store, which stays until the new one is whole: an interrupted rebuild changes nothing.
     const fs::path fresh = config.data / "store.rebuild";
     const fs::path old = config.data / "store.old";
@@ -63,7 +62,7 @@ void add_rebuild(CLI::App& app, Terminal& terminal) {
       Progress progress("rebuilding", 0);
       net::io_context io(1);
       auto work = [&]() -> net::awaitable<Result<void>> {
-        auto done = co_await pipeline::rebuild(**log, **store, metrics, system_clock(), projection,
+        auto done = co_await pipeline::rebuild(*opened->log, **store, metrics, system_clock(), projection,
                                                [&](port::Offset at, port::Offset end) {
                                                  records = at;
                                                  progress.total(end);
@@ -101,11 +100,16 @@ void add_restore(CLI::App& app, Terminal& terminal) {
     const Config config = read_config(find_config(options->config));
     require_stopped(config);
     const fs::path from(options->directory);
-    if (!fs::exists(from / "log") || !fs::exists(from / "keys")) {
-      throw ConfigError(options->directory + ": not a backup (no log/ and keys/ in it)");
+    const bool journal = config.log.kind == LogKind::journal;
+    if ((journal && !fs::exists(from / "log")) || !fs::exists(from / "keys")) {
+      throw ConfigError(options->directory + ": not a backup (no " + (journal ? "log/ and keys/" : "keys/") + " in it)");
     }
-    const auto checked = journal::JournalLog::verify(from / "log");
-    if (!checked) return report_failure(terminal, checked.error());
+    journal::VerifyReport checked;
+    if (journal) {
+      auto verified = journal::JournalLog::verify(from / "log");
+      if (!verified) return report_failure(terminal, verified.error());
+      checked = *verified;
+    }
     for (const auto* name : {"log", "store", "audit", "keys"}) {
       const auto there = config.data / name;
       if (fs::exists(there) && !fs::is_empty(there)) {
@@ -122,10 +126,11 @@ void add_restore(CLI::App& app, Terminal& terminal) {
     }
     fs::permissions(config.data / "keys", fs::perms::owner_all, failed);
     if (options->json) {
-      fmt::print("{{\"records\":{},\"segments\":{}}}\n", checked->records, checked->segments);
+      fmt::print("{{\"records\":{},\"segments\":{}}}\n", checked.records, checked.segments);
     } else {
-      fmt::print("{} records in {} segments, all verified; start it: hutong serve --config {}\n", checked->records,
-                 checked->segments, config.file.string());
+      const auto found = journal ? fmt::format("{} records in {} segments, all verified", checked.records, checked.segments)
+                                 : std::string("keys and audit are back; the messages are in Kafka, and the views come from there");
+      fmt::print("{}; start it: hutong serve --config {}\n", found, config.file.string());
     }
   });
 }

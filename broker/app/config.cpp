@@ -38,20 +38,20 @@ class Section {
   }
   // Given by reference, "env:NAME" or "file:PATH", never in clear.
   void secret(const std::string& key, std::string& value) {
-    std::string reference;
-    text(key, reference);
-    if (reference.empty()) return;
-    if (reference.rfind("env:", 0) == 0) {
-      const char* variable = std::getenv(reference.c_str() + 4);
-      if (!variable || !*variable) mistake(*table_->get(key), key, "the environment has no " + reference.substr(4));
-      value = variable;
-    } else if (reference.rfind("file:", 0) == 0) {
-      std::ifstream file(file_.parent_path() / reference.substr(5));
-      std::getline(file, value);
-      if (value.empty()) mistake(*table_->get(key), key, reference.substr(5) + ": no such file, or its first line is empty");
-    } else {
-      mistake(*table_->get(key), key, "a secret is given by reference: \"env:NAME\" or \"file:PATH\"");
-    }
+    std::string written;
+    text(key, written);
+    if (written.empty()) return;
+    auto given = referred(*table_->get(key), key, written);
+    if (!given) mistake(*table_->get(key), key, "a secret is given by reference: \"env:NAME\" or \"file:PATH\"");
+    value = std::move(*given);
+  }
+  // A table whose keys are another program's, with or without quotes: "ssl.ca.location" = or ssl.ca.location =. Values may
+  // be references, and those that hold a secret must be; which ones were goes into `secrets`.
+  void free(const std::string& key, std::map<std::string, std::string>& values, std::set<std::string>& secrets) {
+    const auto* at = node(key);
+    if (!at) return;
+    if (!at->is_table()) mistake(*at, key, "expected a table");
+    free(*at->as_table(), key, "", values, secrets);
   }
   void flag(const std::string& key, bool& value) {
     if (const auto* at = node(key)) {
@@ -143,6 +143,44 @@ class Section {
   }
 
  private:
+  // What "env:NAME" or "file:PATH" stands for; nothing: it is no reference.
+  std::optional<std::string> referred(const toml::node& at, const std::string& key, const std::string& written) const {
+    std::string value;
+    if (written.rfind("env:", 0) == 0) {
+      const char* variable = std::getenv(written.c_str() + 4);
+      if (!variable || !*variable) mistake(at, key, "the environment has no " + written.substr(4));
+      value = variable;
+    } else if (written.rfind("file:", 0) == 0) {
+      std::ifstream file(file_.parent_path() / written.substr(5));
+      std::getline(file, value);
+      if (value.empty()) mistake(at, key, written.substr(5) + ": no such file, or its first line is empty");
+    } else {
+      return std::nullopt;
+    }
+    return value;
+  }
+  void free(const toml::table& table, const std::string& key, const std::string& prefix,
+            std::map<std::string, std::string>& values, std::set<std::string>& secrets) const {
+    for (const auto& [part, node] : table) {
+      const std::string name = prefix + std::string(part.str());
+      const std::string path = key + "." + name;
+      if (const auto* inner = node.as_table()) {
+        free(*inner, key, name + ".", values, secrets);
+      } else if (const auto* text = node.as_string()) {
+        const bool secret = name.ends_with("password") || name.ends_with("secret") || name.ends_with(".pem");
+        auto given = referred(node, path, text->get());
+        if (secret && !given) mistake(node, path, "a secret is given by reference: \"env:NAME\" or \"file:PATH\"");
+        if (given) secrets.insert(name);
+        values[name] = given ? std::move(*given) : text->get();
+      } else if (const auto* whole = node.as_integer()) {
+        values[name] = std::to_string(whole->get());
+      } else if (const auto* flag = node.as_boolean()) {
+        values[name] = flag->get() ? "true" : "false";
+      } else {
+        mistake(node, path, "expected a text in quotes, a whole number, true or false");
+      }
+    }
+  }
   static std::int64_t whole(const std::string& digits, std::int64_t most) {
     if (digits.empty() || digits.size() > 15) return -1;
     std::int64_t value = 0;
@@ -258,7 +296,32 @@ Config read_config(const fs::path& file_given) {
   log.duration("gather", config.log.gather);
   log.size("stop_below_free", config.log.stop_below_free);
   log.flag("unsafe_no_sync", config.log.unsafe_no_sync);
+  config.log.kind = log.choice("kind", "kafka", "journal", false) ? LogKind::kafka : LogKind::journal;
+  Section kafka = log.section("kafka");
+  kafka.text("bootstrap", config.log.kafka.bootstrap);
+  kafka.text("topic_prefix", config.log.kafka.topic_prefix);
+  kafka.count("partitions", config.log.kafka.partitions, 1, 1);
+  kafka.count("replicas", config.log.kafka.replicas, 1, 100);
+  kafka.count("insync_replicas", config.log.kafka.insync_replicas, 1, 100);
+  kafka.flag("unsafe_topics", config.log.kafka.unsafe_topics);
+  kafka.duration("append_deadline", config.log.kafka.append_deadline);
+  kafka.size("queue", config.log.kafka.queue_bytes);
+  kafka.free("settings", config.log.kafka.settings, config.log.kafka.secrets);
+  kafka.finish();
   log.finish();
+  if (config.log.kind == LogKind::kafka) {
+    if (config.log.kafka.bootstrap.empty()) {
+      log.mistake(*log.node("kind"), "kind", "\"kafka\" needs [log.kafka] bootstrap = \"host:port,host:port\"");
+    }
+    // What the sender is told at its deadline must be what became of the append, not a guess.
+    if (config.log.kafka.append_deadline + std::chrono::seconds(1) > config.mllp.append_deadline) {
+      const auto* own = kafka.node("append_deadline");
+      const auto* intakes = mllp.node("append_deadline");
+      log.mistake(own ? *own : intakes ? *intakes : *log.node("kind"), "kafka.append_deadline",
+                  fmt::format("{} ms is to be at least a second shorter than [mllp] append_deadline, {} ms",
+                              config.log.kafka.append_deadline.count(), config.mllp.append_deadline.count()));
+    }
+  }
 
   Section store = top.section("store");
   store.size("cache", config.store.cache_bytes);
@@ -288,6 +351,11 @@ Config read_config(const fs::path& file_given) {
 }
 
 std::string describe(const Config& c) {
+  const auto quoted = [](const std::string& text) {
+    std::ostringstream out;
+    out << toml::value<std::string>(text);
+    return out.str();
+  };
   const auto size = [](std::uint64_t bytes) {
     if (bytes >= (1ULL << 30U) && bytes % (1ULL << 30U) == 0) return fmt::format("{}GiB", bytes >> 30U);
     if (bytes >= (1ULL << 20U) && bytes % (1ULL << 20U) == 0) return fmt::format("{}MiB", bytes >> 20U);
@@ -302,6 +370,18 @@ std::string describe(const Config& c) {
                             ? fmt::format("[store.postgres]\nconnection = \"***\"\nschema = \"{}\"\nreaders = {}\n",
                                           c.store.postgres.schema, c.store.postgres.readers)
                             : std::string();
+  std::string kafka;
+  if (c.log.kind == LogKind::kafka) {
+    const auto& k = c.log.kafka;
+    kafka = fmt::format("[log.kafka]\nbootstrap = \"{}\"\ntopic_prefix = \"{}\"\npartitions = {}\nreplicas = {}\n"
+                        "insync_replicas = {}\nunsafe_topics = {}\nappend_deadline = \"{}ms\"\nqueue = \"{}\"\n",
+                        k.bootstrap, k.topic_prefix, k.partitions, k.replicas, k.insync_replicas, k.unsafe_topics,
+                        k.append_deadline.count(), size(k.queue_bytes));
+    if (!k.settings.empty()) kafka += "[log.kafka.settings]\n";
+    for (const auto& [name, value] : k.settings) {
+      kafka += fmt::format("\"{}\" = {}\n", name, k.secrets.contains(name) ? "\"***\"" : quoted(value));
+    }
+  }
   const int zone = std::abs(c.zone_minutes);
   return fmt::format(
              "# effective configuration of {}\n[broker]\ndata = \"{}\"\nschemas = \"{}\"\nshards = {}\nzone = \"{}{:02}:{:02}\"\n\n"
@@ -316,9 +396,10 @@ std::string describe(const Config& c) {
          fmt::format("\n[http]\nlisten = \"{}:{}\"\nallow_plain = {}\npublic_url = \"{}\"\n", c.http.listen.address,
                      c.http.listen.port, c.http.allow_plain, c.http.public_url) +
          tls("http", c.http.tls) +
-         fmt::format("\n[log]\nsegment = \"{}\"\ngather = \"{}ms\"\nstop_below_free = \"{}\"\nunsafe_no_sync = {}\n\n[store]\nkind = \"{}\"\ncache = \"{}\"\n"
+         fmt::format("\n[log]\nkind = \"{}\"\nsegment = \"{}\"\ngather = \"{}ms\"\nstop_below_free = \"{}\"\nunsafe_no_sync = {}\n{}\n[store]\nkind = \"{}\"\ncache = \"{}\"\n"
                      "write_buffer = \"{}\"\n{}\n[disk]\nwarn_days_left = {:.0f}\n\n[logging]\nlevel = \"{}\"\n",
-                     size(c.log.segment_bytes), c.log.gather.count(), size(c.log.stop_below_free), c.log.unsafe_no_sync,
+                     c.log.kind == LogKind::kafka ? "kafka" : "journal", size(c.log.segment_bytes), c.log.gather.count(),
+                     size(c.log.stop_below_free), c.log.unsafe_no_sync, kafka,
                      c.store.kind == StoreKind::postgres ? "postgres" : "rocksdb", size(c.store.cache_bytes),
                      size(c.store.write_buffer_bytes), postgres, c.disk.warn_days_left, c.log_level);
 }

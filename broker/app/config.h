@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
 
@@ -25,6 +27,7 @@ struct TlsFiles {
   bool enabled() const { return !certificate.empty(); }
 };
 
+enum class LogKind { journal, kafka };
 enum class StoreKind { rocksdb, postgres };
 
 struct Config {
@@ -52,10 +55,22 @@ struct Config {
   } http;
 
   struct {
-    std::uint64_t segment_bytes = 64ULL << 20U;
-    std::chrono::milliseconds gather{1};
-    std::uint64_t stop_below_free = 512ULL << 20U;
+    LogKind kind = LogKind::journal;
+    std::uint64_t segment_bytes = 64ULL << 20U;        // journal
+    std::chrono::milliseconds gather{1};               // journal
+    std::uint64_t stop_below_free = 512ULL << 20U;     // journal
     bool unsafe_no_sync = false;          // bench/run.sh measures the price of durability with it; alarmed
+    struct {
+      std::string bootstrap;
+      std::string topic_prefix = "hutong.";
+      std::uint32_t partitions = 1;       // of events, fixed when the topic is made
+      int replicas = 3, insync_replicas = 2;
+      bool unsafe_topics = false;         // alarmed
+      std::chrono::milliseconds append_deadline{8'000};  // intake hears what happened before its own deadline
+      std::uint64_t queue_bytes = 64ULL << 20U;
+      std::map<std::string, std::string> settings;       // librdkafka's, by its own names
+      std::set<std::string> secrets;                     // of these settings, not to be shown
+    } kafka;
   } log;
 
   struct {

@@ -12,11 +12,12 @@
 namespace hutong::app {
 namespace fs = std::filesystem;
 
-BrokerControl::BrokerControl(const Config& config, journal::JournalLog& log, port::Store& store,
+BrokerControl::BrokerControl(const Config& config, port::Log& log, CopyLog copy_log, port::Store& store,
                              const port::Format& format, pipeline::CurrentRules& rules, std::function<port::Inbox&()> inbox,
                              const Clock& clock, std::function<port::StatusView()> status)
     : config_(config),
       log_(log),
+      copy_log_(std::move(copy_log)),
       store_(store),
       format_(format),
       rules_(rules),
@@ -84,29 +85,38 @@ net::awaitable<Result<port::Control::Renormalized>> BrokerControl::renormalize(s
   co_return Renormalized{done->read, done->changed};
 }
 
-net::awaitable<Result<void>> BrokerControl::backup(std::string directory) {
+net::awaitable<Result<std::string>> BrokerControl::backup(std::string directory) {
   const fs::path target(directory);
   if (!target.is_absolute()) co_return fail(ErrorCode::invalid, "the backup's folder must be an absolute path");
   std::error_code failed;
   if (fs::exists(target, failed)) co_return fail(ErrorCode::conflict, directory + " exists already; choose a new folder");
   // The store first: what it has seen is then in the log's copy for certain, and a restore projects the rest.
-  const auto work = [this, target]() -> net::awaitable<Result<void>> {
+  const auto work = [this, target]() -> net::awaitable<Result<std::string>> {
+    std::string elsewhere;
     std::error_code error;
     fs::create_directories(target, error);
     if (error) co_return fail(ErrorCode::unavailable, target.string() + ": " + error.message());
     fs::permissions(target, fs::perms::owner_all, error);
-    // Views in PostgreSQL are backed up there (pg_dump), or made anew from the log.
     if (config_.store.kind == StoreKind::rocksdb) {
       if (auto copied = co_await store_.checkpoint(target / "store"); !copied) co_return tl::unexpected(copied.error());
+    } else {
+      elsewhere += "The views are in PostgreSQL: pg_dump --schema=" + config_.store.postgres.schema +
+                   ", or nothing, because they come anew from the log. ";
     }
-    if (auto copied = log_.copy_to(target / "log"); !copied) co_return tl::unexpected(copied.error());
+    if (copy_log_) {
+      if (auto copied = copy_log_(target / "log"); !copied) co_return tl::unexpected(copied.error());
+    } else {
+      elsewhere += "The messages themselves are in Kafka, which keeps its copies on several machines of one place; for one "
+                   "elsewhere mirror the topics " + config_.log.kafka.topic_prefix +
+                   "* with Kafka's MirrorMaker 2 (docs/operations.md). ";
+    }
     const auto options = fs::copy_options::recursive | fs::copy_options::overwrite_existing;
     for (const auto* folder : {"audit", "keys", "schemas"}) {
       if (fs::exists(config_.data / folder)) fs::copy(config_.data / folder, target / folder, options, error);
       if (error) co_return fail(ErrorCode::unavailable, (target / folder).string() + ": " + error.message());
     }
     if (!config_.file.empty()) fs::copy_file(config_.file, target / "hutong.toml", options, error);
-    co_return Result<void>();
+    co_return elsewhere;
   };
   co_return co_await net::co_spawn(slow_, work(), net::use_awaitable);
 }

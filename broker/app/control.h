@@ -4,7 +4,6 @@
 
 #include <boost/asio/thread_pool.hpp>
 
-#include "adapters/log/journal/journal_log.h"
 #include "broker/app/config.h"
 #include "broker/app/data_folder.h"
 #include "broker/pipeline/intake.h"
@@ -15,20 +14,22 @@ namespace hutong::app {
 
 class BrokerControl final : public port::Control {
  public:
-  BrokerControl(const Config& config, journal::JournalLog& log, port::Store& store, const port::Format& format,
-                pipeline::CurrentRules& rules, std::function<port::Inbox&()> inbox, const Clock& clock,
+  using CopyLog = std::function<Result<void>(const std::filesystem::path&)>;  // as OpenedLog::copy_to
+  BrokerControl(const Config& config, port::Log& log, CopyLog copy_log, port::Store& store,
+                const port::Format& format, pipeline::CurrentRules& rules, std::function<port::Inbox&()> inbox, const Clock& clock,
                 std::function<port::StatusView()> status);
   ~BrokerControl() override;
 
   port::StatusView status() override { return status_(); }
   net::awaitable<Result<port::Reply>> retry_quarantined(std::string facility, std::string raw_hash_hex) override;
   net::awaitable<Result<Renormalized>> renormalize(std::uint64_t from, std::string sender) override;
-  net::awaitable<Result<void>> backup(std::string directory) override;
+  net::awaitable<Result<std::string>> backup(std::string directory) override;
   Result<void> reload() override;
 
  private:
   const Config& config_;
-  journal::JournalLog& log_;
+  port::Log& log_;
+  CopyLog copy_log_;
   port::Store& store_;
   const port::Format& format_;
   pipeline::CurrentRules& rules_;

@@ -5,12 +5,11 @@
 
 #include "adapters/api/operate.h"
 #include "adapters/api/router.h"
-#include "adapters/log/journal/journal_log.h"
 #include "adapters/metrics/prometheus_metrics.h"
 #include "broker/access/audit_chain.h"
 #include "broker/app/data_folder.h"
+#include "broker/app/engines.h"
 #include "broker/app/local_json.h"
-#include "broker/app/open_store.h"
 #include "broker/app/rules.h"
 
 namespace hutong::app {
@@ -22,7 +21,7 @@ class NoControl final : public port::Control {
   port::StatusView status() override { return {}; }
   net::awaitable<Result<port::Reply>> retry_quarantined(std::string, std::string) override { co_return refusal(); }
   net::awaitable<Result<Renormalized>> renormalize(std::uint64_t, std::string) override { co_return refusal(); }
-  net::awaitable<Result<void>> backup(std::string) override { co_return refusal(); }
+  net::awaitable<Result<std::string>> backup(std::string) override { co_return refusal(); }
   Result<void> reload() override { return refusal(); }
 
  private:
@@ -43,10 +42,9 @@ Result<std::string> offline_answer(const Config& config, std::string_view method
   folder.prepare();
   const auto rules = read_rules(config);
   const Clock& clock = system_clock();
-  journal::JournalOptions log_options;
-  log_options.directory = folder.log();
-  auto log = journal::JournalLog::open(log_options);
-  if (!log) return tl::unexpected(log.error());
+  auto opened = open_log(config, folder);
+  if (!opened) return tl::unexpected(opened.error());
+  auto& log = *opened->log;
   auto store = open_store(config, folder);
   if (!store) return tl::unexpected(store.error());
 
@@ -59,7 +57,7 @@ Result<std::string> offline_answer(const Config& config, std::string_view method
   access::SignIns sign_ins(folder.keys() / "sign-ins");
   const access::ClientRegistry clients;
   PrometheusMetrics metrics;
-  query::Operations operations(**log, **store, [&] { return rules->facilities; });
+  query::Operations operations(log, **store, [&] { return rules->facilities; });
   NoControl control;
   NoInbox inbox;
   api::Live live(control, metrics, operations, gate, clock);

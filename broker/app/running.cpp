@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include "adapters/api/fhir.h"
@@ -19,7 +20,6 @@
 #include "adapters/api/static_files.h"
 #include "adapters/format/fhir/fhir_rendering.h"
 #include "adapters/format/hl7v2/hl7v2.h"
-#include "adapters/log/journal/journal_log.h"
 #include "adapters/metrics/prometheus_metrics.h"
 #include "adapters/source/mllp/mllp_source.h"
 #include "broker/access/audit_chain.h"
@@ -28,8 +28,8 @@
 #include "broker/access/token.h"
 #include "broker/app/control.h"
 #include "broker/app/data_folder.h"
+#include "broker/app/engines.h"
 #include "broker/app/logging.h"
-#include "broker/app/open_store.h"
 #include "broker/app/rules.h"
 #include "broker/app/version.h"
 #include "broker/base/thread.h"
@@ -106,6 +106,7 @@ struct Running::State {
   void stop();
   port::StatusView status();
   std::string disk_warning() const;
+  std::string log_alarm() const;
   net::awaitable<void> housekeeping();
   std::shared_ptr<const model::FacilityDirectory> facilities() const { return rules.load()->facilities; }
 
@@ -115,7 +116,8 @@ struct Running::State {
   Timestamp started = clock.now();
   PrometheusMetrics metrics;
   pipeline::CurrentRules rules;
-  std::unique_ptr<journal::JournalLog> log;
+  std::unique_ptr<port::Log> log;
+  std::function<Result<void>(const fs::path&)> copy_log;  // as OpenedLog::copy_to
   std::unique_ptr<port::Store> store;
   std::string identifier_key;
   std::optional<access::SigningKey> key;
@@ -147,7 +149,8 @@ struct Running::State {
   std::atomic<bool> stopping{false};
   std::atomic<std::uint64_t> disk_free{0}, disk_total{0};
   std::atomic<double> days_left{-1};
-  std::atomic<bool> store_ready{true};
+  std::mutex store_trouble_mutex;
+  std::string store_trouble;  // as housekeeping last found it; "" none
 };
 
 void Running::State::open() {
@@ -157,17 +160,10 @@ void Running::State::open() {
   key = folder.signing_key();
   identifier_key = folder.identifier_key();
 
-  journal::JournalOptions journal_options;
-  journal_options.directory = folder.log();
-  journal_options.segment_bytes = config.log.segment_bytes;
-  journal_options.gather = config.log.gather;
-  journal_options.min_free_bytes = config.log.stop_below_free;
-  journal_options.unsafe_no_fdatasync = config.log.unsafe_no_sync;
-  log = opened(journal::JournalLog::open(journal_options));
-  if (config.log.unsafe_no_sync) {
-    log_event("warning", "[log] unsafe_no_sync = true: acknowledged messages are lost when the power fails");
-  }
-
+  auto log_opened = opened(open_log(config, folder));
+  log = std::move(log_opened.log);
+  copy_log = std::move(log_opened.copy_to);
+  if (const auto alarm = log_alarm(); !alarm.empty()) log_event("warning", alarm);
   store = opened(open_store(config, folder));
 
   access::AuditOptions audit_options;
@@ -184,6 +180,7 @@ void Running::State::wire() {
   const unsigned count = config.shards ? config.shards : usable_cores();
   pipeline::IntakeOptions intake;
   intake.append_deadline = config.mllp.append_deadline;
+  if (config.store.kind == StoreKind::postgres) intake.store_patience = std::chrono::seconds(1);
   intake.repeated = &repeated;
   for (unsigned i = 0; i < count; ++i) {
     auto shard = std::make_unique<Shard>();
@@ -210,7 +207,7 @@ void Running::State::wire() {
     return query::Repetition{count.times, count.last};
   });
   const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
-  control = std::make_unique<BrokerControl>(config, *log, *store, format, rules, inbox, clock, [this] { return status(); });
+  control = std::make_unique<BrokerControl>(config, *log, copy_log, *store, format, rules, inbox, clock, [this] { return status(); });
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
 
   api::OperateDeps operate{*control, inbox, *operations, metrics, *gate, *sessions, *sign_ins, clients, *live, clock,
@@ -302,9 +299,16 @@ net::awaitable<void> Running::State::housekeeping() {
     store_bytes.set(static_cast<double>(store_size));
     free_bytes.set(static_cast<double>(disk_free));
     resident.set(static_cast<double>(resident_bytes()));
+    // Asked for its own sake: an idle projector would not notice, and a busy one's trouble may be the log's.
+    const auto asked = co_await store->cursor({port::Topic::events, 0});
+    {
+      const std::lock_guard lock(store_trouble_mutex);
+      store_trouble = asked ? "" : asked.error().message;
+    }
     const auto now = clock.now();
     if (used.empty() || now - used.back().first >= std::chrono::minutes(1)) {
-      used.emplace_back(now, health.bytes + store_size);
+      // Only what lies on this disk fills it.
+      used.emplace_back(now, health.bytes + (config.store.kind == StoreKind::rocksdb ? store_size : 0));
       if (used.size() > 24 * 60) used.pop_front();
       const double seconds = std::chrono::duration<double>(now - used.front().first).count();
       const auto grown = static_cast<double>(used.back().second) - static_cast<double>(used.front().second);
@@ -325,6 +329,14 @@ net::awaitable<void> Running::State::housekeeping() {
   }
 }
 
+// Empty: what is acknowledged is safe. Else what was asked for that makes it less so.
+std::string Running::State::log_alarm() const {
+  if (config.log.kind == LogKind::kafka) {
+    return config.log.kafka.unsafe_topics ? "[log.kafka] unsafe_topics = true: acknowledged messages may be lost with one machine, or expire" : "";
+  }
+  return config.log.unsafe_no_sync ? "[log] unsafe_no_sync = true: acknowledged messages are lost when the power fails" : "";
+}
+
 // Empty: there is room for longer than [disk] warn_days_left.
 std::string Running::State::disk_warning() const {
   if (days_left < 0 || days_left >= config.disk.warn_days_left) return {};
@@ -339,9 +351,15 @@ port::StatusView Running::State::status() {
   view.started = started;
   view.now = clock.now();
   const auto health = log->health();
-  view.dependencies.push_back({"log", health.writable, health.reason});
+  view.dependencies.push_back({config.log.kind == LogKind::kafka ? "kafka" : "log", health.writable,
+                               health.writable ? log_alarm() : health.reason});
+  {
+    const std::lock_guard lock(store_trouble_mutex);
+    view.dependencies.push_back(
+        {config.store.kind == StoreKind::postgres ? "postgresql" : "store", store_trouble.empty(), store_trouble});
+  }
   const auto trouble = projector->trouble();
-  view.dependencies.push_back({"store", trouble.empty(), trouble});
+  view.dependencies.push_back({"projector", trouble.empty(), trouble});
   const auto audited = audit->health();
   view.dependencies.push_back({"audit", audited.has_value(), audited ? "" : audited.error().message});
   view.dependencies.push_back({"disk", true, disk_warning()});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -9,6 +10,7 @@
 #include "broker/base/limits.h"
 #include "broker/model/event_json.h"
 #include "broker/pipeline/quarantine_entry.h"
+#include "broker/port/completion.h"
 #include "broker/port/tables.h"
 
 namespace hutong::pipeline {
@@ -39,6 +41,15 @@ struct Intake::Batch {
   std::vector<std::pair<std::string, std::string>> repeated;  // facility and hash of what is in quarantine already
   std::vector<char> has_event, has_quarantined;               // by frame
   std::vector<port::Counter*> tally;                          // counted once the batch is durable, not at every attempt
+  std::vector<port::Lookup> lookups;                          // what its messages ask of the store, in their order
+  std::vector<std::optional<port::Row>> stored;               // the answers; empty: not asked yet
+
+  // What the store says, as far as it was asked.
+  const port::Row* look(const port::Table& table, port::Key key) {
+    const std::size_t at = lookups.size();
+    lookups.push_back({&table, std::move(key)});
+    return at < stored.size() && stored[at] ? &*stored[at] : nullptr;
+  }
 };
 
 struct Intake::FacilityCounters {
@@ -178,9 +189,43 @@ net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, 
   }
 }
 
+// Nearly every message is new. So the batch is weighed as if all were, while the store is asked about them together,
+// and weighed once more where it knows one.
 net::awaitable<Intake::Batch> Intake::judge(const port::Peer& peer, std::span<const port::Frame> frames,
                                             const Rules& rules) {
   Batch batch;
+  weigh(batch, peer, frames, rules);
+  if (batch.lookups.empty()) co_return batch;
+  auto stored = co_await ask_store(std::move(batch.lookups));
+  if (std::none_of(stored.begin(), stored.end(), [](const auto& row) { return row.has_value(); })) co_return batch;
+  for (const auto& message : batch.accepted) recent_.withdraw(message.control, message.first);
+  give_back(std::move(batch.memory));
+  Batch again;
+  again.stored = std::move(stored);
+  weigh(again, peer, frames, rules);
+  co_return again;
+}
+
+// Empty where the store does not answer, or not in time.
+net::awaitable<std::vector<std::optional<port::Row>>> Intake::ask_store(std::vector<port::Lookup> lookups) {
+  using Rows = std::vector<std::optional<port::Row>>;
+  if (options_.store_patience.count() == 0) co_return (co_await store_.get_many(std::move(lookups))).value_or(Rows());
+  const auto executor = co_await net::this_coro::executor;
+  const auto timer = std::make_shared<net::steady_timer>(executor, options_.store_patience);
+  auto rows = co_await port::await_completion<Rows>([&](std::shared_ptr<port::Completion<Rows>> first) {
+    net::co_spawn(executor, store_.get_many(std::move(lookups)),
+                  [first, timer](std::exception_ptr failed, Result<Rows> answered) {
+                    timer->cancel();
+                    first->finish(failed ? Result<Rows>(Rows()) : std::move(answered));
+                  });
+    timer->async_wait([first](boost::system::error_code cancelled) {
+      if (!cancelled) first->finish(Rows());
+    });
+  });
+  co_return std::move(rows).value_or(Rows());
+}
+
+void Intake::weigh(Batch& batch, const port::Peer& peer, std::span<const port::Frame> frames, const Rules& rules) {
   batch.memory = borrow_arena();
   batch.replies.resize(frames.size());
   batch.has_event.assign(frames.size(), 0);
@@ -196,16 +241,14 @@ net::awaitable<Intake::Batch> Intake::judge(const port::Peer& peer, std::span<co
       format_.split(frames[i].bytes, messages);
     }
     for (const auto message : messages) {
-      co_await judge_message(batch, i, message, peer, frames[i], rules, *draft);
+      weigh_message(batch, i, message, peer, frames[i], rules, *draft);
     }
   }
   drafts_.push_back(std::move(draft));
-  co_return batch;
 }
 
-net::awaitable<void> Intake::judge_message(Batch& batch, std::size_t frame, std::string_view bytes,
-                                           const port::Peer& peer, const port::Frame& source, const Rules& rules,
-                                           model::Draft& draft) {
+void Intake::weigh_message(Batch& batch, std::size_t frame, std::string_view bytes, const port::Peer& peer,
+                           const port::Frame& source, const Rules& rules, model::Draft& draft) {
   port::ReadContext context;
   context.facilities = rules.facilities.get();
   context.accept_unknown_senders = rules.accept_unknown_senders && peer.trusted_network;
@@ -225,14 +268,13 @@ net::awaitable<void> Intake::judge_message(Batch& batch, std::size_t frame, std:
   }
   if (reading.answer == Answer::accepted) {
     rules.normalizer->normalize(draft, reading.facility, *rules.facilities);
-    co_await take_accepted(batch, frame, bytes, draft);
+    take_accepted(batch, frame, bytes, draft);
   } else {
-    co_await take_refused(batch, frame, bytes, peer, source, reading, draft);
+    take_refused(batch, frame, bytes, peer, source, reading, draft);
   }
 }
 
-net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std::string_view bytes,
-                                           model::Draft& draft) {
+void Intake::take_accepted(Batch& batch, std::size_t frame, std::string_view bytes, model::Draft& draft) {
   auto& reply = batch.replies[frame];
   auto& counters = counters_of(draft.source.facility);
   const ControlKey control = model::control_key(draft.source);
@@ -244,9 +286,8 @@ net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std:
   // Known already? The store holds what came first, RecentControls what came since. A conflict is what came under this
   // control id *before* this message: it is told to every resend of the later one, and to none of the first.
   RecentControls::Known known;
-  auto row = co_await store_.get(port::tables::controls, {std::string(control.view())});
-  if (row && row->has_value()) {
-    const auto& stored = std::get<std::string>((**row)[1]);
+  if (const auto* row = batch.look(port::tables::controls, {std::string(control.view())})) {
+    const auto& stored = std::get<std::string>((*row)[1]);
     for (std::size_t at = 0; at + 16 <= stored.size() && !known.same; at += 16) {
       const auto id = RecordId::from_bytes(std::string_view(stored).substr(at, 16));
       known.same = *id == ids.front();
@@ -319,9 +360,8 @@ net::awaitable<void> Intake::take_accepted(Batch& batch, std::size_t frame, std:
   format_.acknowledge(draft, {Answer::accepted, &draft.issues, {}, clock_.now(), id}, reply.messages);
 }
 
-net::awaitable<void> Intake::take_refused(Batch& batch, std::size_t frame, std::string_view bytes,
-                                          const port::Peer& peer, const port::Frame& source,
-                                          const port::Reading& reading, model::Draft& draft) {
+void Intake::take_refused(Batch& batch, std::size_t frame, std::string_view bytes, const port::Peer& peer,
+                          const port::Frame& source, const port::Reading& reading, model::Draft& draft) {
   auto& reply = batch.replies[frame];
   const std::string_view facility = draft.source.facility;
   auto& counters = counters_of(reading.facility || draft.source.provisional ? facility : std::string_view());
@@ -361,8 +401,7 @@ net::awaitable<void> Intake::take_refused(Batch& batch, std::size_t frame, std::
     for (std::size_t i = 0; i + 1 < raw_hash.size(); i += 2) {
       raw_bytes += static_cast<char>(std::stoi(raw_hash.substr(i, 2), nullptr, 16));
     }
-    auto row = co_await store_.get(port::tables::quarantine, {place, raw_bytes});
-    if (!row || !row->has_value()) {
+    if (batch.look(port::tables::quarantine, {place, raw_bytes}) == nullptr) {
       QuarantineEntry entry;
       entry.facility = place;
       entry.answer = answer;

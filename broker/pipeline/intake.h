@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -34,7 +35,10 @@ using CurrentRules = std::atomic<std::shared_ptr<const Rules>>;
 
 struct IntakeOptions {
   std::chrono::milliseconds append_deadline{10'000};  // how long to wait for a log that is away before AR 207
-  RepeatedRefusals* repeated = nullptr;               // where what is in quarantine already is counted; outlives intake
+  // How long an acknowledgement may wait for a store on another machine to say what it knows of its messages; then they
+  // go on as new, and the projector recognises what came before. 0: the store does not make one wait.
+  std::chrono::milliseconds store_patience{0};
+  RepeatedRefusals* repeated = nullptr;  // where what is in quarantine already is counted; outlives intake
 };
 
 class Intake final : public port::Inbox {
@@ -51,11 +55,13 @@ class Intake final : public port::Inbox {
   struct Counters;
 
   net::awaitable<Batch> judge(const port::Peer& peer, std::span<const port::Frame> frames, const Rules& rules);
-  net::awaitable<void> judge_message(Batch& batch, std::size_t frame, std::string_view bytes, const port::Peer& peer,
-                                     const port::Frame& source, const Rules& rules, model::Draft& draft);
-  net::awaitable<void> take_accepted(Batch& batch, std::size_t frame, std::string_view bytes, model::Draft& draft);
-  net::awaitable<void> take_refused(Batch& batch, std::size_t frame, std::string_view bytes, const port::Peer& peer,
-                                    const port::Frame& source, const port::Reading& reading, model::Draft& draft);
+  net::awaitable<std::vector<std::optional<port::Row>>> ask_store(std::vector<port::Lookup> lookups);
+  void weigh(Batch& batch, const port::Peer& peer, std::span<const port::Frame> frames, const Rules& rules);
+  void weigh_message(Batch& batch, std::size_t frame, std::string_view bytes, const port::Peer& peer,
+                     const port::Frame& source, const Rules& rules, model::Draft& draft);
+  void take_accepted(Batch& batch, std::size_t frame, std::string_view bytes, model::Draft& draft);
+  void take_refused(Batch& batch, std::size_t frame, std::string_view bytes, const port::Peer& peer,
+                    const port::Frame& source, const port::Reading& reading, model::Draft& draft);
   void answer_try_again(std::span<const port::Frame> frames, const port::Peer& peer, const Rules& rules,
                         bool events_safe, Batch& batch);
   std::string answer_id();

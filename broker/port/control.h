@@ -13,9 +13,9 @@
 namespace hutong::port {
 
 struct Dependency {
-  std::string name;       // "log" | "store" | "disk" | "audit"
+  std::string name;       // "log" or "kafka", "store" or "postgresql", "projector", "audit", "disk"
   bool ready = true;
-  std::string reason;     // when not: what is wrong and what to do
+  std::string reason;     // what is wrong and what to do; where it is ready: an alarm
 };
 
 struct StatusView {
@@ -42,8 +42,9 @@ class Control {
     std::uint64_t read = 0, changed = 0;
   };
   virtual net::awaitable<Result<Renormalized>> renormalize(std::uint64_t from, std::string sender) = 0;
-  // A consistent copy of everything the installation needs, while running. `directory` must not exist.
-  virtual net::awaitable<Result<void>> backup(std::string directory) = 0;
+  // A consistent copy of what the installation keeps on this machine, while running. `directory` must not exist. Tells
+  // what is kept elsewhere and how that is copied; "": nothing is.
+  virtual net::awaitable<Result<std::string>> backup(std::string directory) = 0;
   virtual Result<void> reload() = 0;
 };
 

@@ -120,7 +120,7 @@ class Operating(Story):
         copy = broker.dir.parent / "copy"
         broker.command("backup", copy)
         before = broker.fhir("Patient?identifier=urn:hutong:facility:TESTHOSP:mrn|P1")["entry"][0]["resource"]
-        other = Broker(broker.dir.parent / "other")
+        other = Broker(broker.dir.parent / "other", config=broker.config.read_text(encoding="utf-8"))
         self.addCleanup(other.kill)
         other.command("restore", copy)
         other.start()

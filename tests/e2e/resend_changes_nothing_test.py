@@ -63,8 +63,9 @@ class ResendChangesNothing(Story):
 
         for _ in range(2):
             broker.stop()
-            broker.command("rebuild")
+            broker.rebuild()
             broker.start()
+            broker.settle()
             self.assertEqual(self.everything(broker), seen)
         with broker.mllp() as feed:
             again = [(ack(a).code, ack(a).control_id, ack(a).errors) for a in feed.pipeline(messages[:500], window=64)]

@@ -14,7 +14,8 @@
         run()
 
 The environment says what to test: HUTONG_BINARY, HUTONG_SOURCE, HUTONG_DATA (public samples, may be absent), HUTONG_ROUNDS
-(how often a crash story kills; a campaign raises it), HUTONG_SEED, HUTONG_KEEP=1 (leave directories for a look).
+(how often a crash story kills; a campaign raises it), HUTONG_SEED, HUTONG_KEEP=1 (leave directories for a look). With
+HUTONG_KAFKA_BOOTSTRAP and HUTONG_POSTGRES the same stories are told to brokers on those (tests/support/engines.py).
 Threads: a Broker may be shared; a Mllp connection belongs to one thread.
 """
 
@@ -25,6 +26,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -34,6 +36,9 @@ import tempfile
 import time
 import unittest
 import urllib.parse
+import uuid
+
+import postgres
 
 SOURCE = pathlib.Path(os.environ.get("HUTONG_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
 BINARY = pathlib.Path(os.environ.get("HUTONG_BINARY", SOURCE / "build/release/hutong"))
@@ -77,6 +82,25 @@ aliases = [{ msh4 = "TESTHOSP" }]
 """
 
 
+# Where the environment names a Kafka and a PostgreSQL: an installation of its own there. "": on this machine's disk.
+def engines():
+    if "HUTONG_KAFKA_BOOTSTRAP" not in os.environ or "HUTONG_POSTGRES" not in os.environ:
+        return ""
+    name = "t" + uuid.uuid4().hex[:12]
+    return f"""
+[log]
+kind = "kafka"
+[log.kafka]
+bootstrap = "{os.environ['HUTONG_KAFKA_BOOTSTRAP']}"
+topic_prefix = "{name}."
+[store]
+kind = "postgres"
+[store.postgres]
+connection = "env:HUTONG_POSTGRES"
+schema = "{name}"
+"""
+
+
 class BrokerFailed(Exception):
     """The broker did not start, or ended when it should not have; says its last words."""
 
@@ -89,7 +113,8 @@ class Broker:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.config = self.dir / "hutong.toml"
         if not self.config.exists():
-            self.config.write_text(config, encoding="utf-8")
+            own = "[log" in config or "[store" in config  # a story about an engine says itself which
+            self.config.write_text(config + ("" if own else engines()), encoding="utf-8")
             facilities = self.dir / "schemas" / "facilities"
             facilities.mkdir(parents=True, exist_ok=True)
             (facilities / "test.toml").write_text(FACILITY, encoding="utf-8")
@@ -195,6 +220,15 @@ class Broker:
             raise BrokerFailed(f"hutong {' '.join(map(str, arguments))}: exit {done.returncode}, expected {expect}\n"
                                f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
         return done
+
+    # The views anew from the log, with the broker stopped: in PostgreSQL by dropping them, and the next start fills them.
+    def rebuild(self):
+        schema = re.search(r'^schema = "(\w+)"', self.config.read_text(encoding="utf-8"), re.MULTILINE)
+        if not schema:
+            return self.command("rebuild")
+        self.command("rebuild", expect=2)
+        return subprocess.run([postgres.programs() / "psql", os.environ["HUTONG_POSTGRES"], "-qc", f"DROP SCHEMA {schema[1]} CASCADE"],
+                              check=True, capture_output=True, text=True)
 
     # GET as the community centre; follows paging links with `pages`. Returns the parsed resource.
     def fhir(self, path, token=None, expect=200):

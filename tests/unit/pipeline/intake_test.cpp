@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "adapters/format/hl7v2/hl7v2.h"
 #include "adapters/log/memory/memory_log.h"
@@ -39,6 +40,34 @@ std::string oru(const std::string& control, const std::string& value = "5.8", co
          "|P|2.5.1\rPID|1||" + number + "^^^HOSP^MR||A^B||19800101|F\rOBR|1||R1|BIO^x^L|||20260105073000\r"
          "OBX|1|NM|GLU^x^L||" + value + "|mmol/L||N|||F\r";
 }
+
+// A store a network away: counts the journeys, and may not come back from one.
+class DistantStore final : public port::Store {
+ public:
+  explicit DistantStore(store::MemoryStore& store) : store_(store) {}
+  net::awaitable<Result<std::vector<std::optional<port::Row>>>> get_many(std::vector<port::Lookup> lookups) override {
+    ++journeys;
+    if (silent) {
+      net::steady_timer never(co_await net::this_coro::executor, std::chrono::hours(1));
+      co_await never.async_wait(net::use_awaitable);
+    }
+    co_return co_await store_.get_many(std::move(lookups));
+  }
+  net::awaitable<Result<void>> write(port::StoreBatch batch) override { return store_.write(std::move(batch)); }
+  net::awaitable<Result<std::vector<port::Row>>> scan(const port::Table& table, port::Scan scan) override {
+    return store_.scan(table, std::move(scan));
+  }
+  net::awaitable<Result<std::optional<port::Cursor>>> cursor(port::Partition of) override { return store_.cursor(of); }
+  net::awaitable<Result<void>> checkpoint(const std::filesystem::path& to) override { return store_.checkpoint(to); }
+  std::uint64_t bytes() const override { return 0; }
+  net::awaitable<Result<void>> close() override { return store_.close(); }
+
+  std::size_t journeys = 0;
+  bool silent = false;
+
+ private:
+  store::MemoryStore& store_;
+};
 
 class IntakeTest : public testing::Test {
  protected:
@@ -176,6 +205,62 @@ TEST_F(IntakeTest, several_frames_go_in_one_append_and_are_answered_in_order) {
   EXPECT_THAT(replies[2].messages[0], HasSubstr("MSA|AA|3"));
   EXPECT_EQ(stored(events), 2U);
   EXPECT_EQ(stored(quarantine), 1U);
+}
+
+TEST_F(IntakeTest, asks_a_distant_store_once_about_all_frames_that_came_together) {
+  DistantStore distant(store);
+  Intake far(log, distant, format, rules, recent, metrics, clock, {.store_patience = std::chrono::seconds(1)});
+  const std::vector<std::string> messages{oru("1"), oru(""), oru("3"), oru("4")};
+  std::vector<port::Frame> frames;
+  for (const auto& message : messages) frames.push_back({message, clock.now(), 0, {}});
+  EXPECT_EQ(tests::await(far.accept(peer, frames)).size(), 4U);
+  EXPECT_EQ(distant.journeys, 1U);
+  EXPECT_EQ(stored(events), 3U);
+}
+
+// The store knows the second of three; the others stay new, and each is answered as itself.
+TEST_F(IntakeTest, what_only_the_store_knows_is_a_resend_among_new_messages) {
+  const auto first = accept(oru("2"));
+  port::StoreBatch batch;  // what the projector makes of it
+  model::Source source;
+  source.facility = "hosp";
+  source.sender_application = "LIS";
+  source.sender_facility = "HOSP";
+  source.control_id = "2";
+  batch.put(port::tables::controls, {std::string(model::control_key(source).view()),
+                                     std::string(first.records.front().view()), std::int64_t{0},
+                                     std::string("[]"), clock.now().micros});
+  ASSERT_TRUE(tests::await(store.write(std::move(batch))));
+  recent.projected_below(1);
+  ASSERT_EQ(recent.size(), 0U);
+
+  const auto replies = accept(std::vector<std::string>{oru("1"), oru("2"), oru("3"), oru("2", "9.9")});
+  EXPECT_FALSE(replies[0].duplicate);
+  EXPECT_TRUE(replies[1].duplicate);
+  EXPECT_EQ(replies[1].records, first.records);
+  EXPECT_FALSE(replies[2].duplicate);
+  EXPECT_THAT(replies[3].messages[0], HasSubstr("MSH^1^10")) << "other content under a control id that the store knows";
+  EXPECT_EQ(stored(events), 4U);
+  recent.projected_below(100);
+  EXPECT_EQ(recent.size(), 0U) << "what the store knows is not remembered as on its way for ever";
+}
+
+TEST_F(IntakeTest, a_store_that_does_not_answer_holds_an_acknowledgement_up_for_its_patience_only) {
+  DistantStore distant(store);
+  distant.silent = true;
+  Intake far(log, distant, format, rules, recent, metrics, clock, {.store_patience = std::chrono::milliseconds(30)});
+  net::io_context io(1);
+  const std::string message = oru("1");
+  const port::Frame frame{message, clock.now(), 0, {}};
+  bool answered = false;
+  net::co_spawn(io, far.accept(peer, std::span(&frame, 1)), [&](std::exception_ptr, std::vector<port::Reply> replies) {
+    answered = true;
+    EXPECT_EQ(replies[0].answer, Answer::accepted);
+    io.stop();
+  });
+  io.run_for(std::chrono::seconds(5));
+  EXPECT_TRUE(answered);
+  EXPECT_EQ(stored(events), 1U);
 }
 
 TEST_F(IntakeTest, an_unknown_sender_from_elsewhere_leaves_nothing_behind) {

@@ -1,0 +1,102 @@
+// The configuration as an operator writes it: what is refused, with its line; what is shown, and what never is.
+#include "broker/app/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace hutong::app {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class Configuration : public testing::Test {
+ protected:
+  Configuration() : file_(std::filesystem::path(testing::TempDir()) / "hutong-config-test.toml") {}
+  ~Configuration() override { std::filesystem::remove(file_); }
+
+  Config read(const std::string& text) {
+    std::ofstream(file_) << text;
+    return read_config(file_);
+  }
+  std::string mistake(const std::string& text) {
+    try {
+      read(text);
+    } catch (const ConfigError& e) {
+      return e.what();
+    }
+    return "accepted";
+  }
+
+  std::filesystem::path file_;
+};
+
+constexpr const char* kafka = "[log]\nkind = \"kafka\"\n[log.kafka]\nbootstrap = \"a:9092,b:9092\"\n";
+
+TEST_F(Configuration, EmptyMeansTheJournal) {
+  EXPECT_EQ(read("").log.kind, LogKind::journal);
+}
+
+TEST_F(Configuration, KafkaHasSafeDefaults) {
+  const auto config = read(kafka);
+  EXPECT_EQ(config.log.kind, LogKind::kafka);
+  EXPECT_EQ(config.log.kafka.bootstrap, "a:9092,b:9092");
+  EXPECT_EQ(config.log.kafka.replicas, 3);
+  EXPECT_EQ(config.log.kafka.insync_replicas, 2);
+  EXPECT_FALSE(config.log.kafka.unsafe_topics);
+}
+
+TEST_F(Configuration, KafkaWithoutAnAddressIsRefusedWithItsLine) {
+  EXPECT_THAT(mistake("[log]\nkind = \"kafka\"\n"), HasSubstr(":2: [log] kind: \"kafka\" needs [log.kafka] bootstrap"));
+}
+
+TEST_F(Configuration, AnAppendMustEndASecondBeforeItsSenderIsAnswered) {
+  EXPECT_THAT(mistake(std::string(kafka) + "append_deadline = \"9500ms\"\n"),
+              HasSubstr(":5: [log] kafka.append_deadline: 9500 ms"));
+  EXPECT_THAT(mistake(std::string("[mllp]\nappend_deadline = \"5s\"\n") + kafka), HasSubstr(":2: "));
+  EXPECT_EQ(mistake(std::string(kafka) + "append_deadline = \"9s\"\n"), "accepted");
+  EXPECT_EQ(mistake("[mllp]\nappend_deadline = \"5s\"\n[log.kafka]\nbootstrap = \"a:1\"\n"), "accepted")
+      << "the journal is in use";
+}
+
+TEST_F(Configuration, KafkasOwnSettingsPassAsTheyAreWritten) {
+  const auto config = read(std::string(kafka) +
+                           "[log.kafka.settings]\nsecurity.protocol = \"SSL\"\n\"ssl.ca.location\" = \"/ca.pem\"\n"
+                           "enable.ssl.certificate.verification = true\nsocket.timeout.ms = 3000\n");
+  const std::map<std::string, std::string> expected{{"security.protocol", "SSL"},
+                                                    {"ssl.ca.location", "/ca.pem"},
+                                                    {"enable.ssl.certificate.verification", "true"},
+                                                    {"socket.timeout.ms", "3000"}};
+  EXPECT_EQ(config.log.kafka.settings, expected);
+}
+
+TEST_F(Configuration, SecretsOfKafkaComeByReferenceAndAreNeverShown) {
+  ASSERT_EQ(setenv("HUTONG_TEST_SECRET", "mandarin-duck", 1), 0);
+  const std::string settings = std::string(kafka) + "[log.kafka.settings]\nsasl.username = \"hutong\"\n";
+  const auto config = read(settings + "sasl.password = \"env:HUTONG_TEST_SECRET\"\n");
+  EXPECT_EQ(config.log.kafka.settings.at("sasl.password"), "mandarin-duck");
+  EXPECT_THAT(describe(config), Not(HasSubstr("mandarin-duck")));
+  EXPECT_THAT(describe(config), HasSubstr("\"sasl.username\" = 'hutong'"));
+  EXPECT_THAT(describe_json(config), HasSubstr("sasl.password"));
+  EXPECT_THAT(mistake(settings + "sasl.password = \"mandarin-duck\"\n"),
+              AllOf(HasSubstr(":7: [log.kafka] settings.sasl.password: a secret is given by reference"),
+                    Not(HasSubstr("mandarin-duck"))));
+  EXPECT_THAT(mistake(settings + "sasl.password = \"env:HUTONG_NO_SUCH\"\n"),
+              HasSubstr("the environment has no HUTONG_NO_SUCH"));
+  unsetenv("HUTONG_TEST_SECRET");
+}
+
+TEST_F(Configuration, WhatIsShownCanBeReadAgain) {
+  const auto shown =
+      describe(read(std::string(kafka) + "unsafe_topics = true\n[log.kafka.settings]\nclient.rack = 'a\"b'\n"));
+  const auto again = read(shown.substr(shown.find('[')));
+  EXPECT_TRUE(again.log.kafka.unsafe_topics);
+  EXPECT_EQ(again.log.kafka.settings.at("client.rack"), "a\"b");
+}
+
+}  // namespace
+}  // namespace hutong::app
