@@ -14,28 +14,17 @@
 
 namespace hutong::app {
 
-void add_config(CLI::App& command, CommonOptions& options) {
-  command.add_option("--config", options.config, "Configuration file (else $HUTONG_CONFIG, else ./hutong.toml)");
-}
-
-void add_json(CLI::App& command, CommonOptions& options) {
-  command.add_flag("--json", options.json, "Print the result as JSON");
-}
-
 void report_failure(Terminal& terminal, const Error& error) {
   std::fprintf(stderr, "hutong: %s\n", error.message.c_str());
   terminal.exit_code = 1;
 }
 
-void add_check(CLI::App& app, Terminal&) {
+void add_check(CLI::App& app, Terminal& terminal) {
   auto* command = app.add_subcommand("check", "Validate the configuration and the data under schemas/, print what is in effect");
-  auto options = std::make_shared<CommonOptions>();
-  add_config(*command, *options);
-  add_json(*command, *options);
-  command->callback([options] {
-    const Config config = read_config(find_config(options->config));
+  command->callback([&terminal] {
+    const Config config = read_config(find_config(terminal.config));
     const auto rules = read_rules(config);
-    if (options->json) {
+    if (terminal.json) {
       fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\"}}\n", describe_json(config),
                  rules->facilities->all().size(), terminology_version(*rules));
       return;
@@ -45,20 +34,18 @@ void add_check(CLI::App& app, Terminal&) {
   });
 }
 
-void add_token(CLI::App& app, Terminal&) {
-  struct Options : CommonOptions {
+void add_token(CLI::App& app, Terminal& terminal) {
+  struct Options {
     std::string client;
     std::string ttl = "300s";
     bool sign_in = false;
   };
   auto* command = app.add_subcommand("token", "Print an access token of a client, signed with the installation's key");
   auto options = std::make_shared<Options>();
-  add_config(*command, *options);
-  add_json(*command, *options);
   command->add_option("--client", options->client, "clinic (reads FHIR: system/*.rs) or operator (hutong/operate)")->required();
   command->add_option("--ttl", options->ttl, "How long it is good: 300s by default, at most 12h");
-  command->callback([options] {
-    const Config config = read_config(find_config(options->config));
+  command->callback([options, &terminal] {
+    const Config config = read_config(find_config(terminal.config));
     const DataFolder folder{config.data};
     folder.prepare();
     const auto key = folder.signing_key();
@@ -68,7 +55,7 @@ void add_token(CLI::App& app, Terminal&) {
     const auto minted = access::TokenMint(key, clients)
                             .mint(options->client, std::chrono::duration_cast<std::chrono::seconds>(*ttl), system_clock().now());
     if (!minted) throw ConfigError(minted.error().message);  // a client that is not there, a life too long
-    if (options->json) {
+    if (terminal.json) {
       std::string scopes;
       for (const auto& scope : minted->scopes) scopes += (scopes.empty() ? "" : " ") + scope;
       fmt::print("{{\"access_token\":\"{}\",\"token_type\":\"Bearer\",\"expires_in\":{},\"scope\":\"{}\"}}\n", minted->token,
@@ -80,19 +67,16 @@ void add_token(CLI::App& app, Terminal&) {
 }
 
 void add_audit(CLI::App& app, Terminal& terminal) {
-  struct Options : CommonOptions {
+  struct Options {
     std::string shipped;
   };
   auto* command = app.add_subcommand("audit", "The record of who read what");
   command->require_subcommand(1);
   auto* verify = command->add_subcommand("verify", "Check the audit chain; name the first bad record");
   auto options = std::make_shared<Options>();
-  add_config(*command, *options);
-  add_config(*verify, *options);
-  add_json(*verify, *options);
   verify->add_option("--head", options->shipped, "A head.json kept elsewhere: finds a chain that was cut behind it");
   verify->callback([options, &terminal] {
-    const Config config = read_config(find_config(options->config));
+    const Config config = read_config(find_config(terminal.config));
     const DataFolder folder{config.data};
     std::optional<std::string> shipped;
     if (!options->shipped.empty()) {
@@ -103,7 +87,7 @@ void add_audit(CLI::App& app, Terminal& terminal) {
     const auto key = folder.signing_key();
     const auto report = access::verify(folder.audit(), &key, shipped);
     if (!report) return report_failure(terminal, report.error());
-    if (options->json) {
+    if (terminal.json) {
       fmt::print("{{\"records\":{},\"checkpoints\":{},\"sequence\":{},\"hash\":\"{}\",\"good\":{}", report->records,
                  report->checkpoints, report->head.sequence, report->head.hash, !report->bad.has_value());
       if (report->bad) {

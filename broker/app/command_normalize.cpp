@@ -25,13 +25,12 @@ void print_issues(const std::string& file, std::size_t number, const model::Issu
 }  // namespace
 
 void add_normalize(CLI::App& app, Terminal& terminal) {
-  struct Options : CommonOptions {
+  struct Options {
     std::string format = "auto", to = "event", sender;
     std::vector<std::string> files;
   };
   auto* command = app.add_subcommand("normalize", "What the broker would make of files: one JSON document a line, issues on stderr");
   auto options = std::make_shared<Options>();
-  add_config(*command, *options);
   command->add_option("--format", options->format, "hl7v2 or auto (fhir, cda and csv come with their adapters)")
       ->check(CLI::IsMember({"auto", "hl7v2"}))->capture_default_str();
   command->add_option("--to", options->to, "event: the shared schema (schemas/event/v1); fhir: an R4 collection Bundle")
@@ -41,9 +40,9 @@ void add_normalize(CLI::App& app, Terminal& terminal) {
   command->callback([options, &terminal] {
     Config config;
     try {
-      config = read_config(find_config(options->config));
+      config = read_config(find_config(terminal.config));
     } catch (const ConfigError&) {
-      if (!options->config.empty()) throw;  // without one, the built-in schemas are enough
+      if (!terminal.config.empty()) throw;  // without one, the built-in schemas are enough
     }
     const auto rules = read_rules(config);
     const model::Facility* sender = nullptr;

@@ -110,16 +110,13 @@ std::string trace_target(const std::string& id, const std::optional<std::uint64_
 
 void add_status(CLI::App& app, Terminal& terminal) {
   auto* command = app.add_subcommand("status", "Feeds, lag, backlog, disk and days left at today's rate, dependencies");
-  auto options = std::make_shared<CommonOptions>();
-  add_config(*command, *options);
-  add_json(*command, *options);
-  command->callback([options, &terminal] {
-    const Config config = read_config(find_config(options->config));
+  command->callback([&terminal] {
+    const Config config = read_config(find_config(terminal.config));
     const auto status = ask(terminal, config, "GET", "/api/v1/status");
     if (!status) return;
     const auto feeds = ask(terminal, config, "GET", "/api/v1/feeds");
     if (!feeds) return;
-    if (options->json) {
+    if (terminal.json) {
       // One document: the status with its feeds.
       auto end = status->rfind('}');
       auto begin = feeds->find('{');
@@ -131,18 +128,16 @@ void add_status(CLI::App& app, Terminal& terminal) {
 }
 
 void add_trace(CLI::App& app, Terminal& terminal) {
-  struct Options : CommonOptions {
+  struct Options {
     std::string id;
     std::optional<std::uint64_t> before;
   };
   auto* command = app.add_subcommand("trace", "The life of a message: a record id, an event id or FACILITY/MSH-10");
   auto options = std::make_shared<Options>();
-  add_config(*command, *options);
-  add_json(*command, *options);
   command->add_option("ID", options->id, "Record id, event id, or FACILITY/control id")->required();
   command->add_option("--before", options->before, "Look at the million records below this offset (default: the newest)");
   command->callback([options, &terminal] {
-    const Config config = read_config(find_config(options->config));
+    const Config config = read_config(find_config(terminal.config));
     std::optional<std::string> body;
     if (LocalClient(config.data).reachable()) {
       body = ask(terminal, config, "GET", trace_target(options->id, options->before));
@@ -152,7 +147,7 @@ void add_trace(CLI::App& app, Terminal& terminal) {
       body = std::move(*found);
     }
     if (!body) return;
-    if (options->json) {
+    if (terminal.json) {
       fmt::print("{}", *body);
       return;
     }
@@ -167,29 +162,22 @@ void add_trace(CLI::App& app, Terminal& terminal) {
 }
 
 void add_quarantine(CLI::App& app, Terminal& terminal) {
-  struct Options : CommonOptions {
+  struct Options {
     std::string facility, id, to;
     std::size_t limit = 100;
   };
   auto* command = app.add_subcommand("quarantine", "Messages that were refused: list, show, export, retry");
   command->require_subcommand(1);
   auto options = std::make_shared<Options>();
-  add_config(*command, *options);
-  const auto sub = [&](const char* name, const char* help) {
-    auto* made = command->add_subcommand(name, help);
-    add_config(*made, *options);
-    add_json(*made, *options);
-    return made;
-  };
-  auto* list = sub("list", "What was refused, by facility");
+  auto* list = command->add_subcommand("list", "What was refused, by facility");
   list->add_option("--facility", options->facility, "Only of this facility");
   list->add_option("--limit", options->limit, "At most so many")->check(CLI::Range(1, 1000))->capture_default_str();
   list->callback([options, &terminal] {
-    const Config config = read_config(find_config(options->config));
+    const Config config = read_config(find_config(terminal.config));
     const auto body = ask(terminal, config, "GET", fmt::format("/api/v1/quarantine?limit={}{}", options->limit,
         options->facility.empty() ? "" : "&facility=" + percent_encoded(options->facility)));
     if (!body) return;
-    if (options->json) {
+    if (terminal.json) {
       fmt::print("{}", *body);
       return;
     }
@@ -216,15 +204,15 @@ void add_quarantine(CLI::App& app, Terminal& terminal) {
     if (slash == std::string::npos) throw ConfigError("expected FACILITY/HASH, as hutong quarantine list prints it");
     return "/api/v1/quarantine/" + percent_encoded(options->id.substr(0, slash)) + "/" + percent_encoded(options->id.substr(slash + 1));
   };
-  auto* show = sub("show", "The bytes as received; audited");
+  auto* show = command->add_subcommand("show", "The bytes as received; audited");
   show->add_option("ID", options->id, "FACILITY/HASH")->required();
   show->callback([options, target, &terminal] {
-    const Config config = read_config(find_config(options->config));
+    const Config config = read_config(find_config(terminal.config));
     const auto about = ask(terminal, config, "GET", target());
     if (!about) return;
     auto raw = ask(terminal, config, "GET", target() + "/raw");
     if (!raw) return;
-    if (options->json) {
+    if (terminal.json) {
       // The bytes as received need not be UTF-8, which JSON is.
       fmt::print("{},\"rawBase64Url\":\"{}\"}}\n", about->substr(0, about->rfind('}')), access::base64url(*raw));
       return;
@@ -235,32 +223,32 @@ void add_quarantine(CLI::App& app, Terminal& terminal) {
     }
     fmt::print("{}\n", *raw);
   });
-  auto* export_command = sub("export", "The bytes as received into a file; audited");
+  auto* export_command = command->add_subcommand("export", "The bytes as received into a file; audited");
   export_command->add_option("ID", options->id, "FACILITY/HASH")->required();
   export_command->add_option("--to", options->to, "File to write (must not exist)")->required();
   export_command->callback([options, target, &terminal] {
-    const Config config = read_config(find_config(options->config));
+    const Config config = read_config(find_config(terminal.config));
     const auto raw = ask(terminal, config, "GET", target() + "/raw");
     if (!raw) return;
     std::FILE* file = std::fopen(options->to.c_str(), "wbx");
     if (!file) return report_failure(terminal, {ErrorCode::conflict, options->to + ": exists already or cannot be written"});
     const bool written = std::fwrite(raw->data(), 1, raw->size(), file) == raw->size();
     if (std::fclose(file) != 0 || !written) return report_failure(terminal, {ErrorCode::unavailable, options->to + ": could not be written"});
-    if (options->json) {
+    if (terminal.json) {
       fmt::print("{{\"file\":{},\"bytes\":{}}}\n", json_quoted(options->to), raw->size());
     } else {
       fmt::print("{} bytes written to {}\n", raw->size(), options->to);
     }
   });
-  auto* retry = sub("retry", "Judge a message anew with today's facilities, maps and reader");
+  auto* retry = command->add_subcommand("retry", "Judge a message anew with today's facilities, maps and reader");
   retry->add_option("ID", options->id, "FACILITY/HASH")->required();
   retry->callback([options, target, &terminal] {
-    const Config config = read_config(find_config(options->config));
+    const Config config = read_config(find_config(terminal.config));
     const auto body = ask(terminal, config, "POST", target() + "/retry", "{}");
     if (!body) return;
     const auto document = read_answer(*body);
     const bool accepted = text_of(document, "answer") == "accepted" && !document["records"].Empty();
-    if (options->json) {
+    if (terminal.json) {
       fmt::print("{}", *body);
     } else {
       fmt::print("{}\n", accepted ? "accepted" : "still refused; hutong quarantine show tells why");
@@ -270,17 +258,15 @@ void add_quarantine(CLI::App& app, Terminal& terminal) {
 }
 
 void add_renormalize(CLI::App& app, Terminal& terminal) {
-  struct Options : CommonOptions {
+  struct Options {
     std::string from, sender;
   };
   auto* command = app.add_subcommand("renormalize", "Read stored messages with today's maps; what differs is appended as the next version");
   auto options = std::make_shared<Options>();
-  add_config(*command, *options);
-  add_json(*command, *options);
   command->add_option("--from", options->from, "First offset of the log (0: all), or a time: messages appended since")->required();
   command->add_option("--sender", options->sender, "Only of this facility");
   command->callback([options, &terminal] {
-    const Config config = read_config(find_config(options->config));
+    const Config config = read_config(find_config(terminal.config));
     const bool is_offset = options->from.find_first_not_of("0123456789") == std::string::npos && options->from.size() < 19;
     const auto since = is_offset ? std::nullopt : parse_iso(options->from, config.zone_minutes);
     if (!is_offset && !since) throw ConfigError("--from " + options->from + ": expected an offset, or a time such as 2026-01-05T08:00");
@@ -288,7 +274,7 @@ void add_renormalize(CLI::App& app, Terminal& terminal) {
                           fmt::format("{{\"{}\":{},\"sender\":{}}}", since ? "since" : "from", since ? json_quoted(to_iso(since->first)) : options->from,
                                       json_quoted(options->sender)));
     if (!body) return;
-    if (options->json) {
+    if (terminal.json) {
       fmt::print("{}", *body);
       return;
     }
@@ -298,21 +284,19 @@ void add_renormalize(CLI::App& app, Terminal& terminal) {
 }
 
 void add_backup(CLI::App& app, Terminal& terminal) {
-  struct Options : CommonOptions {
+  struct Options {
     std::string directory;
   };
   auto* command = app.add_subcommand("backup", "A consistent copy of the installation, while the broker runs");
   auto options = std::make_shared<Options>();
-  add_config(*command, *options);
-  add_json(*command, *options);
   command->add_option("DIR", options->directory, "Folder to make (must not exist); keep it as safe as the data: it holds the keys")->required();
   command->callback([options, &terminal] {
-    const Config config = read_config(find_config(options->config));
+    const Config config = read_config(find_config(terminal.config));
     const auto directory = std::filesystem::absolute(options->directory).string();
     const auto named = "{\"directory\":" + json_quoted(directory) + "}";
     const auto body = ask(terminal, config, "POST", "/api/v1/backup", named);
     if (!body) return;
-    if (options->json) {
+    if (terminal.json) {
       fmt::print("{}", *body);
     } else {
       if (const auto elsewhere = text_of(read_answer(*body), "elsewhere"); !elsewhere.empty()) fmt::print("not in the copy: {}\n", elsewhere);

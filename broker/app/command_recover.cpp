@@ -29,11 +29,8 @@ void require_stopped(const Config& config) {
 
 void add_rebuild(CLI::App& app, Terminal& terminal) {
   auto* command = app.add_subcommand("rebuild", "Make the views anew from the log; nothing is sent, nothing is appended");
-  auto options = std::make_shared<CommonOptions>();
-  add_config(*command, *options);
-  add_json(*command, *options);
-  command->callback([options, &terminal] {
-    const Config config = read_config(find_config(options->config));
+  command->callback([&terminal] {
+    const Config config = read_config(find_config(terminal.config));
     require_stopped(config);
     if (config.store.kind == StoreKind::postgres) {
       throw ConfigError("the views are in PostgreSQL: there say DROP SCHEMA " + config.store.postgres.schema +
@@ -79,7 +76,7 @@ void add_rebuild(CLI::App& app, Terminal& terminal) {
     if (fs::exists(folder.store())) fs::rename(folder.store(), old);
     fs::rename(fresh, folder.store());
     fs::remove_all(old);
-    if (options->json) {
+    if (terminal.json) {
       fmt::print("{{\"records\":{}}}\n", records);
     } else {
       fmt::print("{} records projected into {}\n", records, folder.store().string());
@@ -88,16 +85,14 @@ void add_rebuild(CLI::App& app, Terminal& terminal) {
 }
 
 void add_restore(CLI::App& app, Terminal& terminal) {
-  struct Options : CommonOptions {
+  struct Options {
     std::string directory;
   };
   auto* command = app.add_subcommand("restore", "An installation from its backup, into the configuration's empty data folder");
   auto options = std::make_shared<Options>();
-  add_config(*command, *options);
-  add_json(*command, *options);
   command->add_option("DIR", options->directory, "What hutong backup made")->required();
   command->callback([options, &terminal] {
-    const Config config = read_config(find_config(options->config));
+    const Config config = read_config(find_config(terminal.config));
     require_stopped(config);
     const fs::path from(options->directory);
     const bool journal = config.log.kind == LogKind::journal;
@@ -125,7 +120,7 @@ void add_restore(CLI::App& app, Terminal& terminal) {
       if (failed) return report_failure(terminal, {ErrorCode::unavailable, (config.data / name).string() + ": " + failed.message()});
     }
     fs::permissions(config.data / "keys", fs::perms::owner_all, failed);
-    if (options->json) {
+    if (terminal.json) {
       fmt::print("{{\"records\":{},\"segments\":{}}}\n", checked.records, checked.segments);
     } else {
       const auto found = journal ? fmt::format("{} records in {} segments, all verified", checked.records, checked.segments)

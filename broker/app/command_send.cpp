@@ -62,11 +62,11 @@ Listen read_target(const std::string& to) {
 namespace {
 
 // A checkout without a configuration sends to HL7's port; an installation on another port needs no --to.
-Listen configured_target(const CommonOptions& options) {
+Listen configured_target(const std::string& config) {
   try {
-    return read_config(find_config(options.config)).mllp.listen;
+    return read_config(find_config(config)).mllp.listen;
   } catch (const ConfigError&) {
-    if (!options.config.empty()) throw;
+    if (!config.empty()) throw;
     return Config{}.mllp.listen;
   }
 }
@@ -74,7 +74,7 @@ Listen configured_target(const CommonOptions& options) {
 }  // namespace
 
 void add_send(CLI::App& app, Terminal& terminal) {
-  struct Options : CommonOptions {
+  struct Options {
     std::string to;
     std::vector<std::string> files;
     std::size_t connections = 1, window = 1;
@@ -82,8 +82,6 @@ void add_send(CLI::App& app, Terminal& terminal) {
   };
   auto* command = app.add_subcommand("send", "Send every HL7 v2 message in files over MLLP; print answers and latencies");
   auto options = std::make_shared<Options>();
-  add_config(*command, *options);
-  add_json(*command, *options);
   command->add_option("--to", options->to, "HOST:PORT of the receiver (default: [mllp] listen of the configuration, else 127.0.0.1:2575)");
   command->add_option("--connections", options->connections, "Connections at once")->check(CLI::Range(1, 10000))->capture_default_str();
   command->add_option("--window", options->window, "Unanswered messages on a connection; 1 waits for each answer")
@@ -92,7 +90,7 @@ void add_send(CLI::App& app, Terminal& terminal) {
       ->check(CLI::NonNegativeNumber);
   command->add_option("FILE", options->files, "A message begins at MSH at a line's start; FHS/BHS batches are opened")->required();
   command->callback([options, &terminal] {
-    const auto target = options->to.empty() ? configured_target(*options) : read_target(options->to);
+    const auto target = options->to.empty() ? configured_target(terminal.config) : read_target(options->to);
     std::vector<std::string> messages;
     for (const auto& path : options->files) {
       auto found = mllp_client::messages_in_file(read_file(path));
@@ -105,13 +103,14 @@ void add_send(CLI::App& app, Terminal& terminal) {
     mllp_client::SendOptions send;
     send.host = target.address;
     send.port = target.port;
+    send.trouble = [](const std::string& what) { fmt::print(stderr, "{}\n", what); };
     send.connections = options->connections;
     send.window = options->window;
     send.rate = options->rate;
     send.progress = [&](const mllp_client::SendReport& report) { progress.show(report.answered()); };
     std::signal(SIGINT, [](int) { interrupted = true; });
     const auto report = mllp_client::send_all(send, supply, interrupted);
-    fmt::print("{}\n", options->json ? to_json(report) : to_text(report));
+    fmt::print("{}\n", terminal.json ? to_json(report) : to_text(report));
     if (!report.problems.empty() || report.accepted() + report.count(mllp_client::AnswerCode::unasked) != report.taken) terminal.exit_code = 1;
   });
 }

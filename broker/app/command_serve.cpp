@@ -6,10 +6,8 @@ namespace hutong::app {
 
 void add_serve(CLI::App& app, Terminal& terminal) {
   auto* command = app.add_subcommand("serve", "Run the broker; SIGTERM drains and stops, SIGHUP reloads facilities and code maps");
-  auto options = std::make_shared<CommonOptions>();
-  add_config(*command, *options);
-  command->callback([options, &terminal] {
-    Running broker(read_config(find_config(options->config)));
+  command->callback([&terminal] {
+    Running broker(read_config(find_config(terminal.config)));
     terminal.exit_code = broker.run();
   });
 }

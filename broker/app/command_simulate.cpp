@@ -45,7 +45,7 @@ class SimulationSupply final : public mllp_client::MessageSupply {
   simulator::Feed& feed_;
 };
 
-struct SimulateOptions : CommonOptions {
+struct SimulateOptions {
   std::string region, start, resume, duration, to, out, truth, schemas;
   std::uint64_t seed = 1, messages = 0;
   double rate = 0;
@@ -53,11 +53,11 @@ struct SimulateOptions : CommonOptions {
   bool live = false, file_per_message = false;
 };
 
-simulator::FeedOptions feed_options(const SimulateOptions& options, bool to_files) {
+simulator::FeedOptions feed_options(const SimulateOptions& options, const std::string& config, bool to_files) {
   simulator::FeedOptions feed;
   feed.region = options.region;
   if (options.schemas.empty()) {
-    feed.schemas = find_schemas(options.config.empty() ? Config{} : read_config(options.config));
+    feed.schemas = find_schemas(config.empty() ? Config{} : read_config(config));
   } else {
     feed.schemas = options.schemas;
   }
@@ -83,8 +83,6 @@ simulator::FeedOptions feed_options(const SimulateOptions& options, bool to_file
 void add_simulate(CLI::App& app, Terminal& terminal) {
   auto* command = app.add_subcommand("simulate", "A deterministic region of hospitals that sends HL7 v2: same seed and start, same bytes");
   auto options = std::make_shared<SimulateOptions>();
-  add_config(*command, *options);
-  add_json(*command, *options);
   command->add_option("--region", options->region, "Region file, such as deploy/regions/demo.toml")->required();
   command->add_option("--seed", options->seed, "Seed of everything that happens")->capture_default_str();
   command->add_option("--start", options->start, "First day of the simulated clock (default: today)");
@@ -104,14 +102,14 @@ void add_simulate(CLI::App& app, Terminal& terminal) {
     if (options->to.empty() == options->out.empty()) throw ConfigError("simulate: give either --to HOST:PORT or --out DIR");
     for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = true; });
     if (!fs::exists(options->region)) throw ConfigError("--region " + options->region + ": no such file");
-    simulator::Feed feed(feed_options(*options, !options->out.empty()));
+    simulator::Feed feed(feed_options(*options, terminal.config, !options->out.empty()));
     Progress progress("simulating", options->messages);
     if (!options->out.empty()) {
       if (options->messages == 0 && options->duration.empty()) throw ConfigError("simulate --out: give --duration or --messages");
       const auto report = simulator::write_files(feed, options->out, options->file_per_message, interrupted,
                                                  [&](const simulator::FilesReport& r) { progress.show(r.messages); });
       feed.save();
-      fmt::print(fmt::runtime(options->json ? "{{\"messages\":{},\"files\":{},\"bytes\":{}}}\n" : "{} messages in {} files, {} bytes\n"),
+      fmt::print(fmt::runtime(terminal.json ? "{{\"messages\":{},\"files\":{},\"bytes\":{}}}\n" : "{} messages in {} files, {} bytes\n"),
                  report.messages, report.files, report.bytes);
     } else {
       SimulationSupply supply(feed);
@@ -119,6 +117,7 @@ void add_simulate(CLI::App& app, Terminal& terminal) {
       mllp_client::SendOptions send;
       send.host = target.address;
       send.port = target.port;
+      send.trouble = [](const std::string& what) { fmt::print(stderr, "{}\n", what); };
       send.connections = options->connections;
       send.rate = options->rate;
       if (!options->duration.empty()) {
@@ -136,7 +135,7 @@ void add_simulate(CLI::App& app, Terminal& terminal) {
       };
       const auto report = mllp_client::send_all(send, supply, interrupted);
       feed.save();
-      fmt::print("{}\n", options->json ? to_json(report) : to_text(report));
+      fmt::print("{}\n", terminal.json ? to_json(report) : to_text(report));
       if (feed.unexpected() > 0) {
         fmt::print(stderr, "{} answers were other than the message deserved\n", feed.unexpected());
         terminal.exit_code = 1;

@@ -12,6 +12,10 @@
 namespace hutong::app {
 
 struct Terminal {
+  // Options of every command, before or after its name.
+  std::string config;
+  bool json = false;
+
   int exit_code = 0;
 };
 
@@ -29,14 +33,6 @@ void add_token(CLI::App& app, Terminal& terminal);
 void add_audit(CLI::App& app, Terminal& terminal);
 void add_backup(CLI::App& app, Terminal& terminal);
 void add_restore(CLI::App& app, Terminal& terminal);
-
-// Options that most commands share.
-struct CommonOptions {
-  std::string config;
-  bool json = false;
-};
-void add_config(CLI::App& command, CommonOptions& options);
-void add_json(CLI::App& command, CommonOptions& options);
 
 // Prints the error to stderr and sets the exit code to 1.
 void report_failure(Terminal& terminal, const Error& error);

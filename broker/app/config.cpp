@@ -208,6 +208,15 @@ class Section {
   std::set<std::string> known_;
 };
 
+// What clients are told to come back to: whole, so that "/fhir" can be put behind it.
+bool is_public_url(std::string_view url) {
+  const auto scheme = url.find("://");
+  if (scheme == std::string_view::npos || (url.substr(0, scheme) != "http" && url.substr(0, scheme) != "https")) return false;
+  const auto rest = url.substr(scheme + 3);
+  return !rest.empty() && rest.front() != '/' && rest.front() != ':' && rest.back() != '/' &&
+         rest.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_~:/[]%") == std::string_view::npos;
+}
+
 bool is_loopback(const std::string& address) { return address.rfind("127.", 0) == 0 || address == "::1"; }
 
 void require_tls(Section& section, const char* name, const Listen& listen, const TlsFiles& tls, bool allow_plain) {
@@ -287,6 +296,10 @@ Config read_config(const fs::path& file_given) {
   http.listen("listen", config.http.listen);
   http.flag("allow_plain", config.http.allow_plain);
   http.text("public_url", config.http.public_url);
+  if (!config.http.public_url.empty() && !is_public_url(config.http.public_url)) {
+    http.mistake(*http.node("public_url"), "public_url",
+                 "expected http:// or https://, a host and nothing behind the last slash, such as \"https://hie.example.cn\"");
+  }
   http.tls(config.http.tls);
   http.finish();
   require_tls(http, "http", config.http.listen, config.http.tls, config.http.allow_plain);

@@ -12,9 +12,13 @@ int main(int argc, char** argv) {
   CLI::App app{"Hutong (互通): the message broker of a regional health information platform"};
   app.set_version_flag("--version", std::string("hutong ") + std::string(hutong::app::version));
   app.require_subcommand(1);
-  app.footer("The configuration is found by --config FILE, else $HUTONG_CONFIG, else ./hutong.toml.\n"
+  app.footer("The configuration is found by --config FILE, else $HUTONG_CONFIG, else ./hutong.toml; --json prints a result for\n"
+             "programs. Both may stand before or after the command.\n"
              "Exit codes: 0 done, 1 the work failed, 2 bad usage or configuration.");
+  app.fallthrough();  // what a command does not know is asked of the program
   hutong::app::Terminal terminal;
+  app.add_option("--config", terminal.config, "Configuration file (else $HUTONG_CONFIG, else ./hutong.toml)");
+  app.add_flag("--json", terminal.json, "Print the result as JSON");
   hutong::app::add_serve(app, terminal);
   hutong::app::add_check(app, terminal);
   hutong::app::add_status(app, terminal);
@@ -29,15 +33,14 @@ int main(int argc, char** argv) {
   hutong::app::add_audit(app, terminal);
   hutong::app::add_backup(app, terminal);
   hutong::app::add_restore(app, terminal);
-  // CLI11 would only say that a subcommand is required.
-  const auto named = [argv](const CLI::App* command) { return command->check_name(argv[1]); };
-  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty()) {
-    std::fprintf(stderr, "hutong: there is no command %s; hutong --help lists them\n", argv[1]);
-    return 2;
-  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
+    // CLI11 would only say that a subcommand is required.
+    if (const auto words = app.remaining(); app.get_subcommands().empty() && !words.empty() && words.front()[0] != '-') {
+      std::fprintf(stderr, "hutong: there is no command %s; hutong --help lists them\n", words.front().c_str());
+      return 2;
+    }
     return app.exit(e) == 0 ? 0 : 2;
   } catch (const hutong::app::ConfigError& e) {
     std::fprintf(stderr, "hutong: %s\n", e.what());

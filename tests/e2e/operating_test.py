@@ -3,10 +3,12 @@ in the configuration."""
 
 import base64
 import json
-import pathlib
+import socket
+import subprocess
+import time
 import unittest
 
-from hutong import Broker, Story, ack, run
+from hutong import BINARY, Broker, Story, ack, run
 from messages import msh, oru
 
 BAD = msh("ORU^R01^ORU_R01", "bad1") + "\rOBR|1||R7|BIO^x^L|||2026|||||||||||||||||LAB|F\rOBX|1|NM|GLU^x^L||5.8|mmol/L||N|||F\r"
@@ -97,6 +99,31 @@ class Operating(Story):
                 self.assertNotIn("which are all", older)
             broker.stop()
 
+    def test_options_of_every_command_may_stand_before_it(self):
+        broker = self.broker()
+        before = subprocess.run([BINARY, "--config", broker.config, "--json", "status"], capture_output=True, text=True, check=False)
+        self.assertEqual((before.returncode, before.stderr), (0, ""))
+        self.assertIn("logEnd", json.loads(before.stdout))
+        unknown = subprocess.run([BINARY, "--config", broker.config, "deadletters"], capture_output=True, text=True, check=False)
+        self.assertEqual(unknown.returncode, 2)
+        self.assertIn("no command deadletters", unknown.stderr)
+        self.assertEqual(subprocess.run([BINARY, "--config", broker.config], capture_output=True, check=False).returncode, 2)
+        self.assertEqual(broker.command("status", "--nonsense", expect=2).stdout, "")
+
+    def test_send_says_at_once_that_nobody_listens(self):
+        broker = self.broker(start=False)
+        file = broker.dir / "one.hl7"
+        file.write_bytes(oru("S1", "P1", "R1").encode())
+        with socket.socket() as taken:  # bound, not listening: refused for certain
+            taken.bind(("127.0.0.1", 0))
+            target = f"127.0.0.1:{taken.getsockname()[1]}"
+            with subprocess.Popen([BINARY, "send", "--to", target, file], stderr=subprocess.PIPE, text=True) as sending:
+                began = time.monotonic()
+                line = sending.stderr.readline()
+                sending.kill()
+            self.assertEqual(line, f"{target} refused the connection, trying again for 30 s\n")
+            self.assertLess(time.monotonic() - began, 10)
+
     def test_a_configuration_says_where_send_goes_and_check_speaks_json(self):
         broker = self.broker()
         effective = json.loads(broker.command("check", "--json").stdout)
@@ -140,6 +167,12 @@ class Operating(Story):
         self.assertRegex(broker.command("check", expect=2).stderr, r"hutong.toml:2: .*allow_plain")
         broker.config.write_text("[mllp]\nlisten = \"0.0.0.0:2575\"\nallow_plain = true\nunknown_senders = \"accept\"\n")
         self.assertIn("hutong.toml:4", broker.command("check", expect=2).stderr)
+        for url in ("hie.example.cn", "ftp://hie.example.cn", "https://", "https://hie.example.cn/", "https://a b", "https://h?x=1"):
+            broker.config.write_text(f"[http]\npublic_url = \"{url}\"\n")
+            self.assertRegex(broker.command("check", expect=2).stderr, r"hutong.toml:2: \[http\] public_url: .*https://hie", url)
+        for url in ("https://hie.example.cn", "http://10.0.0.7:8080", "https://example.cn/hie"):
+            broker.config.write_text(f"[http]\npublic_url = \"{url}\"\n")
+            self.assertIn(url, broker.command("check").stdout)
         broker.config.write_text("")
         self.assertIn("[mllp]", broker.command("check").stdout)
 
@@ -165,8 +198,6 @@ class Operating(Story):
 
     def test_help_of_every_command(self):
         broker = self.broker(start=False)
-        import subprocess
-        from hutong import BINARY
         for command in "serve check status normalize send simulate trace quarantine rebuild renormalize token audit backup restore".split():
             done = subprocess.run([str(BINARY), command, "--help"], capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 0, command)

@@ -121,18 +121,18 @@ net::awaitable<bool> Transmission::State::connect(Connection& connection) {
     if (!error) connection.socket.non_blocking(true, error);
     if (!error && now - connection.down_since <= options_.give_up_after) {
       connection.open = true;
+      trouble_told_ = false;
       connection.opened = connection.last_heard = now;
       connection.heard = connection.blocked = false;
       connection.received_size = 0;
       co_return true;
     }
     if (now - connection.down_since > options_.give_up_after) {
-      give_up(error ? "cannot connect to " + options_.host + ":" + std::to_string(options_.port) + ": " +
-                          error.message() + "; is the broker running?"
-                    : options_.host + ":" + std::to_string(options_.port) +
-                          " closes every connection without an answer; does it speak MLLP?");
+      give_up(error ? "cannot connect to " + peer() + ": " + error.message() + "; is the broker running?"
+                    : peer() + " closes every connection without an answer; does it speak MLLP?");
       break;
     }
+    if (error) tell_trouble(error);
     co_await wait(connection.pause, pause);
     pause = std::min(pause * 2, longest_pause);
   }
@@ -218,7 +218,7 @@ void Transmission::State::watch(Moment now) {
     }
     if (connection->open && now - connection->last_heard > options_.answer_timeout && connection->in_flight() > 0) {
       if (++connection->silences >= silences_allowed) {
-        give_up(options_.host + ":" + std::to_string(options_.port) + " takes messages and answers none");
+        give_up(peer() + " takes messages and answers none");
       } else {
         connection->socket.close(ignored);
       }
@@ -246,6 +246,16 @@ void Transmission::State::close_all() {
 void Transmission::State::give_up(std::string why) {
   problem(std::move(why));
   close_all();
+}
+
+void Transmission::State::tell_trouble(const boost::system::error_code& error) {
+  if (!options_.trouble || trouble_told_) return;
+  trouble_told_ = true;
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(options_.give_up_after).count();
+  options_.trouble(peer() +
+                   (error == net::error::connection_refused ? std::string(" refused the connection")
+                                                            : " cannot be reached (" + error.message() + ")") +
+                   ", trying again for " + std::to_string(seconds) + " s");
 }
 
 void Transmission::State::problem(std::string text) {

@@ -55,6 +55,7 @@ struct SendOptions {
   bool resend_unanswered = true;                     // after a lost connection; false: counted as no answer
   unsigned send_again_limit = 20;                    // resends of one message that was answered 207
   std::chrono::milliseconds send_again_pause{500};
+  std::function<void(const std::string& what)> trouble;  // at once when no connection can be made, and that it goes on trying
   std::function<void(const SendReport&)> progress;
   std::chrono::milliseconds progress_interval{500};
 };

@@ -92,6 +92,8 @@ class Transmission::State : public std::enable_shared_from_this<Transmission::St
   void give_up(std::string why);
   void watch(Moment now);  // deadlines
   void problem(std::string text);
+  void tell_trouble(const boost::system::error_code& error);
+  std::string peer() const { return options_.host + ":" + std::to_string(options_.port); }
   void spawn(net::any_io_executor executor, net::awaitable<void> work);
 
   SendOptions options_;
@@ -105,6 +107,7 @@ class Transmission::State : public std::enable_shared_from_this<Transmission::St
   std::size_t running_ = 0;  // coroutines
   std::size_t living_ = 0;   // connections
   bool supply_ended_ = false, stopping_ = false, closing_ = false;
+  bool trouble_told_ = false;  // since a connection stood last
   bool held_back_ = false;  // one lane's queue is full: nothing is taken until it moves
 };
 
