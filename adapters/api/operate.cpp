@@ -38,7 +38,7 @@ std::vector<Route> operate_routes(OperateDeps given) {
       {"GET", "/readyz", anyone, with(readyz)},
       {"GET", "/version", anyone, with(version)},
       {"GET", "/metrics", anyone, with(metrics)},
-      {"POST", "/api/v1/messages", anyone, with(take_message), limits::message_bytes},
+      {"POST", "/api/v1/messages", anyone, with(take_message), limits::message_bytes, true, refuse_sender},
       {"GET", "/api/v1/status", operate, with(status)},
       {"GET", "/api/v1/feeds", operate, with(feeds)},
       {"GET", "/api/v1/feeds/{facility}", operate, with(feed)},

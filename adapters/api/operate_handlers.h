@@ -22,6 +22,7 @@ Answering reload(const OperateDeps& deps, const Request& request);
 Answering backup(const OperateDeps& deps, const Request& request);
 Answering renormalize(const OperateDeps& deps, const Request& request);
 // operate_messages.cpp
+std::optional<Response> refuse_sender(const Request& request);
 Answering take_message(const OperateDeps& deps, const Request& request);
 // operate_feeds.cpp
 Answering feeds(const OperateDeps& deps, const Request& request);

@@ -1,5 +1,6 @@
 // POST /api/v1/messages: a sender without MLLP. The body is one HL7 v2 message (or a batch) in its own bytes; the
-// answer is its acknowledgement. From this machine without credentials; from elsewhere with a token that may send.
+// answer is its acknowledgement. Of one longer than 16 MiB the beginning is kept, as over MLLP. From this machine
+// without credentials; from elsewhere with a token that may send.
 #include "adapters/api/operate_handlers.h"
 #include "adapters/api/session.h"
 
@@ -21,13 +22,15 @@ int status_of(const port::Reply& reply) {
 
 }  // namespace
 
-Answering take_message(const OperateDeps& deps, const Request& request) {
+std::optional<Response> refuse_sender(const Request& request) {
   const bool granted =
       request.principal && (request.principal->has("hutong/send") || request.principal->has("system/*.c"));
-  if (!granted && !free_on_loopback(request)) {
-    co_return fault(request.path, request.principal ? 403 : 401, "forbidden",
-                    "sending from another machine needs a token with the scope hutong/send");
-  }
+  if (granted || free_on_loopback(request)) return std::nullopt;
+  return fault(request.path, request.principal ? 403 : 401, "forbidden",
+               "sending from another machine needs a token with the scope hutong/send");
+}
+
+Answering take_message(const OperateDeps& deps, const Request& request) {
   if (request.body.empty())
     co_return fault(request.path, 400, "invalid", "the body is empty: post the message's own bytes");
   port::Peer peer;
@@ -37,6 +40,8 @@ Answering take_message(const OperateDeps& deps, const Request& request) {
   port::Frame frame;
   frame.bytes = request.body;
   frame.received = deps.clock.now();
+  frame.oversize = request.oversize;
+  frame.oversize_sha256 = request.oversize_sha256;
   const auto started = deps.clock.ticks();
   auto replies = co_await deps.inbox().accept(peer, std::span<const port::Frame>(&frame, 1));
   if (replies.empty()) co_return fault(request.path, 500, "internal", "the message was not answered");

@@ -20,6 +20,8 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> query;      // decoded, in order; form bodies of _search are added
   std::vector<std::pair<std::string, std::string>> headers;    // names in lower case
   std::string body;
+  std::size_t oversize = 0;                                    // >0: the body was this long, `body` is its beginning
+  std::string oversize_sha256;                                 // hex, of all of it
   std::vector<std::string> captures;                           // of the route's {placeholders}
   std::optional<access::Principal> principal;                  // nullopt: not authenticated
   std::string peer;                                            // address, "unix"
@@ -51,6 +53,10 @@ struct Route {
   std::string scope;           // "" = no authentication needed; else a scope the principal must have, or "fhir" (per resource)
   Handler handler;
   std::size_t body_limit = 1024 * 1024;  // longer bodies: 413, unread
+  // A longer body is read to its end instead, and Request::oversize tells of it (limits::oversize_kept_bytes).
+  bool keeps_beginning = false;
+  // Asked before a body is read; what it answers is the refusal.
+  std::function<std::optional<Response>(const Request&)> refuse = {};
 };
 
 }  // namespace hutong::api

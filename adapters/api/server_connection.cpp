@@ -8,6 +8,7 @@
 #include "adapters/api/router_fault.h"
 #include "adapters/api/server_core.h"
 #include "adapters/api/server_wire.h"
+#include "broker/base/hash.h"
 
 namespace hutong::api {
 namespace {
@@ -19,6 +20,7 @@ using TlsStream = beast::ssl_stream<beast::tcp_stream>;
 using LocalStream = beast::basic_stream<Unix>;
 
 constexpr std::size_t small_body = 64 * 1024;  // below it a body does not count against inflight_bytes
+constexpr std::size_t body_step = 64 * 1024;   // read at once
 constexpr std::size_t lingering_bytes = 32 * 1024 * 1024;
 
 auto into(ErrorBits& error) {
@@ -119,14 +121,17 @@ class Connection {
       co_return co_await write(
           challenge(request, "this address needs a token: run hutong token --client NAME, or sign in"));
     }
+    if (match.route->refuse) {
+      if (auto refused = match.route->refuse(request)) co_return co_await write(std::move(*refused));
+    }
     const std::uint64_t limit = match.route->body_limit;
-    if (length > limit) co_return co_await write(too_long(request, limit));
-    const std::uint64_t claim = chunked ? limit : length;
+    if (length > limit && !match.route->keeps_beginning) co_return co_await write(too_long(request, limit));
+    const std::uint64_t claim = chunked ? limit : std::min(length, limit);
     const Share share(core_.inflight, core_.options.inflight_bytes, claim > small_body ? claim : 0);
     if (!share.taken())
       co_return co_await write(fault(request.path, 503, "overloaded", "too many bytes are being received: send again"));
     if (expects_continue && unread_ && !co_await go_on()) co_return false;
-    const int status = unread_ ? co_await read_body(request, limit) : 0;
+    const int status = unread_ ? co_await read_body(request, *match.route) : 0;
     if (status == 413) co_return co_await write(too_long(request, limit));
     if (status != 0) {
       keep_alive_ = false;
@@ -134,6 +139,7 @@ class Connection {
         co_await write(fault(request.path, status, "invalid", "the body broke off or is not framed as it says"));
       co_return false;
     }
+    if (request.oversize > 0) keep_alive_ = false;
     if (auto good = add_form(request); !good) co_return co_await write(fault(request.path, good.error()));
     beast::get_lowest_layer(stream_).expires_never();
     co_return co_await write(co_await handle(*match.route, request));
@@ -181,16 +187,33 @@ class Connection {
   }
 
   // 0: whole. 413: too long. 400: to be said. -1: the peer has left or was too slow (the stream is closed then).
-  net::awaitable<int> read_body(Request& request, std::uint64_t limit) {
-    http::request_parser<http::string_body> parser;
+  net::awaitable<int> read_body(Request& request, const Route& route) {
+    http::request_parser<http::buffer_body> parser;
     parser.header_limit(static_cast<std::uint32_t>(limits::http_header_bytes));
-    parser.body_limit(limit);
-    parser.eager(true);
+    parser.body_limit(boost::none);
     ErrorBits error;
     expires_after(core_.options.body_deadline);
     head_size_ = 0;  // the parser takes the head from the buffer too
-    co_await http::async_read(stream_, buffer_, parser, into(error));
-    if (error == http::error::body_limit) co_return 413;
+    co_await http::async_read_header(stream_, buffer_, parser, into(error));
+    std::string& body = request.body;
+    std::size_t size = 0;
+    std::optional<PartsHash> beyond;  // once it is too long: the hash of all of it
+    while (!error && !parser.is_done()) {
+      const std::size_t at = beyond ? limits::oversize_kept_bytes : size;
+      body.resize(at + body_step);
+      parser.get().body() = {body.data() + at, body_step, true};
+      co_await http::async_read_some(stream_, buffer_, parser, into(error));
+      if (error == http::error::need_buffer) error = {};
+      const std::size_t came = body_step - parser.get().body().size;
+      size += came;
+      if (beyond) {
+        beyond->raw({body.data() + at, came});
+      } else if (size > route.body_limit) {
+        if (!route.keeps_beginning) co_return 413;
+        beyond.emplace().raw({body.data(), size});
+      }
+      body.resize(beyond ? limits::oversize_kept_bytes : size);
+    }
     if (error == http::error::end_of_stream || error == http::error::partial_message || error == net::error::eof ||
         error == net::error::connection_reset || error == net::error::operation_aborted ||
         error == beast::error::timeout) {
@@ -198,7 +221,11 @@ class Connection {
     }
     if (error) co_return 400;
     unread_ = false;
-    request.body = std::move(parser.get().body());
+    if (beyond) {
+      body.shrink_to_fit();
+      request.oversize = size;
+      request.oversize_sha256 = to_hex(as_view(beyond->finish()));
+    }
     co_return 0;
   }
 

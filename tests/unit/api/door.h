@@ -55,14 +55,18 @@ struct FakeControl final : port::Control {
 
 struct FakeInbox final : port::Inbox {
   model::Answer answer = model::Answer::accepted;
-  std::atomic<std::size_t> taken{0}, bytes{0};
+  std::atomic<std::size_t> taken{0}, bytes{0}, oversize{0};
+  std::string oversize_sha256;
   net::awaitable<std::vector<port::Reply>> accept(const port::Peer&, std::span<const port::Frame> frames) override {
     std::vector<port::Reply> replies;
     for (const auto& frame : frames) {
       ++taken;
       bytes += frame.bytes.size();
+      oversize = frame.oversize;
+      oversize_sha256 = frame.oversize_sha256;
       port::Reply reply;
-      reply.answer = answer;
+      reply.answer = frame.oversize ? model::Answer::header_rejected : answer;
+      reply.close = frame.oversize > 0;
       reply.messages = {"MSH|^~\\&|H\rMSA|AA|1\r"};
       replies.push_back(std::move(reply));
     }

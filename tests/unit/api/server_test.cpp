@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <future>
 
+#include "broker/base/hash.h"
 #include "tests/unit/api/door.h"
 
 namespace hutong::api {
@@ -133,8 +134,48 @@ TEST_F(ServerTest, AMessageMayBeSixteenMebibytes) {
   open();
   EXPECT_EQ(ask("POST /api/v1/messages", "", std::string(limits::message_bytes, 'a')).status, 200);
   EXPECT_EQ(inbox.bytes, limits::message_bytes);
-  EXPECT_EQ(ask("POST /api/v1/messages", "", std::string(limits::message_bytes + 1, 'a')).status, 413);
-  EXPECT_EQ(inbox.taken, 1U);
+  EXPECT_EQ(inbox.oversize, 0U);
+}
+
+TEST_F(ServerTest, OfALongerMessageTheBeginningTheLengthAndTheHashAreKept) {
+  open();
+  std::string body(limits::message_bytes + 70'000, 'a');
+  body.back() = 'z';
+  const auto digest = sha256(body);
+  const auto taken = [&](const std::string& bytes) {
+    Wire wire(port);
+    wire.send(bytes);
+    const auto reply = wire.reply();
+    EXPECT_EQ(reply.status, 413);
+    EXPECT_TRUE(reply.has("MSA|")) << "the answer is an acknowledgement";
+    EXPECT_EQ(reply.headers.at("connection"), "close");
+    EXPECT_TRUE(wire.ended());
+    EXPECT_EQ(inbox.bytes.exchange(0), limits::oversize_kept_bytes);
+    EXPECT_EQ(inbox.oversize, body.size());
+    EXPECT_EQ(inbox.oversize_sha256, to_hex(as_view(digest)));
+  };
+  taken(request("POST /api/v1/messages", "", body));
+  std::string chunks = "POST /api/v1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (std::size_t at = 0; at < body.size(); at += 10'000'000) {
+    const auto part = body.substr(at, 10'000'000);
+    char size[20];
+    std::snprintf(size, sizeof size, "%zx\r\n", part.size());
+    chunks += size + part + "\r\n";
+  }
+  taken(chunks + "0\r\n\r\n");
+  const auto one_more = ask("POST /api/v1/messages", "", std::string(limits::message_bytes + 1, 'a'));
+  EXPECT_EQ(one_more.status, 413);
+  EXPECT_EQ(inbox.taken, 3U);
+}
+
+TEST_F(ServerTest, NothingIsReadOfAStrangersMessage) {
+  open();
+  Wire wire(port);
+  wire.send(
+      "POST /api/v1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.example\r\nContent-Length: "
+      "99999999\r\n\r\n");
+  EXPECT_EQ(wire.reply().status, 401);
+  EXPECT_EQ(inbox.taken, 0U);
 }
 
 TEST_F(ServerTest, ContinuesWhenExpectedAndOnlyForThoseWhoMay) {
