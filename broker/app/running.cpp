@@ -34,7 +34,7 @@
 #include "broker/app/version.h"
 #include "broker/base/thread.h"
 #include "broker/pipeline/projector.h"
-#include "broker/pipeline/repeated_refusals.h"
+#include "broker/pipeline/recent_refusals.h"
 #include "broker/port/scope.h"
 #include "broker/query/clinical.h"
 #include "broker/query/operations.h"
@@ -133,7 +133,7 @@ struct Running::State {
   fhir::FhirRendering rendering;
   hl7v2::Hl7v2 format;
   pipeline::RecentControls recent;
-  pipeline::RepeatedRefusals repeated;
+  pipeline::RecentRefusals refusals;
   mllp::SourceOptions mllp_source;
   mllp::Admission admission;
   std::vector<std::unique_ptr<Shard>> shards;
@@ -181,7 +181,7 @@ void Running::State::wire() {
   pipeline::IntakeOptions intake;
   intake.append_deadline = config.mllp.append_deadline;
   if (config.store.kind == StoreKind::postgres) intake.store_patience = std::chrono::seconds(1);
-  intake.repeated = &repeated;
+  intake.refusals = &refusals;
   for (unsigned i = 0; i < count; ++i) {
     auto shard = std::make_unique<Shard>();
     shard->intake = std::make_unique<pipeline::Intake>(*log, *store, format, rules, recent, metrics, clock, intake);
@@ -202,10 +202,11 @@ void Running::State::wire() {
 
   const auto directory = [this] { return facilities(); };
   clinical = std::make_unique<query::Clinical>(*store, identifier_key, directory);
-  operations = std::make_unique<query::Operations>(*log, *store, directory, [this](std::string_view facility, std::string_view raw_hash) {
-    const auto count = repeated.of(facility, raw_hash);
-    return query::Repetition{count.times, count.last};
-  });
+  operations = std::make_unique<query::Operations>(*log, *store, directory,
+                                                   [this](std::string_view facility, std::string_view raw_hash) {
+                                                     const auto count = refusals.count(facility, raw_hash);
+                                                     return query::Repetition{count.times, count.last};
+                                                   });
   const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
   control = std::make_unique<BrokerControl>(config, *log, copy_log, *store, format, rules, inbox, clock, [this] { return status(); });
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);

@@ -22,6 +22,10 @@ namespace {
 constexpr std::size_t kept_arenas = 64;
 constexpr std::size_t kept_arena_bytes = 128 * 1024;
 constexpr std::size_t kept_json_bytes = 256 * 1024;
+
+bool is_acknowledgement(const model::Source& source) {
+  return source.type == "ACK" || source.type.substr(0, 4) == "ACK^";
+}
 }  // namespace
 
 // One accepted message of the batch: which records are its own, to answer for them after the append.
@@ -38,7 +42,8 @@ struct Intake::Batch {
   std::vector<port::RecordView> events;
   std::vector<port::RecordView> quarantined;
   std::vector<AcceptedMessage> accepted;
-  std::vector<std::pair<std::string, std::string>> repeated;  // facility and hash of what is in quarantine already
+  std::vector<std::pair<std::string, std::string>> kept;      // facility and hash, one for each of `quarantined`
+  std::vector<std::pair<std::string, std::string>> repeated;  // the same of what is in quarantine already
   std::vector<char> has_event, has_quarantined;               // by frame
   std::vector<port::Counter*> tally;                          // counted once the batch is durable, not at every attempt
   std::vector<port::Lookup> lookups;                          // what its messages ask of the store, in their order
@@ -58,6 +63,7 @@ struct Intake::FacilityCounters {
   port::Counter* unmapped;
   port::Counter* quarantined;
   port::Counter* repeated;
+  port::Counter* acknowledgements;
 };
 
 struct Intake::Counters {
@@ -118,6 +124,9 @@ Intake::FacilityCounters& Intake::counters_of(std::string_view facility) {
       &metrics_.counter("hutong_quarantined_total", "Messages put into quarantine", {{"facility", code}});
   slot->repeated = &metrics_.counter("hutong_repeated_refusals_total",
                                      "Messages refused that are in quarantine already", {{"facility", code}});
+  slot->acknowledgements =
+      &metrics_.counter("hutong_acknowledgements_received_total",
+                        "Acknowledgements that came as messages: kept, never answered", {{"facility", code}});
   return *slot;
 }
 
@@ -173,8 +182,11 @@ net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, 
     give_back(std::move(batch.memory));
     if (events_safe && quarantine_safe) {
       for (auto* counter : batch.tally) counter->add();
-      for (const auto& [facility, raw_hash] : batch.repeated)
-        options_.repeated->add(facility, raw_hash, frames.front().received);
+      if (options_.refusals) {
+        for (const auto& [facility, raw_hash] : batch.kept) options_.refusals->kept(facility, raw_hash);
+        for (const auto& [facility, raw_hash] : batch.repeated)
+          options_.refusals->came_again(facility, raw_hash, frames.front().received);
+      }
       co_return std::move(batch.replies);
     }
     if (clock_.ticks() >= until) {
@@ -265,6 +277,12 @@ void Intake::weigh_message(Batch& batch, std::size_t frame, std::string_view byt
                                    draft.arena.concat({"at most ", std::to_string(limits::message_bytes),
                                                        " bytes; send large documents by reference"}),
                                    "104"});
+  }
+  if (is_acknowledgement(draft.source)) {
+    batch.replies[frame].acknowledgement = true;
+    batch.tally.push_back(
+        counters_of(reading.facility || draft.source.provisional ? draft.source.facility : model::Text())
+            .acknowledgements);
   }
   if (reading.answer == Answer::accepted) {
     rules.normalizer->normalize(draft, reading.facility, *rules.facilities);
@@ -401,7 +419,16 @@ void Intake::take_refused(Batch& batch, std::size_t frame, std::string_view byte
     for (std::size_t i = 0; i + 1 < raw_hash.size(); i += 2) {
       raw_bytes += static_cast<char>(std::stoi(raw_hash.substr(i, 2), nullptr, 16));
     }
-    if (batch.look(port::tables::quarantine, {place, raw_bytes}) == nullptr) {
+    PartsHash hash;
+    const RecordId id(hash.add(place).add(raw_hash).finish());
+    // In this very batch, appended and not projected yet, or in the store.
+    const bool with_us = std::any_of(batch.quarantined.begin(), batch.quarantined.end(),
+                                     [&](const port::RecordView& record) { return record.id == id; });
+    // Always looked up: what is asked must be the same before and after the store has answered.
+    const bool in_store = batch.look(port::tables::quarantine, {place, raw_bytes}) != nullptr;
+    const bool known = in_store || with_us || (options_.refusals && options_.refusals->known(place, raw_bytes));
+    if (with_us) batch.has_quarantined[frame] = 1;
+    if (!known) {
       QuarantineEntry entry;
       entry.facility = place;
       entry.answer = answer;
@@ -413,18 +440,18 @@ void Intake::take_refused(Batch& batch, std::size_t frame, std::string_view byte
       entry.raw_hash = raw_hash;
       entry.length = source.oversize ? source.oversize : bytes.size();
       port::RecordView record;
-      PartsHash hash;
-      record.id = RecordId(hash.add(place).add(raw_hash).finish());
+      record.id = id;
       record.key = batch.memory.concat({place, "/", raw_hash});
       record.kinds = "message.quarantined";
       record.json = batch.memory.copy(write(entry, draft.issues));
       record.raw = bytes;
       batch.quarantined.push_back(record);
+      batch.kept.emplace_back(place, raw_bytes);
       batch.has_quarantined[frame] = 1;
       batch.tally.push_back(counters.quarantined);
     } else if (peer.protocol != "retry") {  // an operator who tries is no sender who repeats
       batch.tally.push_back(counters.repeated);
-      if (options_.repeated) batch.repeated.emplace_back(place, raw_bytes);
+      batch.repeated.emplace_back(place, raw_bytes);
     }
   }
   const std::string id = answer_id();

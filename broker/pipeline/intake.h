@@ -16,7 +16,7 @@
 #include "broker/model/record.h"
 #include "broker/normalize/normalizer.h"
 #include "broker/pipeline/recent_controls.h"
-#include "broker/pipeline/repeated_refusals.h"
+#include "broker/pipeline/recent_refusals.h"
 #include "broker/port/format.h"
 #include "broker/port/inbox.h"
 #include "broker/port/log.h"
@@ -38,7 +38,7 @@ struct IntakeOptions {
   // How long an acknowledgement may wait for a store on another machine to say what it knows of its messages; then they
   // go on as new, and the projector recognises what came before. 0: the store does not make one wait.
   std::chrono::milliseconds store_patience{0};
-  RepeatedRefusals* repeated = nullptr;  // where what is in quarantine already is counted; outlives intake
+  RecentRefusals* refusals = nullptr;  // shared by all shards; outlives intake
 };
 
 class Intake final : public port::Inbox {

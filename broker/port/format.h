@@ -48,7 +48,8 @@ class Format {
   // `bytes` may be kept as views by `draft` and must outlive it. The draft is cleared first.
   virtual Reading read(std::string_view bytes, const ReadContext& context, model::Draft& draft) const = 0;
   // Appends the acknowledgement to `out`, unframed. Nothing is appended where the sender asked for none
-  // (MSH-15 / MSH-16). Enhanced mode: the commit acknowledgement is out[0], the application's out[1].
+  // (MSH-15 / MSH-16), or where the message is an acknowledgement itself. Enhanced mode: the commit acknowledgement is
+  // out[0], the application's out[1].
   virtual void acknowledge(const model::Draft& draft, const Verdict& verdict, std::vector<std::string>& out) const = 0;
 };
 

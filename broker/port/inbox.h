@@ -30,9 +30,10 @@ struct Frame {
 
 struct Reply {
   model::Answer answer = model::Answer::accepted;
-  std::vector<std::string> messages;     // acknowledgements in order, unframed; may be empty (none asked for)
+  std::vector<std::string> messages;  // acknowledgements in order, unframed; may be empty (none asked for, or none due)
   std::vector<RecordId> records;         // of an accepted message
   bool duplicate = false;
+  bool acknowledgement = false;          // the message was one itself: judged and kept like any other, never answered
   bool close = false;                    // after sending: the frame was longer than the limit
 };
 

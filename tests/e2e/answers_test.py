@@ -1,6 +1,8 @@
 """What a sender hears (product.md §6.2): AA, AE, AR, warnings, enhanced mode, batches, resends, oversize; and that what
 was refused can be seen and retried in quarantine."""
 
+import hashlib
+import json
 import unittest
 
 from hutong import CONFIG, Story, ack, run
@@ -42,9 +44,10 @@ class Answers(Story):
                 self.assertEqual(ack(feed.exchange(bytes_)).code, "AE")
         again = broker.quarantined(1)
         self.assertEqual(len(again), 1)
-        self.assertGreaterEqual(again[0]["repeated"], 3)
+        self.assertEqual(again[0]["repeated"], 4, "also what came before the projector had seen the first")
         self.assertIn("came again", broker.command("quarantine", "list").stdout)
-        self.assertGreaterEqual(broker.metric("hutong_repeated_refusals_total", facility="TESTHOSP"), 3)
+        self.assertEqual(broker.metric("hutong_repeated_refusals_total", facility="TESTHOSP"), 4)
+        self.assertEqual(broker.metric("hutong_quarantined_total", facility="TESTHOSP"), 1)
 
     def test_an_unknown_sender_is_AR_by_default(self):
         broker = self.broker(config=CONFIG.replace('unknown_senders = "accept"', 'unknown_senders = "reject"'))
@@ -63,6 +66,19 @@ class Answers(Story):
             feed.send(oru("9", "P1", "R1", header=header))
             self.assertEqual(ack(feed.receive()).code, "CA")
             self.assertEqual(ack(feed.receive()).code, "AA")
+
+    def test_an_acknowledgement_is_not_acknowledged(self):
+        broker = self.broker()
+        with broker.mllp() as feed:
+            for control in ("K1", "K2"):
+                feed.send(msh("ACK^R01^ACK", control) + "\rMSA|AA|x\r")
+            self.assertEqual(ack(feed.exchange(oru("1", "P1", "R1"))).control_id, "1", "nothing came before")
+        self.assertEqual(broker.metric("hutong_acknowledgements_received_total", facility="TESTHOSP"), 2)
+        self.assertEqual(broker.last_words(1000).count("acknowledgements as messages"), 1)
+        file = broker.dir / "ack.hl7"
+        file.write_text(msh("ACK^R01^ACK", "K3") + "\rMSA|AA|x\r")
+        sent = json.loads(broker.command("send", "--to", f"127.0.0.1:{broker.ports['mllp']}", "--json", file, deadline=20).stdout)
+        self.assertEqual(sent["answers"]["unasked"], 1)
 
     def test_a_batch_is_answered_message_by_message(self):
         broker = self.broker()
@@ -114,6 +130,17 @@ class Answers(Story):
                              headers={"Content-Type": "x-application/hl7-v2+er7"})
         self.assertIn(broken.status, (400, 422))
         self.assertEqual(ack(broken.body).code, "AR")
+
+    def test_of_a_post_beyond_16_MiB_the_beginning_is_kept(self):
+        broker = self.broker()
+        huge = oru("1", "P1", "R1").encode() + b"NTE|1||" + b"x" * (17 << 20) + b"\r"
+        answer = broker.http("POST", "/api/v1/messages", body=huge)
+        self.assertEqual((answer.status, ack(answer.body).code, ack(answer.body).errors[0][3].split("^")[0]), (413, "AR", "104"))
+        kept = broker.quarantined(1)[0]
+        self.assertEqual((kept["facility"], kept["controlId"], kept["hash"]), ("TESTHOSP", "1", hashlib.sha256(huge).hexdigest()))
+        shown = broker.command("quarantine", "show", "TESTHOSP/" + kept["hash"]).stdout
+        self.assertEqual(len(shown.encode()), (64 << 10) + 1)
+        self.assertIn(str(len(huge)), str(ack(answer.body).errors))
 
     def test_the_known_hang_of_another_parser_is_answered(self):
         broker = self.broker()

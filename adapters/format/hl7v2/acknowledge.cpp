@@ -236,6 +236,8 @@ std::string write_one(const Asked& asked, const model::Draft& draft, const port:
 
 void write_acknowledgements(const model::Draft& draft, const port::Verdict& verdict, std::vector<std::string>& out) {
   const Asked asked = read_asked(draft);
+  // An acknowledgement is never acknowledged (HL7 v2.5.1 §2.9): two systems would answer each other for ever.
+  if (asked.first(9) == "ACK") return;
   const Text commit = asked.first(15), application = asked.first(16);
   if (commit.empty() && application.empty()) {  // original mode
     out.push_back(write_one(asked, draft, verdict, verdict.answer_id, false, true));

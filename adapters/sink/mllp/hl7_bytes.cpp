@@ -46,9 +46,11 @@ std::string_view to_string(AnswerCode code) {
   return names[static_cast<std::size_t>(code)];
 }
 
-bool asks_no_answer(std::string_view message) {
+bool expects_no_answer(std::string_view message) {
   const auto header = message.substr(0, message.find_first_of("\r\n"));
-  if (header.size() < 4) return false;
+  if (header.size() < 5) return false;
+  const auto type = field(header, header[3], 8);
+  if (type == "ACK" || (type.starts_with("ACK") && type[3] == header[4])) return true;
   return field(header, header[3], 14) == "NE" && field(header, header[3], 15) == "NE";
 }
 

@@ -17,10 +17,10 @@ std::vector<std::string> messages_in_file(std::string_view bytes);
 // MSH-10 of a message; empty where it has none.
 std::string_view control_id_of(std::string_view message);
 
-// Whether a message asks for no acknowledgement at all (MSH-15 and MSH-16 both NE): none will come.
-bool asks_no_answer(std::string_view message);
+// Whether no acknowledgement will come: the message asks for none (MSH-15 and MSH-16 both NE), or is one itself.
+bool expects_no_answer(std::string_view message);
 
-// `none`: an answer was due and did not come. `unasked`: the message asked for none and was sent.
+// `none`: an answer was due and did not come. `unasked`: none was due, and the message was sent.
 enum class AnswerCode : std::uint8_t { AA, AE, AR, CA, CE, CR, unreadable, none, unasked };
 inline constexpr std::size_t answer_codes = 9;
 std::string_view to_string(AnswerCode code);

@@ -154,7 +154,7 @@ void Transmission::State::flush(Connection& connection) {
       ++report_.sent;
       if (entry.sent_before) ++report_.resent;
       entry.sent_before = true;
-      if (asks_no_answer(entry.message())) {
+      if (expects_no_answer(entry.message())) {
         entry.answered = true;
         ++report_.answers[static_cast<std::size_t>(AnswerCode::unasked)];
         Answer unasked;

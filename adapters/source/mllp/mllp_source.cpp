@@ -316,6 +316,11 @@ net::awaitable<void> MllpSource::Shared::serve(Stream& stream, Watched& watched,
           answer += "\x1C\x0D";
         }
         close = close || reply.close;
+        if (reply.acknowledgement && !admission.acknowledgements_told.exchange(true)) {
+          report("warning", "mllp: " + peer.connection +
+                                " sends acknowledgements as messages (MSH-9 ACK): they are kept and not answered; "
+                                "hutong_acknowledgements_received_total counts them");
+        }
       }
       if (!answer.empty()) {
         watched.deadline = now() + options.write_deadline;

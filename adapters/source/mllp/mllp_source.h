@@ -43,6 +43,7 @@ class Admission {
   bool enter(const std::string& peer);
   void leave(const std::string& peer);
   std::atomic<std::uint64_t> inflight_bytes{0};
+  std::atomic<bool> acknowledgements_told{false};  // said once: a peer that loops would fill the log file
   std::size_t connections() const { return connections_.load(); }
 
  private:

@@ -58,6 +58,15 @@ TEST(Answer, ReadsCodeIdAndSendAgain) {
   EXPECT_EQ(parse_answer("").code, AnswerCode::unreadable);
 }
 
+TEST(Answer, IsNotExpectedByWhoAsksForNoneOrIsOne) {
+  EXPECT_FALSE(expects_no_answer("MSH|^~\\&|a|b|c|d|1||ADT^A01|X|P|2.4"));
+  EXPECT_TRUE(expects_no_answer("MSH|^~\\&|a|b|c|d|1||ADT^A01|X|P|2.4|||NE|NE"));
+  EXPECT_FALSE(expects_no_answer("MSH|^~\\&|a|b|c|d|1||ADT^A01|X|P|2.4|||NE|AL"));
+  EXPECT_TRUE(expects_no_answer("MSH|^~\\&|a|b|c|d|1||ACK|X|P|2.4|||AL|AL"));
+  EXPECT_TRUE(expects_no_answer("MSH|^~\\&|a|b|c|d|1||ACK^A01^ACK|X|P|2.4"));
+  EXPECT_FALSE(expects_no_answer("MSH|^~\\&|a|b|c|d|1||ACKNOW^A01|X|P|2.4"));
+}
+
 TEST(LatencyHistogram, PercentilesAreWithinTwoPercent) {
   LatencyHistogram histogram;
   EXPECT_EQ(histogram.percentile(50).count(), 0);

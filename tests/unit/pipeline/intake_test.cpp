@@ -107,8 +107,8 @@ class IntakeTest : public testing::Test {
   CurrentRules rules;
   RecentControls recent;
   port::Peer peer;
-  RepeatedRefusals repeated;
-  Intake intake{log, store, format, rules, recent, metrics, clock, {.repeated = &repeated}};
+  RecentRefusals refusals;
+  Intake intake{log, store, format, rules, recent, metrics, clock, {.refusals = &refusals}};
 };
 
 TEST_F(IntakeTest, answers_only_after_the_log_says_durable) {
@@ -274,14 +274,34 @@ TEST_F(IntakeTest, an_unknown_sender_from_elsewhere_leaves_nothing_behind) {
   EXPECT_EQ(stored(quarantine), 1U);
 }
 
-TEST_F(IntakeTest, what_is_in_quarantine_already_is_counted_and_not_kept_again) {
+TEST_F(IntakeTest, a_refusal_repeated_before_the_projector_saw_it_is_counted_and_not_kept_again) {
   const auto message = oru("");
+  const auto digest = sha256(message);
+  const std::string_view hash = as_view(digest);
+  for (const auto& reply : accept({message, oru("1"), message})) EXPECT_FALSE(reply.messages.empty());
+  EXPECT_EQ(stored(quarantine), 1U);
+  EXPECT_EQ(refusals.count("hosp", hash).times, 1U);
   EXPECT_EQ(accept(message).answer, Answer::header_rejected);
   EXPECT_EQ(stored(quarantine), 1U);
+  EXPECT_EQ(refusals.count("hosp", hash).times, 2U);
+}
+
+TEST_F(IntakeTest, a_refusal_that_could_not_be_kept_is_not_remembered_as_kept) {
+  const auto message = oru("");
+  log.fail_appends(1'000'000, {ErrorCode::unavailable, "disk full"});
+  Intake hasty(log, store, format, rules, recent, metrics, clock, {std::chrono::milliseconds(200), &refusals});
+  const std::vector<port::Frame> frames(2, {message, clock.now(), 0, {}});
+  for (const auto& reply : tests::await(hasty.accept(peer, frames))) EXPECT_EQ(reply.answer, Answer::try_again);
+  log.fail_appends(0, {});
+  EXPECT_EQ(accept(message).answer, Answer::header_rejected);
+  EXPECT_EQ(stored(quarantine), 1U);
+}
+
+TEST_F(IntakeTest, what_is_in_quarantine_already_is_counted_and_not_kept_again) {
+  const auto message = oru("");
   const auto digest = sha256(message);
   const std::string hash(as_view(digest));
-  EXPECT_EQ(repeated.of("hosp", hash).times, 0U);
-  port::StoreBatch batch;  // what the projector makes of it
+  port::StoreBatch batch;  // what the projector made of it before a restart
   batch.put(port::tables::quarantine, {std::string("hosp"), hash, std::int64_t{0}, std::string(), std::string(),
                                        std::string(), std::string(), std::string(), std::int64_t{0}, std::string()});
   ASSERT_TRUE(tests::await(store.write(std::move(batch))));
@@ -289,8 +309,24 @@ TEST_F(IntakeTest, what_is_in_quarantine_already_is_counted_and_not_kept_again) 
   EXPECT_EQ(accept(message).answer, Answer::header_rejected);
   peer.protocol = "retry";
   EXPECT_EQ(accept(message).answer, Answer::header_rejected);
+  EXPECT_EQ(stored(quarantine), 0U);
+  EXPECT_EQ(refusals.count("hosp", hash).times, 2U);
+}
+
+TEST_F(IntakeTest, an_acknowledgement_is_kept_and_never_acknowledged) {
+  const std::string header = "MSH|^~\\&|LIS|HOSP|HUTONG|REGION|20260105081500||ACK^R01^ACK|";
+  for (const std::string& message : {header + "A1|P|2.5.1\rMSA|AA|x\r", header + "|P|2.5.1\rMSA|AA|x\r",
+                                     header + "A2|P|2.5.1|||AL|AL\rMSA|AA|x\r"}) {
+    const auto reply = accept(message);
+    EXPECT_TRUE(reply.messages.empty()) << reply.messages.front();
+    EXPECT_TRUE(reply.acknowledgement);
+  }
+  EXPECT_FALSE(accept(oru("1")).acknowledgement);
+  EXPECT_EQ(stored(events), 3U);
   EXPECT_EQ(stored(quarantine), 1U);
-  EXPECT_EQ(repeated.of("hosp", hash).times, 2U);
+  EXPECT_EQ(metrics.sum("hutong_acknowledgements_received_total", {{"facility", "hosp"}}), 3);
+  log.fail_appends(1'000'000, {ErrorCode::unavailable, "disk full"});
+  EXPECT_TRUE(accept(header + "A3|P|2.5.1\rMSA|AA|x\r").messages.empty()) << "nor asked for again";
 }
 
 TEST_F(IntakeTest, a_laboratory_that_must_not_be_blocked_hears_AA_and_its_bytes_are_kept) {
