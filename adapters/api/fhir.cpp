@@ -114,7 +114,7 @@ class FhirService : public std::enable_shared_from_this<FhirService> {
                       .base_url = base,
                       .matches = answer->matches,
                       .includes = {},
-                      .total = answer->matches.size(),
+                      .total = kind.past_versions ? std::optional(answer->matches.size()) : std::nullopt,
                       .links = {}};
     sheaf.links.emplace_back("self", base + "/" + std::string(kind.type) + "/" + id + "/_history");
     co_return with_offset(document(200, deps_.rendering.many(sheaf)), answer->offset);
@@ -277,7 +277,7 @@ class FhirService : public std::enable_shared_from_this<FhirService> {
     for (const auto& type : types) {
       const std::string scope = "system/" + type + ".r";
       if (request.principal && request.principal->has(scope)) continue;
-      return failed({ErrorCode::forbidden, "including " + type + " needs the scope " + scope}, "_include");
+      return failed({ErrorCode::forbidden, "including " + type + " needs the scope " + scope});
     }
     return std::nullopt;
   }
@@ -363,17 +363,13 @@ std::vector<Route> fhir_routes(FhirDeps deps) {
     const FhirKind* kind = &each;
     const std::string base = "/fhir/" + std::string(kind->type);
     add("GET", base + "/{id}", [service, kind](const Request& request) { return service->read(*kind, request); });
-    if (kind->search) {
-      const Handler search = [service, kind](const Request& request) { return service->search(*kind, request); };
-      add("GET", base, search);
-      add("POST", base + "/_search", search);
-    }
-    if (kind->versions) {
-      add("GET", base + "/{id}/_history/{version}",
-          [service, kind](const Request& request) { return service->vread(*kind, request); });
-      add("GET", base + "/{id}/_history",
-          [service, kind](const Request& request) { return service->history(*kind, request); });
-    }
+    const Handler search = [service, kind](const Request& request) { return service->search(*kind, request); };
+    add("GET", base, search);
+    add("POST", base + "/_search", search);
+    add("GET", base + "/{id}/_history/{version}",
+        [service, kind](const Request& request) { return service->vread(*kind, request); });
+    add("GET", base + "/{id}/_history",
+        [service, kind](const Request& request) { return service->history(*kind, request); });
   }
   add("GET", "/fhir/Patient/{id}/$everything",
       [service](const Request& request) { return service->everything(request); });

@@ -45,7 +45,12 @@ class Reader {
     if (name == "_count") return count(value, search);
     if (name == "_sort") return sort(value, search);
     if (name == "_summary" && operation_.empty()) return summary(value, search);
-    if (name == "_include" && !kind_.includes.empty()) return include(value, search);
+    if (name == "_include" || name == "_revinclude") {
+      if (!modifier.empty()) return refuse(ErrorCode::invalid, "modifier", name + " takes no modifier here");
+      const auto reverse = fhir_reverse_includes(kind_);
+      const auto offered = name == "_include" ? kind_.includes : std::span<const FhirKind::Include>(reverse);
+      if (!offered.empty()) return include(name, value, offered, search);
+    }
     if (operation_ == "lastn" && name == "max") return number(value, 1, 100, search.max);
     const bool known = std::any_of(kind_.parameters.begin(), kind_.parameters.end(),
                                    [&](const auto& each) { return each.name == name; });
@@ -125,19 +130,22 @@ class Reader {
     return true;
   }
 
-  bool include(const std::string& value, FhirSearch& search) {
-    for (const auto& each : kind_.includes) {
+  bool include(const std::string& name, const std::string& value, std::span<const FhirKind::Include> offered,
+               FhirSearch& search) {
+    for (const auto& each : offered) {
       // "Observation:subject:Patient" names the target, which our references have only one of.
-      const std::string with_type = std::string(each.name) + ":" + std::string(fhir_type(each.target));
+      const auto target = name == "_include" ? each.target : kind_.kind;
+      const std::string with_type = std::string(each.name) + ":" + std::string(fhir_type(target));
       if (value != each.name && value != with_type) continue;
-      auto& kinds = search.results.includes;
+      auto& kinds = kind_.kind == ViewKind::person ? search.persons.includes : search.results.includes;
       if (std::find(kinds.begin(), kinds.end(), each.target) == kinds.end()) {
         kinds.push_back(each.target);
         search.included.emplace_back(fhir_type(each.target));
       }
       return true;
     }
-    return refuse(ErrorCode::invalid, "value", "this _include is not offered; see searchInclude in /fhir/metadata");
+    return refuse(ErrorCode::invalid, "value",
+                  "this " + name + " is not offered; see searchInclude and searchRevInclude in /fhir/metadata");
   }
 
   bool reference(const std::string& value, const std::string& modifier, FhirSearch& search) {

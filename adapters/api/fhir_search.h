@@ -17,7 +17,7 @@ struct FhirSearch {
   query::ResultSearch results;  // one of the three, by the kind
   query::PersonSearch persons;
   query::FacilitySearch facilities;
-  std::vector<std::string> included;  // types that _include asks for
+  std::vector<std::string> included;  // types that _include and _revinclude ask for
   bool count_only = false;            // _summary=count
   std::size_t max = 1;                // $lastn
   Parameters kept;                    // those that count: without what a lenient client let us ignore

@@ -104,56 +104,63 @@ constexpr std::pair<std::string_view, std::string_view> observation_operations[]
 constexpr FhirKind kinds[] = {
     {"Patient",
      ViewKind::person,
-     true,
      false,
      patient_parameters,
      {},
      patient_operations,
-     "A person with the identifiers of all facilities. The current state only; versionId is a tag, not a count."},
+     "A person with the identifiers of all facilities. The current state only, which vread and _history "
+     "show; versionId is a tag, not a count."},
     {"DiagnosticReport",
      ViewKind::report,
-     true,
      true,
      result_parameters,
      report_includes,
      {},
      "A laboratory or examination report; a correction makes a new version, all stay readable."},
-    {"Observation", ViewKind::observation, true, true, result_parameters, observation_includes, observation_operations,
+    {"Observation", ViewKind::observation, true, result_parameters, observation_includes, observation_operations,
      "An item of a report. versionId is its report's; _history lists the versions in which the item differs."},
     {"Encounter",
      ViewKind::encounter,
-     true,
      false,
      encounter_parameters,
      encounter_includes,
      {},
-     "A visit or stay; the current state only."},
+     "A visit or stay. The current state only, which vread and _history show."},
     {"Organization",
      ViewKind::facility,
-     true,
      false,
      organization_parameters,
      {},
      {},
-     "A registered facility; its id and identifier are the facility code."},
+     "A registered facility; its id and identifier are the facility code. The current state only."},
     {"ImagingStudy",
      ViewKind::study,
      true,
-     false,
      study_parameters,
      study_includes,
      {},
-     "An examination; the current version only. Images are reached through its endpoints."},
+     "An examination; images are reached through its endpoints. versionId is its report's."},
     {"Endpoint",
      ViewKind::image_access,
      true,
-     false,
      part_parameters,
      {},
      {},
-     "A way to the images of an examination."},
-    {"Specimen", ViewKind::specimen, true, false, specimen_parameters, {}, {}, "The specimen of a report."},
-    {"ServiceRequest", ViewKind::order, true, false, order_parameters, {}, {}, "The order behind a report."},
+     "A way to the images of an examination. versionId is its report's."},
+    {"Specimen",
+     ViewKind::specimen,
+     true,
+     specimen_parameters,
+     {},
+     {},
+     "The specimen of a report. versionId is its report's."},
+    {"ServiceRequest",
+     ViewKind::order,
+     true,
+     order_parameters,
+     {},
+     {},
+     "The order behind a report. versionId is its report's."},
 };
 
 }  // namespace
@@ -176,16 +183,27 @@ std::string_view fhir_type(ViewKind kind) {
   return "Basic";
 }
 
+std::vector<Include> fhir_reverse_includes(const FhirKind& kind) {
+  std::vector<Include> found;
+  if (kind.kind == ViewKind::facility) return found;
+  for (const auto& each : kinds) {
+    for (const auto& include : each.includes) {
+      if (include.target == kind.kind) found.push_back({include.name, each.kind});
+    }
+  }
+  return found;
+}
+
 std::vector<port::Offer> fhir_offers() {
   std::vector<port::Offer> offers;
   for (const auto& each : kinds) {
     port::Offer offer;
     offer.type = each.type;
-    offer.interactions = {"read"};
-    if (each.versions) offer.interactions.insert(offer.interactions.end(), {"vread", "history-instance"});
-    if (each.search) offer.interactions.push_back("search-type");
+    offer.interactions = {"read", "vread", "history-instance", "search-type"};
+    offer.past_versions = each.past_versions;
     offer.parameters.assign(each.parameters.begin(), each.parameters.end());
     for (const auto& include : each.includes) offer.includes.push_back(include.name);
+    for (const auto& include : fhir_reverse_includes(each)) offer.reverse_includes.push_back(include.name);
     offer.operations.assign(each.operations.begin(), each.operations.end());
     offer.documentation = each.documentation;
     offers.push_back(std::move(offer));

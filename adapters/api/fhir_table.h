@@ -15,8 +15,7 @@ namespace hutong::api {
 struct FhirKind {
   std::string_view type;
   model::ViewKind kind;
-  bool search = false;
-  bool versions = false;  // vread and _history
+  bool past_versions = false;  // vread and _history show more than the current one
   std::span<const port::Offer::Parameter> parameters;
   struct Include {
     std::string_view name;  // "Observation:subject"
@@ -29,6 +28,9 @@ struct FhirKind {
 
 std::span<const FhirKind> fhir_kinds();
 const FhirKind* find_fhir_kind(std::string_view type);
+// What _revinclude can bring: every reference to this kind that its owner can include, with the owner as `target`. None
+// to a facility, to which everything refers.
+std::vector<FhirKind::Include> fhir_reverse_includes(const FhirKind& kind);
 std::string_view fhir_type(model::ViewKind kind);
 // The same as the CapabilityStatement lists it.
 std::vector<port::Offer> fhir_offers();

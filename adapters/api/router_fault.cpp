@@ -26,24 +26,6 @@ std::string_view issue_type(int status) {
   }
 }
 
-std::string_view word(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::invalid: return "invalid";
-    case ErrorCode::not_found: return "not-found";
-    case ErrorCode::gone: return "gone";
-    case ErrorCode::conflict: return "conflict";
-    case ErrorCode::forbidden: return "forbidden";
-    case ErrorCode::too_large: return "too-large";
-    case ErrorCode::too_costly: return "too-costly";
-    case ErrorCode::overloaded: return "overloaded";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::corrupt: return "corrupt";
-    case ErrorCode::timeout: return "timeout";
-    case ErrorCode::internal: return "internal";
-  }
-  return "internal";
-}
-
 }  // namespace
 
 int http_status(ErrorCode code) {
@@ -64,6 +46,10 @@ int http_status(ErrorCode code) {
   return 500;
 }
 
+bool is_fhir(std::string_view path) {
+  return path == "/fhir" || path.starts_with("/fhir/");
+}
+
 Response json_response(std::string body, int status) {
   Response response;
   response.status = status;
@@ -71,10 +57,24 @@ Response json_response(std::string body, int status) {
   return response;
 }
 
+Response oauth_fault(int status, std::string_view code, std::string_view message) {
+  std::string body = "{\"error\":";
+  access::append_json_text(body, code);
+  body += ",\"error_description\":";
+  access::append_json_text(body, message, 1024);
+  auto response = json_response(body + "}\n", status);
+  response.headers.emplace_back("Cache-Control", "no-store");
+  if (status == 503) response.headers.emplace_back("Retry-After", "5");
+  return response;
+}
+
 Response fault(std::string_view path, int status, std::string_view code, std::string_view message) {
+  if (path.starts_with("/oauth/")) {
+    return oauth_fault(status, status >= 500 ? "temporarily_unavailable" : "invalid_request", message);
+  }
   Response response;
   response.status = status;
-  if (path == "/fhir" || path.starts_with("/fhir/")) {
+  if (is_fhir(path)) {
     response.content_type = "application/fhir+json; charset=utf-8";
     response.body = "{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"error\",\"code\":\"" +
                     std::string(issue_type(status)) + "\",\"diagnostics\":";
@@ -92,7 +92,7 @@ Response fault(std::string_view path, int status, std::string_view code, std::st
 }
 
 Response fault(std::string_view path, const Error& error) {
-  return fault(path, http_status(error.code), word(error.code), error.message);
+  return fault(path, http_status(error.code), to_string(error.code), error.message);
 }
 
 }  // namespace hutong::api

@@ -1,5 +1,5 @@
 // Errors in the form that the address promises: {"error":{"code","message"}} under /api, an OperationOutcome under
-// /fhir. Threads: any (pure).
+// /fhir, {"error","error_description"} under /oauth. Threads: any (pure).
 #pragma once
 
 #include <string_view>
@@ -10,9 +10,12 @@
 namespace hutong::api {
 
 int http_status(ErrorCode code);
+bool is_fhir(std::string_view path);
 // `code`: kebab-case, for programs; `message`: for people, what to do.
 Response fault(std::string_view path, int status, std::string_view code, std::string_view message);
 Response fault(std::string_view path, const Error& error);
+// RFC 6749 §5.2; what fault() gives under /oauth.
+Response oauth_fault(int status, std::string_view code, std::string_view message);
 Response json_response(std::string body, int status = 200);
 
 }  // namespace hutong::api

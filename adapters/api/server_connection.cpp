@@ -107,7 +107,10 @@ class Connection {
     const std::uint64_t length = head->content_length.value_or(0);
     unread_ = head->has_body();
     auto address = read_address(head->target);
-    if (!address) co_return co_await write(fault(head->target, address.error()));
+    if (!address) {
+      const std::string_view target = head->target;
+      co_return co_await write(fault(target.substr(0, target.find('?')), address.error()));
+    }
     auto match = core_.router.find(head->method, address->segments);
     Request request = request_of(std::move(*head), std::move(*address));
     describe(request);
@@ -156,7 +159,11 @@ class Connection {
   }
 
   Response unrouted(const Request& request, const Router::Match& match) const {
-    if (match.allowed.empty()) return fault(request.path, 404, "not-found", "there is nothing at this address");
+    if (match.allowed.empty()) {
+      return fault(request.path, 404, "not-found",
+                   is_fhir(request.path) ? "there is nothing at this address: GET /fhir/metadata lists what there is"
+                                         : "there is nothing at this address");
+    }
     Response response;
     response.status = 204;
     if (request.method != "OPTIONS") {

@@ -35,7 +35,8 @@ struct Offer {
   std::vector<Parameter> parameters;
   std::vector<std::string_view> includes;                                 // "Observation:subject"
   std::vector<std::pair<std::string_view, std::string_view>> operations;  // name, definition URL
-  bool versioned = true;
+  std::vector<std::string_view> reverse_includes;                         // "DiagnosticReport:result"
+  bool past_versions = false;                                             // not only the current one can be read
   std::string_view documentation;
 };
 

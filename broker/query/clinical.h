@@ -61,10 +61,11 @@ class Clinical {
 
   // One thing by its id, now. Errors: not_found; gone (an item that an earlier version of the report held).
   net::awaitable<Result<Answer>> read(const access::Permit& permit, model::ViewKind kind, std::string id);
-  // One version of a report or an item of it. Errors: not_found.
+  // One version of a report or of what is in it; of anything else the current one. Errors: not_found.
   net::awaitable<Result<Answer>> version(const access::Permit& permit, model::ViewKind kind, std::string id,
                                          std::uint64_t version);
-  // A report's versions, newest first; an item's only where its content differs from the version before.
+  // A report's versions, newest first; an item's only where its content differs from the version before. Of persons,
+  // stays and facilities only the current version is kept.
   net::awaitable<Result<Answer>> history(const access::Permit& permit, model::ViewKind kind, std::string id);
 
   net::awaitable<Result<Answer>> persons(const access::Permit& permit, PersonSearch search);
@@ -94,6 +95,7 @@ class Clinical {
   net::awaitable<Result<const model::EncounterView*>> load_encounter(Answer& answer, EncounterId id);
   net::awaitable<Result<void>> by_ids(Answer& answer, const ResultSearch& search);
   net::awaitable<Result<void>> include(Answer& answer, const std::vector<model::ViewKind>& kinds);
+  net::awaitable<Result<void>> include_of_persons(Answer& answer, const std::vector<model::ViewKind>& kinds);
   const model::Facility* facility(Answer& answer, std::string_view code);
 
   port::Store& store_;

@@ -173,6 +173,7 @@ net::awaitable<Result<Answer>> Clinical::persons(const access::Permit&, PersonSe
     }
     answer->matches.push_back({.kind = ViewKind::person, .person = *person});
   }
+  if (auto done = co_await include_of_persons(*answer, search.includes); !done) co_return pass(done.error());
   co_return answer;
 }
 

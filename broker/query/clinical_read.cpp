@@ -35,6 +35,11 @@ std::optional<View> find_view(const model::ReportView& report, ViewKind kind, st
   return std::nullopt;
 }
 
+// A report is kept in all its versions, and with it what stands in it.
+bool keeps_versions(ViewKind kind) {
+  return kind != ViewKind::person && kind != ViewKind::encounter && kind != ViewKind::facility;
+}
+
 // What an item says, without where it stood in the message.
 std::string content_of(const View& view) {
   model::Report alone;
@@ -235,8 +240,16 @@ net::awaitable<Result<Answer>> Clinical::read(const access::Permit&, ViewKind ki
   co_return answer;
 }
 
-net::awaitable<Result<Answer>> Clinical::version(const access::Permit&, ViewKind kind, std::string id,
+net::awaitable<Result<Answer>> Clinical::version(const access::Permit& permit, ViewKind kind, std::string id,
                                                  std::uint64_t version) {
+  if (!keeps_versions(kind)) {
+    auto current = co_await read(permit, kind, std::move(id));
+    if (!current) co_return current;
+    const auto known = model::version_of(current->matches.front());
+    if (known == version) co_return current;
+    co_return fail(ErrorCode::not_found, "only the current version is kept, which is " + std::to_string(known) +
+                                             "; read it without _history");
+  }
   auto answer = co_await begin();
   if (!answer) co_return pass(answer.error());
   const auto report = ReportId::from_hex(std::string_view(id).substr(0, 32));
@@ -250,7 +263,8 @@ net::awaitable<Result<Answer>> Clinical::version(const access::Permit&, ViewKind
   co_return answer;
 }
 
-net::awaitable<Result<Answer>> Clinical::history(const access::Permit&, ViewKind kind, std::string id) {
+net::awaitable<Result<Answer>> Clinical::history(const access::Permit& permit, ViewKind kind, std::string id) {
+  if (!keeps_versions(kind)) co_return co_await read(permit, kind, std::move(id));
   auto answer = co_await begin();
   if (!answer) co_return pass(answer.error());
   const auto report = ReportId::from_hex(std::string_view(id).substr(0, 32));

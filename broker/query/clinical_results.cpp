@@ -28,6 +28,20 @@ tl::unexpected<Error> too_long() {
                                          " reports; narrow the search by date or read it page by page");
 }
 
+// Keeps a row of a timeline in the answer and gives all that it holds.
+Result<std::vector<View>> hold(Answer& answer, const port::Row& row, PersonId person, bool encounters) {
+  if (encounters) {
+    auto& held = answer.encounters.emplace_back();
+    if (auto read = read_encounter_row(row, held.arena, held.view); !read) return pass(read.error());
+    held.view.person = person;
+    return std::vector<View>{{.kind = ViewKind::encounter, .encounter = &held.view}};
+  }
+  auto& held = answer.reports.emplace_back(text(row, 11).size() * 2 + 2048);
+  if (auto read = read_report_row(row, held.arena, held.view); !read) return pass(read.error());
+  held.view.person = person;
+  return model::views_of(held.view);
+}
+
 // The names of codes that say the same: the shared code where there is one, else the laboratory's own.
 std::string group_of(const View& view) {
   const auto& report = view.report->report;
@@ -109,18 +123,9 @@ net::awaitable<Result<Answer>> Clinical::results(const access::Permit&, ResultSe
       answer->next = to_text(place);
       break;
     }
-    std::vector<View> views;
-    if (encounters) {
-      auto& held = answer->encounters.emplace_back();
-      if (auto read = read_encounter_row(**row, held.arena, held.view); !read) co_return pass(read.error());
-      held.view.person = members->first;
-      views.push_back({.kind = search.kind, .encounter = &held.view});
-    } else {
-      auto& held = answer->reports.emplace_back(text(**row, 11).size() * 2 + 2048);
-      if (auto read = read_report_row(**row, held.arena, held.view); !read) co_return pass(read.error());
-      held.view.person = members->first;
-      views = model::views_of(held.view);
-    }
+    const auto held = hold(*answer, **row, members->first, encounters);
+    if (!held) co_return pass(held.error());
+    const auto& views = *held;
     const bool resumed = start && place.id == start->id && place.newest == start->newest;
     bool used = false;
     for (std::size_t i = resumed ? start->sub : 0; i < views.size(); ++i) {
@@ -171,6 +176,38 @@ net::awaitable<Result<void>> Clinical::include(Answer& answer, const std::vector
   co_return Result<void>();
 }
 
+net::awaitable<Result<void>> Clinical::include_of_persons(Answer& answer, const std::vector<ViewKind>& kinds) {
+  const auto wanted = [&](ViewKind kind) { return std::find(kinds.begin(), kinds.end(), kind) != kinds.end(); };
+  const bool stays = wanted(ViewKind::encounter), reports = kinds.size() > (stays ? 1 : 0);
+  std::size_t rows = 0;
+  for (const View& match : answer.matches) {
+    for (const bool encounters : {true, false}) {
+      if (!(encounters ? stays : reports)) continue;
+      Timeline timeline(store_, encounters ? tables::encounters : tables::reports, false, std::nullopt);
+      for (const auto& local : match.person->members) {
+        timeline.add(std::string(local.facility), std::string(local.number));
+      }
+      while (true) {
+        auto row = co_await timeline.next();
+        if (!row) co_return pass(row.error());
+        if (!*row) break;
+        const auto held = hold(answer, **row, match.person->id, encounters);
+        if (!held) co_return pass(held.error());
+        for (const View& view : *held) {
+          if (wanted(view.kind)) answer.includes.push_back(view);
+        }
+        // All or nothing: a part would look like the whole.
+        if (++rows > rows_per_page || answer.includes.size() > limits::page_items_max) {
+          co_return fail(ErrorCode::too_costly,
+                         "more than " + std::to_string(limits::page_items_max) +
+                             " would come along; search for them by patient= and read page by page");
+        }
+      }
+    }
+  }
+  co_return Result<void>();
+}
+
 net::awaitable<Result<Answer>> Clinical::everything(const access::Permit&, PersonId person, std::size_t count,
                                                     std::string position) {
   auto answer = co_await begin();
@@ -213,18 +250,9 @@ net::awaitable<Result<Answer>> Clinical::everything(const access::Permit&, Perso
         answer->next = stage + to_text(place);
         co_return answer;
       }
-      std::vector<View> views;
-      if (encounters) {
-        auto& held = answer->encounters.emplace_back();
-        if (auto read = read_encounter_row(**row, held.arena, held.view); !read) co_return pass(read.error());
-        held.view.person = members->first;
-        views.push_back({.kind = ViewKind::encounter, .encounter = &held.view});
-      } else {
-        auto& held = answer->reports.emplace_back(text(**row, 11).size() * 2 + 2048);
-        if (auto read = read_report_row(**row, held.arena, held.view); !read) co_return pass(read.error());
-        held.view.person = members->first;
-        views = model::views_of(held.view);
-      }
+      const auto held = hold(*answer, **row, members->first, encounters);
+      if (!held) co_return pass(held.error());
+      const auto& views = *held;
       const bool resumed = start && place.id == start->id && place.newest == start->newest;
       for (std::size_t i = resumed ? start->sub : 0; i < views.size(); ++i) {
         if (answer->matches.size() >= count) {
@@ -255,11 +283,10 @@ net::awaitable<Result<Answer>> Clinical::latest(const access::Permit&, ResultSea
     if (!row) co_return pass(row.error());
     if (!*row) break;
     if (rows == rows_per_page) co_return too_long();
-    auto& held = answer->reports.emplace_back(text(**row, 11).size() * 2 + 2048);
-    if (auto read = read_report_row(**row, held.arena, held.view); !read) co_return pass(read.error());
-    held.view.person = members->first;
+    const auto held = hold(*answer, **row, members->first, false);
+    if (!held) co_return pass(held.error());
     bool used = false;
-    for (const View& view : model::views_of(held.view)) {
+    for (const View& view : *held) {
       if (!matches(view, search)) continue;
       const auto status = model::status_of(view);
       if (search.statuses.empty() && (status == "cancelled" || status == "entered-in-error")) continue;

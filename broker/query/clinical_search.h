@@ -35,7 +35,7 @@ struct ResultSearch {
   std::vector<std::string> ids;
   AllOfAny<Token> codes, categories, statuses;
   AllOfAny<TimeFilter> dates, updated;
-  std::vector<model::ViewKind> includes;
+  std::vector<model::ViewKind> includes;  // what they refer to, and what refers to them
   bool oldest_first = false;
   std::size_t count = limits::page_items_default;
   std::string position;  // Answer::next of the page before
@@ -53,6 +53,7 @@ struct PersonSearch {
   AllOfAny<NameFilter> names;
   AllOfAny<TimeFilter> births;
   std::vector<model::Sex> sexes;
+  std::vector<model::ViewKind> includes;  // what refers to them
   std::size_t count = limits::page_items_default;
   std::string position;
   bool count_only = false;

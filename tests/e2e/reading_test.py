@@ -115,9 +115,29 @@ class Reading(Story):
                                headers={"If-None-Match": answer.header("ETag")})
         self.assertEqual(again.status, 304)
 
+        current = answer.json()["meta"]["versionId"]
+        same = self.get(f"Patient/{self.patient['id']}/_history/{current}")
+        self.assertEqual(same, answer.json())
+        self.assertEqual(len(self.get(f"Patient/{self.patient['id']}/_history")["entry"]), 1)
+        self.assertIn("only the current", self.get(f"Patient/{self.patient['id']}/_history/9999", expect=404)["issue"][0]["diagnostics"])
+        stay = self.get(f"Encounter?patient={self.patient['id']}")["entry"][0]["resource"]
+        self.assertEqual(self.get(f"Encounter/{stay['id']}/_history/{stay['meta']['versionId']}"), stay)
+        places = [place["location"]["display"] for place in stay["location"]]
+        self.assertEqual(len(places), 1, places)
+
+    def test_what_refers_to_a_match_comes_along(self):
+        person = self.patient["id"]
+        bundle = self.get(f"Patient?_id={person}&_revinclude=Observation:patient&_revinclude=Encounter:patient")
+        kinds = [(e["resource"]["resourceType"], e["search"]["mode"]) for e in bundle["entry"]]
+        self.assertEqual(kinds.count(("Observation", "include")), self.count(f"Observation?patient={person}&_count=1000"))
+        self.assertEqual((kinds.count(("Encounter", "include")), kinds.count(("Patient", "match"))), (1, 1))
+        bundle = self.get(f"Observation?patient={person}&code=GLU&_count=2&_revinclude=DiagnosticReport:result")
+        kinds = [e["resource"]["resourceType"] for e in bundle["entry"]]
+        self.assertEqual((kinds.count("Observation"), kinds.count("DiagnosticReport")), (2, 2))
+
     def test_errors_are_operation_outcomes(self):
         for path, status in (("Patient/nobody", 404), ("Observation?code=GLU", 400), ("Patient?favourite=tea", 400),
-                             ("Observation?patient=x&date=yesterday", 400), ("Nonsense/1", 404)):
+                             ("Observation?patient=x&date=yesterday", 400), ("Nonsense/1", 404), ("", 404), ("$export", 404)):
             answer = self.live.http("GET", "/fhir/" + path, token=self.token)
             self.assertEqual(answer.status, status, path)
             self.assertEqual(answer.json()["resourceType"], "OperationOutcome", path)

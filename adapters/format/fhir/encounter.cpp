@@ -97,7 +97,11 @@ void write_encounter(Writer& out, const model::EncounterView& view) {
   }
   if (!encounter.location.empty() || !encounter.department.empty()) {
     out.open_list("location");
-    for (Text place : {encounter.location, encounter.department}) {
+    // Where the sender names no department it is the ward, with which the location begins: once is enough.
+    const Text beginning = encounter.location.substr(0, encounter.department.size());
+    const bool told = !beginning.empty() && beginning == encounter.department &&
+                      (beginning.size() == encounter.location.size() || encounter.location[beginning.size()] == ' ');
+    for (Text place : {encounter.location, told ? Text() : encounter.department}) {
       if (place.empty()) continue;
       out.open();
       out.open("location");

@@ -108,7 +108,7 @@ std::string FhirRendering::offers(std::span<const port::Offer> offers, std::stri
   out.open();
   out.member("resourceType", "CapabilityStatement");
   out.member("status", "active");
-  out.member("date", "2026-11-22");  // of this table's last change, not of the request
+  out.member("date", "2026-11-25");  // of this table's last change, not of the request
   out.member("publisher", "Hutong");
   out.member("kind", "instance");
   out.open("software");
@@ -149,15 +149,16 @@ std::string FhirRendering::offers(std::span<const port::Offer> offers, std::stri
       out.close();
     }
     out.close_list();
-    out.member("versioning", offer.versioned ? "versioned" : "no-version");
-    bool reads_history = false;
-    for (auto interaction : offer.interactions) reads_history = reads_history || interaction == "vread";
-    out.flag("readHistory", reads_history);
-    if (!offer.includes.empty()) {
-      out.open_list("searchInclude");
-      for (auto include : offer.includes) out.text(include);
+    out.member("versioning", "versioned");
+    out.flag("readHistory", offer.past_versions);
+    const auto texts = [&](std::string_view name, const std::vector<std::string_view>& list) {
+      if (list.empty()) return;
+      out.open_list(name);
+      for (auto each : list) out.text(each);
       out.close_list();
-    }
+    };
+    texts("searchInclude", offer.includes);
+    texts("searchRevInclude", offer.reverse_includes);
     if (!offer.parameters.empty()) {
       out.open_list("searchParam");
       for (const auto& parameter : offer.parameters) {

@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
+
 #include "adapters/api/fhir_search.h"
 #include "adapters/api/router.h"
 #include "adapters/format/fhir/fhir_rendering.h"
@@ -114,6 +116,16 @@ TEST_F(FhirApiTest, MetadataNeedsNoTokenAndListsWhatIsRouted) {
       if (code == "vread") EXPECT_TRUE(match("GET", {"1", "_history", "1"})) << type;
       if (code == "history-instance") EXPECT_TRUE(match("GET", {"1", "_history"})) << type;
       if (code == "search-type") EXPECT_TRUE(match("GET", {}) && match("POST", {"_search"})) << type;
+    }
+    const bool keeps_past = type != "Patient" && type != "Encounter" && type != "Organization";
+    EXPECT_EQ(resource["readHistory"].GetBool(), keeps_past) << type;
+    for (const auto* list : {"searchInclude", "searchRevInclude"}) {
+      if (!resource.HasMember(list)) continue;
+      for (const auto& each : resource[list].GetArray()) {
+        const std::string parameter = std::string(list) == "searchInclude" ? "_include=" : "_revinclude=";
+        const auto answer = get("/fhir/" + type + "?_id=0&" + parameter + each.GetString());
+        EXPECT_EQ(answer.status, 200) << type << " " << each.GetString() << answer.body;
+      }
     }
     // Every parameter that is declared is understood: whatever is wrong with the value, its name is known.
     for (const auto& parameter : resource["searchParam"].GetArray()) {
@@ -251,6 +263,69 @@ TEST_F(FhirApiTest, IncludesComeMarkedAndNeedTheirOwnScope) {
   refused(get(url), 403, "Observation.r");
 }
 
+TEST_F(FhirApiTest, WhatRefersToAMatchComesAlong) {
+  region.encounter("county", "1", "V1", "2026-01-01", "2026-01-04");
+  const auto types = [&](const std::string& url) {
+    std::map<std::string, int> found;
+    const auto bundle = parse(get(url).body);
+    test::check_bundle(bundle, {"Patient", "Organization", "Specimen", "ServiceRequest", "Observation"});
+    for (const auto& entry : bundle["entry"].GetArray()) {
+      ++found[std::string(entry["resource"]["resourceType"].GetString()) + " " + entry["search"]["mode"].GetString()];
+    }
+    return found;
+  };
+  using Found = std::map<std::string, int>;
+  const std::string patient = "/fhir/Patient?_id=" + person.hex();
+  EXPECT_EQ(types(patient + "&_revinclude=Observation:patient"),
+            (Found{{"Observation include", 6}, {"Patient match", 1}}));
+  EXPECT_EQ(types(patient + "&_revinclude=DiagnosticReport:subject:Patient&_revinclude=Encounter:patient"),
+            (Found{{"DiagnosticReport include", 3}, {"Encounter include", 1}, {"Patient match", 1}}));
+  EXPECT_EQ(types("/fhir/Observation?code=GLU&patient=" + person.hex() + "&_revinclude=DiagnosticReport:result"),
+            (Found{{"DiagnosticReport include", 3}, {"Observation match", 3}}));
+  EXPECT_EQ(types("/fhir/Specimen?patient=" + person.hex() + "&_revinclude=Observation:specimen"),
+            (Found{{"Observation include", 6}, {"Specimen match", 3}}));
+  refused(get("/fhir/Organization?_id=lab&_revinclude=Observation:performer"), 400, "not supported here");
+  refused(get(patient + "&_revinclude=Observation:specimen"), 400, "searchRevInclude");
+  refused(get(patient + "&_revinclude:iterate=Observation:patient"), 400, "no modifier");
+  scopes = {"system/Patient.rs"};
+  refused(get(patient + "&_revinclude=Observation:patient"), 403, "Observation.r");
+}
+
+TEST_F(FhirApiTest, MoreThanAPageThatWouldComeAlongIsRefusedNotCut) {
+  region.report("county", "1", "LONG", "2026-01-05", [&](Arena& arena, model::Report& made) {
+    for (std::size_t i = 6; i < limits::page_items_max; ++i) {
+      made.observations.push(arena, item(arena.copy("C" + std::to_string(i)), "", "1"));
+    }
+  });
+  const std::string url = "/fhir/Patient?_id=" + person.hex() + "&_revinclude=Observation:patient";
+  EXPECT_EQ(parse(get(url).body)["entry"].Size(), limits::page_items_max + 1);
+  region.report("county", "1", "ONE", "2026-01-06",
+                [&](Arena& arena, model::Report& made) { made.observations.push(arena, item("K", "", "1")); });
+  refused(get(url), 400, "patient=");
+}
+
+TEST_F(FhirApiTest, OfPeopleStaysAndFacilitiesTheCurrentVersionIsReadAndNoOther) {
+  region.encounter("county", "1", "V1", "2026-01-01", "2026-01-04");
+  const auto stay = parse(get("/fhir/Encounter?patient=" + person.hex()).body);
+  const std::string encounter = std::string("/fhir/Encounter/") + stay["entry"][0]["resource"]["id"].GetString();
+  for (const std::string& url : {"/fhir/Patient/" + person.hex(), encounter, std::string("/fhir/Organization/lab")}) {
+    const auto current = get(url);
+    const auto now = parse(current.body);
+    const std::string version = header(current, "ETag").substr(3, header(current, "ETag").size() - 4);
+    const auto read = get(url + "/_history/" + version);
+    EXPECT_EQ(read.status, 200) << url;
+    EXPECT_EQ(read.body, current.body);
+    refused(get(url + "/_history/" + std::to_string(std::stoull(version) + 1)), 404, "which is " + version);
+    const auto history = parse(get(url + "/_history").body);
+    test::check_filled(history, "Bundle");
+    EXPECT_STREQ(history["type"].GetString(), "history");
+    ASSERT_EQ(history["entry"].Size(), 1U);
+    EXPECT_EQ(history["entry"][0]["resource"], now);
+    EXPECT_FALSE(history.HasMember("total")) << "there were others, which are not kept";
+  }
+  refused(get("/fhir/Patient/" + std::string(32, '0') + "/_history"), 404, "not-found");
+}
+
 TEST_F(FhirApiTest, ScopesDecideAndADeniedReadReadsNothing) {
   scopes = {"system/Patient.r"};
   EXPECT_EQ(get("/fhir/Patient/" + person.hex()).status, 200);
@@ -294,6 +369,7 @@ TEST_F(FhirApiTest, CorrectedResultsKeepTheirVersionsAndHistory) {
   EXPECT_STREQ(parse(get(url + "/_history/1").body)["status"].GetString(), "final");
   EXPECT_STREQ(parse(get(url + "/_history/2").body)["status"].GetString(), "corrected");
   refused(get(url + "/_history/3"), 404, "not-found");
+  EXPECT_EQ(get("/fhir/Specimen/" + report.hex() + "-s/_history/1").status, 200);
   refused(get(url + "/_history/x"), 404, "whole numbers");
   const auto history = parse(get(url + "/_history").body);
   EXPECT_STREQ(history["type"].GetString(), "history");

@@ -224,6 +224,26 @@ TEST_F(RenderingTest, APersonShowsTheNumbersOfAllFacilitiesOnce) {
   EXPECT_EQ(merged["link"][0]["other"]["reference"].GetString(), "Patient/" + person.replaced_by.hex());
 }
 
+TEST_F(RenderingTest, AStayNamesItsWardOnce) {
+  model::EncounterView stay;
+  stay.facility = "county";
+  const auto places = [&](model::Text location, model::Text department) {
+    stay.encounter.location = location;
+    stay.encounter.department = department;
+    const auto json = parse(rendering.one({.kind = ViewKind::encounter, .encounter = &stay}));
+    std::string all;
+    for (const auto& each : json["location"].GetArray())
+      all += each["location"]["display"].GetString() + std::string(";");
+    return all;
+  };
+  EXPECT_EQ(places("W3", "W3"), "W3;");
+  EXPECT_EQ(places("W3 301 2", "W3"), "W3 301 2;");
+  EXPECT_EQ(places("W31 2", "W3"), "W31 2;W3;");
+  EXPECT_EQ(places("W3", "CARD"), "W3;CARD;");
+  EXPECT_EQ(places("", "CARD"), "CARD;");
+  EXPECT_EQ(places("W3", ""), "W3;");
+}
+
 TEST_F(RenderingTest, OutcomesSayWhatToDo) {
   const auto json = parse(rendering.outcome(ErrorCode::too_costly, "add a patient", "code"));
   test::check_resource(json);
