@@ -14,12 +14,13 @@ build_packages=(
   libclang-rt-16-dev                                        # sanitizers and libFuzzer's run time
   libboost1.81-dev libssl-dev                               # Asio, Beast, TLS, digests
   rapidjson-dev libexpected-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
+  openssl                                                   # the quickstart makes its clients' keys
   librocksdb-dev libpq-dev prometheus-cpp-dev libsodium-dev libxxhash-dev
   librdkafka-dev                                            # the log on Kafka
 )
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
-  python3 openssl                                             # end-to-end, crash, corpus and layers tests, bench
+  python3                                                   # end-to-end, crash, corpus and layers tests, bench
   postgresql                                                # the store on PostgreSQL; its own cluster stays untouched
   strace                                                    # a disk that fails, in the crash tests
   chromium                                                  # the live page in a real browser

@@ -79,6 +79,16 @@ unknown_senders = "accept"
 [http]
 listen = "127.0.0.1:${http_port:-8080}"
 END
+  # Each client signs for its own tokens (docs/operations.md): the private half is the client's, here it stays beside.
+  mkdir -p -m 700 "$data/keys"
+  for client in clinic operator; do
+    key=$data/keys/$client.pem
+    (umask 077 && openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out "$key" 2>/dev/null)
+    half() { openssl pkey -in "$key" -pubout -outform DER | tail -c 96 | "$1" -c 48 | basenc --base64url -w0 | tr -d =; }
+    printf '{"keys":[{"kty":"EC","crv":"P-384","kid":"%s-1","use":"sig","x":"%s","y":"%s"}]}\n' "$client" "$(half head)" "$(half tail)" \
+      >"$data/keys/$client.jwks"
+    printf '\n[clients.%s]\njwks = "file:keys/%s.jwks"\n' "$client" "$client" >>"$config"
+  done
   say "Wrote $config"
 fi
 

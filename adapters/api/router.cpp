@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "broker/access/flat_object.h"
+
 namespace hutong::api {
 namespace {
 
@@ -29,23 +31,10 @@ int digit(char c) {
 }
 
 bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto byte = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U; };
-    const unsigned first = byte(i);
-    const std::size_t size = first < 0x80                     ? 1
-                             : first >= 0xC2 && first <= 0xDF ? 2
-                             : first >= 0xE0 && first <= 0xEF ? 3
-                             : first >= 0xF0 && first <= 0xF4 ? 4
-                                                              : 0;
+  while (!text.empty()) {
+    const auto size = access::character_bytes(text);
     if (size == 0) return false;
-    for (std::size_t k = 1; k < size; ++k) {
-      if ((byte(i + k) & 0xC0U) != 0x80U) return false;
-    }
-    if ((first == 0xE0 && byte(i + 1) < 0xA0) || (first == 0xED && byte(i + 1) > 0x9F) ||
-        (first == 0xF0 && byte(i + 1) < 0x90) || (first == 0xF4 && byte(i + 1) > 0x8F)) {
-      return false;
-    }
-    i += size;
+    text.remove_prefix(size);
   }
   return true;
 }

@@ -21,9 +21,10 @@ class Authenticator {
   // nullopt: no credentials, or a cookie whose session has ended. Errors: forbidden (a token that is refused: audited,
   // at most ten times a second; a cookie on a request that another site caused).
   net::awaitable<Result<std::optional<access::Principal>>> authenticate(const Request& request);
+  // Of a token, or of an assertion that asks for one: at most ten records a second.
+  net::awaitable<void> audit_refusal(const Request& request);
 
  private:
-  net::awaitable<void> audit_refusal(const Request& request);
   const access::TokenVerifier& tokens_;
   access::Sessions& sessions_;
   access::Gate& gate_;

@@ -7,11 +7,14 @@
 #include <string_view>
 #include <vector>
 
+#include "broker/access/client_keys.h"
+
 namespace hutong::access {
 
 struct Client {
   std::string name;
   std::vector<std::string> scopes;
+  std::vector<ClientKey> keys{};  // with which it signs for a token; none: only `hutong token` gives it one
 };
 
 class ClientRegistry {

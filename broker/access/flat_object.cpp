@@ -42,7 +42,8 @@ class Collector : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Collect
   int depth_ = 0;
 };
 
-// Bytes of the UTF-8 character that `text` begins with; 0 when it is none.
+}  // namespace
+
 std::size_t character_bytes(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned first = byte(0);
@@ -61,8 +62,6 @@ std::size_t character_bytes(std::string_view text) {
   }
   return size;
 }
-
-}  // namespace
 
 std::optional<FlatObject> FlatObject::read(std::string_view json) {
   // A NUL would end the stream early for the reader and hide what follows.

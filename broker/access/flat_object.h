@@ -34,6 +34,8 @@ class FlatObject {
   std::vector<Member> members_;
 };
 
+// Of the character of UTF-8 with which `text` begins; 0 where it begins with none: cut, overlong or a surrogate.
+std::size_t character_bytes(std::string_view text);
 // Appends `text` as a JSON string with its quotes. Bytes that are not UTF-8 and control characters become '?', so
 // that nothing a peer sends can forge a line; longer texts are cut at `max_bytes`.
 void append_json_text(std::string& out, std::string_view text, std::size_t max_bytes = 512);

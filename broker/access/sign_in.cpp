@@ -21,19 +21,14 @@ std::string name_of(std::string_view secret) {
 
 SignIns::SignIns(std::filesystem::path file) : file_(std::move(file)) {
   std::filesystem::create_directories(file_.parent_path());
-  auto content = read_file(file_);
-  if (!content) throw std::runtime_error(content.error().message);
-  std::string_view rest = *content;
-  while (!rest.empty()) {
-    const auto newline = rest.find('\n');
-    const auto line = FlatObject::read(rest.substr(0, newline));
-    const auto* hash = line ? line->text("hash") : nullptr;
-    const auto* client = line ? line->text("client") : nullptr;
-    const auto expires = line ? line->integer("expires") : std::nullopt;
+  const auto lines = read_lines(file_);
+  if (!lines) throw std::runtime_error(lines.error().message + ": remove it, open sign-ins are lost with it");
+  for (const auto& line : *lines) {
+    const auto *hash = line.text("hash"), *client = line.text("client");
+    const auto expires = line.integer("expires");
     if (!hash || !client || !expires)
       throw std::runtime_error(file_.string() + " is damaged: remove it, open sign-ins are lost with it");
     open_[*hash] = {*client, *expires};
-    rest.remove_prefix(newline == std::string_view::npos ? rest.size() : newline + 1);
   }
 }
 

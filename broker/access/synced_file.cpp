@@ -60,4 +60,19 @@ Result<std::string> read_file(const std::filesystem::path& path) {
   return std::move(content).str();
 }
 
+Result<std::vector<FlatObject>> read_lines(const std::filesystem::path& path) {
+  const auto content = read_file(path);
+  if (!content) return tl::unexpected<Error>(content.error());
+  std::vector<FlatObject> lines;
+  std::string_view rest = *content;
+  while (!rest.empty()) {
+    const auto newline = rest.find('\n');
+    auto line = FlatObject::read(rest.substr(0, newline));
+    if (!line) return fail(ErrorCode::corrupt, path.string() + " is damaged");
+    lines.push_back(std::move(*line));
+    rest.remove_prefix(newline == std::string_view::npos ? rest.size() : newline + 1);
+  }
+  return lines;
+}
+
 }  // namespace hutong::access

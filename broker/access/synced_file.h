@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "broker/access/flat_object.h"
 #include "broker/base/error.h"
 
 namespace hutong::access {
@@ -13,6 +15,8 @@ namespace hutong::access {
 Result<void> replace_file(const std::filesystem::path& path, std::string_view content);
 // nullopt-like: an absent file is an empty text. Errors: unavailable.
 Result<std::string> read_file(const std::filesystem::path& path);
+// Of a file of JSON objects, one a line. Errors: unavailable, corrupt ("<path> is damaged").
+Result<std::vector<FlatObject>> read_lines(const std::filesystem::path& path);
 Result<void> sync_directory(const std::filesystem::path& directory);
 
 }  // namespace hutong::access

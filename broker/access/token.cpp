@@ -84,18 +84,49 @@ Result<std::string> from_base64url(std::string_view text) {
   return bytes;
 }
 
-Result<TokenMint::Minted> TokenMint::mint(std::string_view client, std::chrono::seconds ttl, Timestamp now) const {
+Result<Jws> read_jws(std::string_view text) {
+  const auto first = text.find('.');
+  const auto second = first == std::string_view::npos ? first : text.find('.', first + 1);
+  if (second == std::string_view::npos || text.find('.', second + 1) != std::string_view::npos) {
+    return refused("it does not have three parts");
+  }
+  auto header = from_base64url(text.substr(0, first));
+  auto claims = from_base64url(text.substr(first + 1, second - first - 1));
+  auto signature = from_base64url(text.substr(second + 1));
+  if (!header || !claims || !signature) return refused("it is not base64url");
+  return Jws{std::move(*header), std::move(*claims), std::move(*signature), text.substr(0, second)};
+}
+
+std::string token_answer(const TokenMint::Minted& minted) {
+  std::string json = "{\"access_token\":\"" + minted.token +
+                     "\",\"token_type\":\"Bearer\",\"expires_in\":" + std::to_string(minted.ttl.count()) +
+                     ",\"scope\":";
+  append_json_text(json, joined(minted.scopes), 2048);
+  return json + "}\n";
+}
+
+Result<TokenMint::Minted> TokenMint::mint(std::string_view client, std::chrono::seconds ttl, Timestamp now,
+                                          std::string_view scopes) const {
   const Client* found = clients_.find(client);
   if (!found) return fail(ErrorCode::not_found, "there is no such client; there are: " + joined(clients_.names()));
   if (ttl < std::chrono::seconds(1) || ttl > token_longest_ttl) {
     return fail(ErrorCode::invalid, "a token lives between 1 second and 12 hours");
   }
+  std::vector<std::string> granted = found->scopes;
+  if (!scopes.empty()) {
+    auto asked = scopes_of(scopes);
+    const Principal widest{found->name, found->scopes, {}};
+    if (!asked || !std::all_of(asked->begin(), asked->end(), [&](const auto& scope) { return widest.has(scope); })) {
+      return fail(ErrorCode::forbidden, "this client may have: " + joined(found->scopes));
+    }
+    granted = std::move(*asked);
+  }
   const std::int64_t issued = now.micros / 1'000'000;
-  Minted minted{"", base64url(random_bytes(16)), found->scopes, ttl};
+  Minted minted{"", base64url(random_bytes(16)), std::move(granted), ttl};
   std::string claims = "{\"iss\":\"hutong\",\"aud\":\"hutong\",\"sub\":";
   append_json_text(claims, found->name);
   claims += ",\"scope\":";
-  append_json_text(claims, joined(found->scopes), 2048);
+  append_json_text(claims, joined(minted.scopes), 2048);
   claims += ",\"iat\":" + std::to_string(issued) + ",\"exp\":" + std::to_string(issued + ttl.count()) + ",\"jti\":\"" +
             minted.id + "\"}";
   minted.token =
@@ -106,19 +137,12 @@ Result<TokenMint::Minted> TokenMint::mint(std::string_view client, std::chrono::
 
 Result<TokenVerifier::Checked> TokenVerifier::check(std::string_view token) const {
   if (token.size() > token_longest_bytes) return refused("it is longer than 4096 bytes");
-  const auto first = token.find('.');
-  const auto second = first == std::string_view::npos ? first : token.find('.', first + 1);
-  if (second == std::string_view::npos || token.find('.', second + 1) != std::string_view::npos) {
-    return refused("it does not have three parts");
-  }
-  const auto header = from_base64url(token.substr(0, first));
-  const auto claims_json = from_base64url(token.substr(first + 1, second - first - 1));
-  const auto signature = from_base64url(token.substr(second + 1));
-  if (!header || !claims_json || !signature) return refused("it is not base64url");
-  if (auto good = check_header(*header, key_); !good) return tl::unexpected<Error>(good.error());
-  if (!key_.verify(token.substr(0, second), *signature)) return refused("its signature does not match");
+  const auto jws = read_jws(token);
+  if (!jws) return tl::unexpected<Error>(jws.error());
+  if (auto good = check_header(jws->header, key_); !good) return tl::unexpected<Error>(good.error());
+  if (!key_.verify(jws->signed_part, jws->signature)) return refused("its signature does not match");
 
-  const auto claims = FlatObject::read(*claims_json);
+  const auto claims = FlatObject::read(jws->claims);
   if (!claims) return refused("its claims are not a plain JSON object");
   const auto is = [&](const char* name, std::string_view expected) {
     const auto* text = claims->text(name);

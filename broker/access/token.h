@@ -31,8 +31,10 @@ class TokenMint {
     std::vector<std::string> scopes;
     std::chrono::seconds ttl{};
   };
-  // With all scopes of the client. Errors: not_found (names the clients there are), invalid (ttl).
-  Result<Minted> mint(std::string_view client, std::chrono::seconds ttl, Timestamp now) const;
+  // With the scopes asked for, separated by spaces; "": all of the client. Errors: not_found (names the clients there
+  // are), invalid (ttl), forbidden (a scope that the client does not have).
+  Result<Minted> mint(std::string_view client, std::chrono::seconds ttl, Timestamp now,
+                      std::string_view scopes = {}) const;
 
  private:
   const SigningKey& key_;
@@ -59,6 +61,15 @@ class TokenVerifier {
   mutable std::unordered_map<std::string, Checked> checked_;
 };
 
+// RFC 6749 §5.1.
+std::string token_answer(const TokenMint::Minted& minted);
+
+// The three parts of a JWS in compact form (RFC 7515 §7.1); nothing of it is believed yet. Errors: forbidden.
+struct Jws {
+  std::string header, claims, signature;  // decoded
+  std::string_view signed_part;           // of the text that was read
+};
+Result<Jws> read_jws(std::string_view text);
 std::string base64url(std::string_view bytes);
 // Strict: no padding, no foreign characters, no unused bits; nullopt-like by `good`.
 Result<std::string> from_base64url(std::string_view text);

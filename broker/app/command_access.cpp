@@ -7,6 +7,7 @@
 #include "broker/access/audit_verify.h"
 #include "broker/access/sign_in.h"
 #include "broker/access/token.h"
+#include "broker/app/clients.h"
 #include "broker/app/commands.h"
 #include "broker/app/data_folder.h"
 #include "broker/app/facilities.h"
@@ -24,6 +25,7 @@ void add_check(CLI::App& app, Terminal& terminal) {
   command->callback([&terminal] {
     const Config config = read_config(find_config(terminal.config));
     const auto rules = read_rules(config);
+    registered_clients(config);
     if (terminal.json) {
       fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\"}}\n", describe_json(config),
                  rules->facilities->all().size(), terminology_version(*rules));
@@ -42,24 +44,24 @@ void add_token(CLI::App& app, Terminal& terminal) {
   };
   auto* command = app.add_subcommand("token", "Print an access token of a client, signed with the installation's key");
   auto options = std::make_shared<Options>();
-  command->add_option("--client", options->client, "clinic (reads FHIR: system/*.rs) or operator (hutong/operate)")->required();
+  command
+      ->add_option("--client", options->client,
+                   "clinic (reads FHIR: system/*.rs), operator (hutong/operate), or one of [clients]")
+      ->required();
   command->add_option("--ttl", options->ttl, "How long it is good: 300s by default, at most 12h");
   command->callback([options, &terminal] {
     const Config config = read_config(find_config(terminal.config));
     const DataFolder folder{config.data};
     folder.prepare();
     const auto key = folder.signing_key();
-    const access::ClientRegistry clients;
+    const auto clients = registered_clients(config);
     const auto ttl = read_duration(options->ttl);
     if (!ttl) throw ConfigError("--ttl: expected a duration with its unit, such as 300s, 10m or 12h");
     const auto minted = access::TokenMint(key, clients)
                             .mint(options->client, std::chrono::duration_cast<std::chrono::seconds>(*ttl), system_clock().now());
     if (!minted) throw ConfigError(minted.error().message);  // a client that is not there, a life too long
     if (terminal.json) {
-      std::string scopes;
-      for (const auto& scope : minted->scopes) scopes += (scopes.empty() ? "" : " ") + scope;
-      fmt::print("{{\"access_token\":\"{}\",\"token_type\":\"Bearer\",\"expires_in\":{},\"scope\":\"{}\"}}\n", minted->token,
-                 minted->ttl.count(), scopes);
+      fmt::print("{}", access::token_answer(*minted));
     } else {
       fmt::print("{}\n", minted->token);
     }

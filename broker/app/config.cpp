@@ -112,23 +112,30 @@ class Section {
     if (at && !at->is_table()) mistake(*at, key, "expected a table");
     return {at ? at->as_table() : nullptr, name_.empty() ? key : name_ + "." + key, file_};
   }
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    if (table_) {
+      for (const auto& [key, value] : *table_) all.emplace_back(key.str());
+    }
+    return all;
+  }
   void tls(TlsFiles& files) {
     Section section_of = section("tls");
     section_of.text("certificate", files.certificate);
     section_of.text("key", files.key);
     section_of.text("client_authority", files.client_authority);
     section_of.finish();
-    for (auto* path : {&files.certificate, &files.key, &files.client_authority}) {
-      if (path->empty()) continue;
-      if (path->rfind("file:", 0) == 0) *path = path->substr(5);
-      if (fs::path(*path).is_relative()) *path = (file_.parent_path() / *path).string();
-      if (!fs::exists(*path)) {
-        throw ConfigError(fmt::format("{}: [{}.tls] {}: no such file", file_.string(), name_, *path));
-      }
-    }
+    for (auto* path : {&files.certificate, &files.key, &files.client_authority}) section_of.existing(*path);
     if (files.certificate.empty() != files.key.empty()) {
       throw ConfigError(fmt::format("{}: [{}.tls]: certificate and key belong together", file_.string(), name_));
     }
+  }
+  // "file:PATH" or PATH, from the configuration's folder; "" stays.
+  void existing(std::string& path) const {
+    if (path.empty()) return;
+    if (path.rfind("file:", 0) == 0) path = path.substr(5);
+    if (fs::path(path).is_relative()) path = (file_.parent_path() / path).string();
+    if (!fs::exists(path)) throw ConfigError(fmt::format("{}: [{}] {}: no such file", file_.string(), name_, path));
   }
   void finish() const {
     if (!table_) return;
@@ -356,6 +363,23 @@ Config read_config(const fs::path& file_given) {
   config.disk.warn_days_left = static_cast<double>(days);
   disk.finish();
 
+  Section clients = top.section("clients");
+  for (const auto& name : clients.names()) {
+    Config::Client client{name, "", ""};
+    Section of_client = clients.section(name);
+    std::string jwks;
+    of_client.text("scopes", client.scopes);
+    of_client.text("jwks", jwks);
+    of_client.finish();
+    if (jwks.empty())
+      throw ConfigError(fmt::format("{}: [clients.{}] jwks is missing: the file with the client's public keys",
+                                    config.file.string(), name));
+    of_client.existing(jwks);
+    client.jwks = jwks;
+    config.clients.push_back(std::move(client));
+  }
+  clients.finish();
+
   Section logging = top.section("logging");
   logging.text("level", config.log_level);
   logging.finish();
@@ -395,11 +419,18 @@ std::string describe(const Config& c) {
       kafka += fmt::format("\"{}\" = {}\n", name, k.secrets.contains(name) ? "\"***\"" : quoted(value));
     }
   }
+  std::string clients;
+  for (const auto& client : c.clients) {
+    clients += fmt::format("\n[clients.\"{}\"]\nscopes = \"{}\"\njwks = \"{}\"\n", client.name, client.scopes,
+                           client.jwks.string());
+  }
   const int zone = std::abs(c.zone_minutes);
   return fmt::format(
-             "# effective configuration of {}\n[broker]\ndata = \"{}\"\nschemas = \"{}\"\nshards = {}\nzone = \"{}{:02}:{:02}\"\n\n"
+             "# effective configuration of {}\n[broker]\ndata = \"{}\"\nschemas = \"{}\"\nshards = {}\nzone = "
+             "\"{}{:02}:{:02}\"\n\n"
              "[mllp]\nlisten = \"{}:{}\"\nunknown_senders = \"{}\"\nallow_plain = {}\nidle_timeout = \"{}ms\"\n"
-             "frame_deadline = \"{}ms\"\nappend_deadline = \"{}ms\"\nconnections = {}\nconnections_per_peer = {}\ninflight = \"{}\"\n",
+             "frame_deadline = \"{}ms\"\nappend_deadline = \"{}ms\"\nconnections = {}\nconnections_per_peer = "
+             "{}\ninflight = \"{}\"\n",
              c.file.string(), c.data.string(), c.schemas.string(), c.shards, c.zone_minutes < 0 ? '-' : '+', zone / 60,
              zone % 60, c.mllp.listen.address, c.mllp.listen.port, c.mllp.accept_unknown_senders ? "accept" : "reject",
              c.mllp.allow_plain, c.mllp.idle_timeout.count(), c.mllp.frame_deadline.count(),
@@ -410,11 +441,11 @@ std::string describe(const Config& c) {
                      c.http.listen.port, c.http.allow_plain, c.http.public_url) +
          tls("http", c.http.tls) +
          fmt::format("\n[log]\nkind = \"{}\"\nsegment = \"{}\"\ngather = \"{}ms\"\nstop_below_free = \"{}\"\nunsafe_no_sync = {}\n{}\n[store]\nkind = \"{}\"\ncache = \"{}\"\n"
-                     "write_buffer = \"{}\"\n{}\n[disk]\nwarn_days_left = {:.0f}\n\n[logging]\nlevel = \"{}\"\n",
+                     "write_buffer = \"{}\"\n{}\n[disk]\nwarn_days_left = {:.0f}\n\n[logging]\nlevel = \"{}\"\n{}",
                      c.log.kind == LogKind::kafka ? "kafka" : "journal", size(c.log.segment_bytes), c.log.gather.count(),
                      size(c.log.stop_below_free), c.log.unsafe_no_sync, kafka,
                      c.store.kind == StoreKind::postgres ? "postgres" : "rocksdb", size(c.store.cache_bytes),
-                     size(c.store.write_buffer_bytes), postgres, c.disk.warn_days_left, c.log_level);
+                     size(c.store.write_buffer_bytes), postgres, c.disk.warn_days_left, c.log_level, clients);
 }
 
 std::string describe_json(const Config& c) {

@@ -9,6 +9,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace hutong::app {
 
@@ -87,6 +88,12 @@ struct Config {
   struct {
     double warn_days_left = 14;
   } disk;
+
+  struct Client {
+    std::string name, scopes;  // "": as built in
+    std::filesystem::path jwks;
+  };
+  std::vector<Client> clients;  // broker/app/clients.h reads their keys
 };
 
 // --config FILE, else $HUTONG_CONFIG, else ./hutong.toml; none of them: ConfigError that says what to do.

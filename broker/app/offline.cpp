@@ -7,6 +7,7 @@
 #include "adapters/api/router.h"
 #include "adapters/metrics/prometheus_metrics.h"
 #include "broker/access/audit_chain.h"
+#include "broker/app/clients.h"
 #include "broker/app/data_folder.h"
 #include "broker/app/engines.h"
 #include "broker/app/local_json.h"
@@ -55,7 +56,7 @@ Result<std::string> offline_answer(const Config& config, std::string_view method
   access::Gate gate(audit, clock);
   access::Sessions sessions(clock);
   access::SignIns sign_ins(folder.keys() / "sign-ins");
-  const access::ClientRegistry clients;
+  const auto clients = registered_clients(config);
   PrometheusMetrics metrics;
   query::Operations operations(log, **store, [&] { return rules->facilities; });
   NoControl control;

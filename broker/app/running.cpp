@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "adapters/api/fhir.h"
+#include "adapters/api/oauth.h"
 #include "adapters/api/operate.h"
 #include "adapters/api/server.h"
 #include "adapters/api/static_files.h"
@@ -26,6 +27,7 @@
 #include "broker/access/sessions.h"
 #include "broker/access/sign_in.h"
 #include "broker/access/token.h"
+#include "broker/app/clients.h"
 #include "broker/app/control.h"
 #include "broker/app/data_folder.h"
 #include "broker/app/engines.h"
@@ -121,10 +123,12 @@ struct Running::State {
   std::unique_ptr<port::Store> store;
   std::string identifier_key;
   std::optional<access::SigningKey> key;
-  access::ClientRegistry clients;
+  const access::ClientRegistry clients = registered_clients(config);
   std::unique_ptr<access::AuditChain> audit;
   std::unique_ptr<access::Gate> gate;
   std::unique_ptr<access::TokenVerifier> tokens;
+  std::unique_ptr<access::TokenMint> mint;
+  std::unique_ptr<access::ClientAssertions> assertions;
   std::unique_ptr<access::Sessions> sessions;
   std::unique_ptr<access::SignIns> sign_ins;
   std::unique_ptr<api::Authenticator> authenticator;
@@ -171,6 +175,8 @@ void Running::State::open() {
   audit = std::make_unique<access::AuditChain>(audit_options, *key, clock);
   gate = std::make_unique<access::Gate>(*audit, clock);
   tokens = std::make_unique<access::TokenVerifier>(*key, clients);
+  mint = std::make_unique<access::TokenMint>(*key, clients);
+  assertions = std::make_unique<access::ClientAssertions>(clients, folder.keys() / "assertions");
   sessions = std::make_unique<access::Sessions>(clock);
   sign_ins = std::make_unique<access::SignIns>(folder.keys() / "sign-ins");
   authenticator = std::make_unique<api::Authenticator>(*tokens, *sessions, *gate, clock);
@@ -216,6 +222,8 @@ void Running::State::wire() {
   auto routes = api::operate_routes(operate);
   api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key};
   for (auto& route : api::fhir_routes(fhir)) routes.push_back(std::move(route));
+  api::OauthDeps oauth{*assertions, *mint, *gate, *authenticator, clock, config.http.public_url};
+  for (auto& route : api::oauth_routes(oauth)) routes.push_back(std::move(route));
   for (auto& route : api::static_routes()) routes.push_back(std::move(route));
 
   api::ServerOptions options;

@@ -18,6 +18,7 @@
 #include <string>
 #include <thread>
 
+#include "adapters/api/oauth.h"
 #include "adapters/api/operate.h"
 #include "adapters/api/server.h"
 #include "adapters/api/static_files.h"
@@ -182,6 +183,7 @@ struct DoorTest : testing::Test {
   access::Sessions sessions{clock};
   access::SignIns sign_ins{folder / "keys" / "sign-ins"};
   Authenticator who{tokens, sessions, gate, clock};
+  access::ClientAssertions assertions{clients, folder / "keys" / "assertions"};
   PrometheusMetrics metrics;
   memory::MemoryLog log;
   store::MemoryStore store;
@@ -204,6 +206,8 @@ struct DoorTest : testing::Test {
   std::vector<Route> routes() {
     auto all = operate_routes({control, [this]() -> port::Inbox& { return inbox; }, operations, metrics, gate, sessions,
                                sign_ins, clients, live, clock});
+    for (auto& route : oauth_routes({assertions, mint, gate, who, clock, options.public_url}))
+      all.push_back(std::move(route));
     for (auto& route : static_routes()) all.push_back(std::move(route));
     for (auto& route : extra) all.push_back(std::move(route));
     return all;

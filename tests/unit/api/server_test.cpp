@@ -85,6 +85,12 @@ TEST_F(ServerTest, ErrorsHaveTheFormOfTheirAddress) {
   const auto api = ask("GET /api/v1/nothing?name=SECRET");
   EXPECT_EQ(api.status, 404);
   EXPECT_TRUE(api.has("{\"error\":{\"code\":\"not-found\""));
+  for (const char* line : {"GET /fhir", "GET /fhir/", "GET /fhir?name=%zz", "GET /fhir/Patient/1/nothing", "POST /fhir",
+                           "PUT /fhir/a/b"}) {
+    const auto answer = ask(line);
+    EXPECT_TRUE(answer.has("\"resourceType\":\"OperationOutcome\"")) << line << answer.body;
+    EXPECT_TRUE(answer.status == 400 || answer.has("/fhir/metadata")) << line << answer.body;
+  }
   const auto fhir = ask("GET /fhir/Nothing?name=SECRET");
   EXPECT_EQ(fhir.headers.at("content-type"), "application/fhir+json; charset=utf-8");
   EXPECT_TRUE(fhir.has("\"resourceType\":\"OperationOutcome\""));
