@@ -1,6 +1,7 @@
 #include "adapters/api/operate.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "adapters/api/operate_handlers.h"
 #include "broker/access/gate.h"
@@ -24,6 +25,17 @@ net::awaitable<Result<access::Permit>> permit_for(const OperateDeps& deps, const
                         std::string(request.header("x-purpose-of-use")),
                         request.peer};
   co_return co_await deps.gate.decide(*request.principal, std::move(demand));
+}
+
+Result<std::optional<std::uint64_t>> whole_number(const Request& request, std::string_view name, std::uint64_t least,
+                                                  std::uint64_t most) {
+  const auto text = request.parameter(name);
+  if (text.empty()) return std::nullopt;
+  std::uint64_t value = 0;
+  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && at == text.data() + text.size() && value >= least && value <= most) return value;
+  return fail(ErrorCode::invalid, std::string(name) + " must be a whole number from " + std::to_string(least) + " to " +
+                                      std::to_string(most));
 }
 
 std::vector<Route> operate_routes(OperateDeps given) {

@@ -1,5 +1,3 @@
-#include <charconv>
-
 #include "adapters/api/operate_handlers.h"
 #include "adapters/api/operate_json.h"
 #include "broker/base/limits.h"
@@ -127,17 +125,11 @@ Answering unmapped(const OperateDeps& deps, const Request& request) {
 Answering trace(const OperateDeps& deps, const Request& request) {
   std::string id = request.captures[0];
   if (request.captures.size() == 2) id += "/" + request.captures[1];
-  std::optional<port::Offset> before;
-  if (const auto text = request.parameter("before"); !text.empty()) {
-    port::Offset offset = 0;
-    const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), offset);
-    if (error != std::errc() || at != text.data() + text.size())
-      co_return fault(request.path, 400, "invalid", "before must be an offset");
-    before = offset;
-  }
+  const auto before = whole_number(request, "before", 0, INT64_MAX);
+  if (!before) co_return fault(request.path, before.error());
   auto permit = co_await permit_for(deps, request, "trace", id);
   if (!permit) co_return fault(request.path, permit.error());
-  auto found = co_await deps.operations.trace(*permit, id, before);
+  auto found = co_await deps.operations.trace(*permit, id, *before);
   if (!found) co_return fault(request.path, found.error());
   JsonText json;
   json.begin_object().add("id", id).begin_array("records");
@@ -154,7 +146,9 @@ Answering trace(const OperateDeps& deps, const Request& request) {
         .add("retried", item.retried)
         .end_object();
   }
-  json.end_array().add("searchedFrom", found->searched_from).add("searchedTo", found->searched_to).end_object();
+  json.end_array().add("searchedFrom", found->searched_from).add("searchedTo", found->searched_to);
+  if (found->next) json.add("next", *found->next);
+  json.end_object();
   co_return json_response(json.take());
 }
 

@@ -12,6 +12,10 @@ using Answering = net::awaitable<Response>;
 net::awaitable<Result<access::Permit>> permit_for(const OperateDeps& deps, const Request& request, std::string resource,
                                                   std::string subject = "");
 
+// The parameter `name` as a whole number from `least` to `most`; nullopt: it is not there. Errors: invalid.
+Result<std::optional<std::uint64_t>> whole_number(const Request& request, std::string_view name, std::uint64_t least,
+                                                  std::uint64_t most);
+
 // operate_health.cpp
 Answering healthz(const OperateDeps& deps, const Request& request);
 Answering readyz(const OperateDeps& deps, const Request& request);

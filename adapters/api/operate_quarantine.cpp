@@ -1,5 +1,3 @@
-#include <charconv>
-
 #include "adapters/api/operate_handlers.h"
 #include "adapters/api/operate_json.h"
 #include "broker/base/limits.h"
@@ -32,29 +30,20 @@ std::string name_of(const Request& request) {
 
 Answering quarantine(const OperateDeps& deps, const Request& request) {
   const std::string facility(request.parameter("facility"));
-  std::optional<std::pair<std::string, std::string>> after;
-  if (const std::string_view text = request.parameter("after"); !text.empty()) {
-    const auto slash = text.find('/');
-    if (slash == std::string_view::npos)
-      co_return fault(request.path, 400, "invalid", "after must be FACILITY/HASH, as the page before gave it");
-    after.emplace(text.substr(0, slash), text.substr(slash + 1));
-  }
-  std::size_t limit = limits::page_items_default;
-  if (const auto text = request.parameter("limit"); !text.empty()) {
-    const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
-    if (error != std::errc() || at != text.data() + text.size() || limit == 0 || limit > limits::page_items_max) {
-      co_return fault(request.path, 400, "invalid", "limit must be between 1 and 1000");
-    }
-  }
+  const auto before = whole_number(request, "before", 0, INT64_MAX);
+  if (!before) co_return fault(request.path, before.error());
+  const auto limit = whole_number(request, "limit", 1, limits::page_items_max);
+  if (!limit) co_return fault(request.path, limit.error());
   auto permit = co_await permit_for(deps, request, "quarantine", facility);
   if (!permit) co_return fault(request.path, permit.error());
-  auto found = co_await deps.operations.quarantine(*permit, facility, std::move(after), limit);
+  auto found =
+      co_await deps.operations.quarantine(*permit, facility, *before, limit->value_or(limits::page_items_default));
   if (!found) co_return fault(request.path, found.error());
   JsonText json;
   json.begin_object().begin_array("messages");
-  for (const auto& item : *found) add_item(json, item);
+  for (const auto& item : found->messages) add_item(json, item);
   json.end_array();
-  if (found->size() == limit) json.add("next", found->back().facility + "/" + found->back().raw_hash);
+  if (found->next) json.add("next", *found->next);
   json.end_object();
   co_return json_response(json.take());
 }

@@ -3,12 +3,11 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
-#include <algorithm>
-
 #include "broker/access/token.h"
 #include "broker/app/commands.h"
 #include "broker/app/local_json.h"
 #include "broker/app/offline.h"
+#include "broker/app/progress.h"
 #include "broker/base/time.h"
 
 namespace hutong::app {
@@ -135,27 +134,34 @@ void add_trace(CLI::App& app, Terminal& terminal) {
   auto* command = app.add_subcommand("trace", "The life of a message: a record id, an event id or FACILITY/MSH-10");
   auto options = std::make_shared<Options>();
   command->add_option("ID", options->id, "Record id, event id, or FACILITY/control id")->required();
-  command->add_option("--before", options->before, "Look at the million records below this offset (default: the newest)");
+  command->add_option("--before", options->before,
+                      "Look below this offset of the log (default: from the newest record back)");
   command->callback([options, &terminal] {
     const Config config = read_config(find_config(terminal.config));
-    std::optional<std::string> body;
-    if (LocalClient(config.data).reachable()) {
-      body = ask(terminal, config, "GET", trace_target(options->id, options->before));
-    } else {
-      auto found = offline_answer(config, "GET", trace_target(options->id, options->before));
-      if (!found) return report_failure(terminal, found.error());
-      body = std::move(*found);
+    const bool online = LocalClient(config.data).reachable();
+    Progress progress("looking back through the log", 0);
+    // One answer looks at a bounded piece of the log; this goes back until something is found.
+    std::string body;
+    rapidjson::Document document;
+    for (auto before = options->before;;) {
+      const auto target = trace_target(options->id, before);
+      if (online) {
+        const auto answer = ask(terminal, config, "GET", target);
+        if (!answer) return;
+        body = *answer;
+      } else {
+        auto found = offline_answer(config, "GET", target);
+        if (!found) return report_failure(terminal, found.error());
+        body = std::move(*found);
+      }
+      document = read_answer(body);
+      if (!document["records"].Empty() || !document["quarantine"].Empty() || !document.HasMember("next")) break;
+      before = static_cast<std::uint64_t>(number_of(document, "next"));
+      progress.show(*before);
     }
-    if (!body) return;
     if (terminal.json) {
-      fmt::print("{}", *body);
+      fmt::print("{}", body);
       return;
-    }
-    const auto document = read_answer(*body);
-    if (document["records"].Empty() && document["quarantine"].Empty()) {
-      return report_failure(terminal, {ErrorCode::not_found,
-                                       fmt::format("{}: not found among the records {} to {}", options->id,
-                                                   text_of(document, "searchedFrom"), text_of(document, "searchedTo"))});
     }
     print_trace(document, config);
   });
@@ -165,39 +171,39 @@ void add_quarantine(CLI::App& app, Terminal& terminal) {
   struct Options {
     std::string facility, id, to;
     std::size_t limit = 100;
+    std::optional<std::uint64_t> before;
   };
   auto* command = app.add_subcommand("quarantine", "Messages that were refused: list, show, export, retry");
   command->require_subcommand(1);
   auto options = std::make_shared<Options>();
-  auto* list = command->add_subcommand("list", "What was refused, by facility");
+  auto* list = command->add_subcommand("list", "What was refused, newest first");
   list->add_option("--facility", options->facility, "Only of this facility");
   list->add_option("--limit", options->limit, "At most so many")->check(CLI::Range(1, 1000))->capture_default_str();
+  list->add_option("--before", options->before, "The page behind, as the page before it says");
   list->callback([options, &terminal] {
     const Config config = read_config(find_config(terminal.config));
-    const auto body = ask(terminal, config, "GET", fmt::format("/api/v1/quarantine?limit={}{}", options->limit,
-        options->facility.empty() ? "" : "&facility=" + percent_encoded(options->facility)));
+    const auto body =
+        ask(terminal, config, "GET",
+            fmt::format("/api/v1/quarantine?limit={}{}{}", options->limit,
+                        options->facility.empty() ? "" : "&facility=" + percent_encoded(options->facility),
+                        options->before ? fmt::format("&before={}", *options->before) : ""));
     if (!body) return;
     if (terminal.json) {
       fmt::print("{}", *body);
       return;
     }
     const auto document = read_answer(*body);
-    // The page comes by facility and hash; what happened last is what an operator looks for.
-    std::vector<const rapidjson::Value*> newest_first;
-    for (const auto& item : document["messages"].GetArray()) newest_first.push_back(&item);
-    std::stable_sort(newest_first.begin(), newest_first.end(), [](const auto* a, const auto* b) {
-      return text_of(*a, "received") > text_of(*b, "received");
-    });
-    for (const auto* listed : newest_first) {
-      const auto& item = *listed;
+    for (const auto& item : document["messages"].GetArray()) {
       fmt::print("{}/{}  {}  {} {} at {}  control id {}  {}{}\n", text_of(item, "facility"), text_of(item, "hash"),
                  local_time(text_of(item, "received"), config.zone_minutes), text_of(item, "answer"), text_of(item, "reason"),
                  text_of(item, "path"), text_of(item, "controlId"), text_of(item, "type"),
                  (text_of(item, "retried").empty() ? "" : "  retried: " + text_of(item, "retried")) +
                      repetitions_of(item, config.zone_minutes));
     }
-    if (document["messages"].Empty()) fmt::print("nothing is in quarantine\n");
-    if (document.HasMember("next")) fmt::print("… more: --limit {}\n", options->limit * 10);
+    const bool more = document.HasMember("next");
+    if (document["messages"].Empty() && !more)
+      fmt::print("nothing {}is in quarantine\n", options->before ? "older " : "");
+    if (more) fmt::print("… older ones: --before {}\n", text_of(document, "next"));
   });
   const auto target = [options] {
     const auto slash = options->id.find('/');

@@ -31,11 +31,7 @@ BrokerControl::~BrokerControl() {
 }
 
 net::awaitable<Result<port::Reply>> BrokerControl::retry_quarantined(std::string facility, std::string raw_hash_hex) {
-  std::string raw_hash;
-  for (std::size_t i = 0; i + 1 < raw_hash_hex.size(); i += 2) {
-    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 0; };
-    raw_hash += static_cast<char>(digit(raw_hash_hex[i]) << 4 | digit(raw_hash_hex[i + 1]));
-  }
+  const std::string raw_hash = from_hex(raw_hash_hex).value_or("");
   auto row = co_await store_.get(port::tables::quarantine, {facility, raw_hash});
   if (!row) co_return tl::unexpected(row.error());
   if (!row->has_value()) co_return fail(ErrorCode::not_found, "no such message in quarantine; see: hutong quarantine list");

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,8 @@ class PartsHash {
 };
 
 std::string to_hex(std::string_view bytes);
+// Of lower-case digits in pairs; nullopt: anything else.
+std::optional<std::string> from_hex(std::string_view text);
 inline std::string_view as_view(const Sha256Digest& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }

@@ -415,10 +415,7 @@ void Intake::take_refused(Batch& batch, std::size_t frame, std::string_view byte
   if (vouched) {
     const auto raw_hash = source.oversize ? std::string(source.oversize_sha256) : to_hex(as_view(sha256(bytes)));
     const std::string place = facility.empty() ? "unknown" : std::string(facility);
-    std::string raw_bytes;
-    for (std::size_t i = 0; i + 1 < raw_hash.size(); i += 2) {
-      raw_bytes += static_cast<char>(std::stoi(raw_hash.substr(i, 2), nullptr, 16));
-    }
+    const std::string raw_bytes = from_hex(raw_hash).value_or(raw_hash);
     PartsHash hash;
     const RecordId id(hash.add(place).add(raw_hash).finish());
     // In this very batch, appended and not projected yet, or in the store.

@@ -15,6 +15,7 @@ namespace {
 namespace tables = port::tables;
 
 constexpr std::size_t feeds_most = 100'000;
+constexpr port::Offset refusals_window = 1'000, refusals_looked_at = 20'000;
 
 std::int64_t number(const port::Row& row, std::size_t column) {
   return std::get<std::int64_t>(row[column]);
@@ -74,15 +75,9 @@ Feed feed_of(const port::Row& row) {
   return feed;
 }
 
+// A SHA-256 in hex.
 std::optional<std::string> bytes_of(std::string_view hex) {
-  std::string bytes;
-  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
-  if (hex.size() != 64) return std::nullopt;
-  for (std::size_t i = 0; i < hex.size(); i += 2) {
-    if (digit(hex[i]) < 0 || digit(hex[i + 1]) < 0) return std::nullopt;
-    bytes += static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1]));
-  }
-  return bytes;
+  return hex.size() == 64 ? from_hex(hex) : std::nullopt;
 }
 
 }  // namespace
@@ -152,23 +147,58 @@ net::awaitable<Result<std::vector<UnmappedCode>>> Operations::unmapped(const acc
   co_return codes;
 }
 
-net::awaitable<Result<std::vector<Quarantined>>> Operations::quarantine(
-    const access::Permit&, std::string facility, std::optional<std::pair<std::string, std::string>> after,
-    std::size_t limit) {
-  port::Scan scan;
-  scan.limit = limit;
-  if (!facility.empty()) scan.prefix.emplace_back(std::move(facility));
-  if (after) {
-    auto bytes = bytes_of(after->second);
-    if (!bytes)
-      co_return fail(ErrorCode::invalid, "after is not FACILITY/<64 hex digits>: take it from the page before");
-    scan.after = port::Key{after->first, std::move(*bytes)};
+net::awaitable<Result<Refusals>> Operations::refusals(std::string facility, std::string control_id,
+                                                      std::optional<port::Offset> before, std::size_t limit) {
+  const port::Partition topic{port::Topic::quarantine, 0};
+  const auto end = co_await log_.end(topic);
+  if (!end) co_return tl::unexpected<Error>(end.error());
+  Refusals page;
+  port::Offset upper = before ? std::min(*before, *end) : *end;
+  const port::Offset lowest = upper > refusals_looked_at ? upper - refusals_looked_at : 0;
+  while (upper > lowest) {
+    const port::Offset lower = upper - lowest > refusals_window ? upper - refusals_window : lowest;
+    std::vector<port::Offset> offsets;
+    std::vector<port::Lookup> lookups;
+    for (port::Offset from = lower; from < upper;) {
+      port::ReadLimit window;
+      window.records = refusals_window;
+      window.with_raw = false;
+      auto slice = co_await log_.read(topic, from, window);
+      if (!slice && slice.error().code == ErrorCode::not_found) co_return page;  // retention removed what is older
+      if (!slice) co_return tl::unexpected<Error>(slice.error());
+      if (slice->next <= from) break;
+      from = slice->next;
+      for (const auto& stored : slice->records) {
+        // "FACILITY/hash", of a refusal and of what a retry made of it: the row says which of them it came from.
+        const std::string_view key = stored.record.key;
+        const auto slash = key.rfind('/');
+        auto hash = slash == std::string_view::npos ? std::nullopt : bytes_of(key.substr(slash + 1));
+        if (!hash || stored.offset >= upper || (!facility.empty() && key.substr(0, slash) != facility)) continue;
+        offsets.push_back(stored.offset);
+        lookups.push_back({&tables::quarantine, {std::string(key.substr(0, slash)), std::move(*hash)}});
+      }
+    }
+    upper = lower;
+    if (lookups.empty()) continue;
+    auto rows = co_await store_.get_many(std::move(lookups));
+    if (!rows) co_return tl::unexpected<Error>(rows.error());
+    for (std::size_t i = offsets.size(); i-- > 0;) {
+      const auto& row = (*rows)[i];
+      if (!row || static_cast<port::Offset>(number(*row, 2)) != offsets[i]) continue;
+      if (!control_id.empty() && word(*row, 7) != control_id) continue;
+      page.messages.push_back(quarantined_of(*row));
+      if (page.messages.size() < limit) continue;
+      if (offsets[i] > 0) page.next = offsets[i];
+      co_return page;
+    }
   }
-  auto rows = co_await store_.scan(tables::quarantine, std::move(scan));
-  if (!rows) co_return tl::unexpected<Error>(rows.error());
-  std::vector<Quarantined> found;
-  for (const auto& row : *rows) found.push_back(quarantined_of(row));
-  co_return found;
+  if (upper > 0) page.next = upper;
+  co_return page;
+}
+
+net::awaitable<Result<Refusals>> Operations::quarantine(const access::Permit&, std::string facility,
+                                                        std::optional<port::Offset> before, std::size_t limit) {
+  co_return co_await refusals(std::move(facility), "", before, limit);
 }
 
 net::awaitable<Result<Quarantined>> Operations::quarantined(const access::Permit&, std::string facility,

@@ -52,6 +52,11 @@ struct Quarantined {
   Timestamp repeated_last;
 };
 
+struct Refusals {
+  std::vector<Quarantined> messages;
+  std::optional<port::Offset> next;  // `before` of the page behind; nothing: this was the last
+};
+
 struct TracedEvent {
   std::string id, kind, status, report, encounter;
   std::uint32_t version = 1;
@@ -73,6 +78,7 @@ struct Trace {
   std::vector<TracedRecord> records;  // newest first
   std::vector<Quarantined> quarantined;
   port::Offset searched_from = 0, searched_to = 0;  // of the events topic
+  std::optional<port::Offset> next;                 // `before` of the search further back; nothing: all was searched
 };
 
 class Operations {
@@ -86,10 +92,10 @@ class Operations {
   // Of one facility, or of all ("").
   net::awaitable<Result<std::vector<UnmappedCode>>> unmapped(const access::Permit& permit, std::string facility,
                                                              std::size_t limit);
-  // A page of what was refused; `after`: facility and raw hash of the last item before it.
-  net::awaitable<Result<std::vector<Quarantined>>> quarantine(const access::Permit& permit, std::string facility,
-                                                              std::optional<std::pair<std::string, std::string>> after,
-                                                              std::size_t limit);
+  // What was refused, of one facility or of all (""), newest first: read from the quarantine topic below `before`,
+  // which is in the order of time as no view is. At most `limit`, and those among the newest 20,000 records there.
+  net::awaitable<Result<Refusals>> quarantine(const access::Permit& permit, std::string facility,
+                                              std::optional<port::Offset> before, std::size_t limit);
   net::awaitable<Result<Quarantined>> quarantined(const access::Permit& permit, std::string facility,
                                                   std::string raw_hash);
   // The bytes as received (an oversized message: its beginning).
@@ -97,11 +103,15 @@ class Operations {
                                                       std::string raw_hash);
   // Where the events begin that were appended at or after a time; the log's end where there are none.
   net::awaitable<Result<port::Offset>> offset_since(const access::Permit& permit, Timestamp time);
-  // `id`: a record id, an event id, or FACILITY/control-id. Searches the newest million records below `before`.
+  // `id`: a record id, an event id, or FACILITY/control-id. Searches the newest 50,000 records below `before`: nothing
+  // leads from an id to its offset, because an index would cost every message a row for a question that is asked a few
+  // times a day, mostly about today. Errors: not_found once all was searched.
   net::awaitable<Result<Trace>> trace(const access::Permit& permit, std::string id, std::optional<port::Offset> before);
 
  private:
   Quarantined quarantined_of(const port::Row& row) const;
+  net::awaitable<Result<Refusals>> refusals(std::string facility, std::string control_id,
+                                            std::optional<port::Offset> before, std::size_t limit);
   net::awaitable<Result<void>> search_log(const std::string& id, std::optional<port::Offset> before, Trace& trace);
   net::awaitable<Result<void>> add_person(TracedRecord& record, std::string facility, std::string number);
 

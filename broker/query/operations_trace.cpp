@@ -1,5 +1,4 @@
-// The life of one message: found in the log, newest first. A million records take a few seconds; an operator's
-// question does not deserve an index that every message pays for.
+// The life of one message: found in the log, newest first, a bounded piece of it at a time.
 #include <algorithm>
 
 #include "broker/base/hash.h"
@@ -14,7 +13,7 @@ namespace {
 namespace tables = port::tables;
 
 constexpr port::Offset window = 2'000;
-constexpr port::Offset search_most = 1'000'000;
+constexpr port::Offset search_most = 50'000;  // records a call looks at: some tenths of a second
 constexpr std::size_t found_most = 100;
 
 struct Wanted {
@@ -119,7 +118,8 @@ net::awaitable<Result<void>> Operations::search_log(const std::string& id, std::
   auto end = co_await log_.end(events);
   if (!end) co_return tl::unexpected<Error>(end.error());
   port::Offset upper = before ? std::min(*before, *end) : *end;
-  const port::Offset first = std::max(log_.health().first, upper > search_most ? upper - search_most : 0);
+  const port::Offset oldest = log_.health().first;
+  const port::Offset first = std::max(oldest, upper > search_most ? upper - search_most : 0);
   trace.searched_to = upper;
   Arena arena;
   while (upper > first && trace.records.size() < found_most) {
@@ -158,6 +158,7 @@ net::awaitable<Result<void>> Operations::search_log(const std::string& id, std::
     if (wanted->record && !trace.records.empty()) break;
   }
   trace.searched_from = upper;
+  if (upper > oldest) trace.next = upper;
   for (auto& record : trace.records) {
     port::ReadLimit limit;
     limit.records = 1;
@@ -193,25 +194,20 @@ net::awaitable<Result<port::Offset>> Operations::offset_since(const access::Perm
   co_return low;
 }
 
-net::awaitable<Result<Trace>> Operations::trace(const access::Permit& permit, std::string id,
+net::awaitable<Result<Trace>> Operations::trace(const access::Permit&, std::string id,
                                                 std::optional<port::Offset> before) {
   Trace trace;
   auto searched = co_await search_log(id, before, trace);
   if (!searched) co_return tl::unexpected<Error>(searched.error());
-  if (const auto slash = id.find('/'); slash != std::string::npos) {
-    auto items = co_await quarantine(permit, id.substr(0, slash), std::nullopt, 10'000);
-    if (!items) co_return tl::unexpected<Error>(items.error());
-    for (auto& item : *items) {
-      if (item.control_id == id.substr(slash + 1)) trace.quarantined.push_back(std::move(item));
-    }
+  if (const auto slash = id.find('/'); slash != std::string::npos && !before) {
+    auto refused = co_await refusals(id.substr(0, slash), id.substr(slash + 1), std::nullopt, limits::page_items_max);
+    if (!refused) co_return tl::unexpected<Error>(refused.error());
+    trace.quarantined = std::move(refused->messages);
   }
-  if (trace.records.empty() && trace.quarantined.empty()) {
-    co_return fail(ErrorCode::not_found,
-                   "nothing of this name among the records " + std::to_string(trace.searched_from) + " to " +
-                       std::to_string(trace.searched_to) +
-                       (trace.searched_from > log_.health().first
-                            ? "; further back: hutong trace --before " + std::to_string(trace.searched_from)
-                            : before ? "" : ", which are all"));
+  if (trace.records.empty() && trace.quarantined.empty() && !trace.next) {
+    co_return fail(ErrorCode::not_found, "nothing of this name among the records " +
+                                             std::to_string(trace.searched_from) + " to " +
+                                             std::to_string(trace.searched_to) + (before ? "" : ", which are all"));
   }
   co_return trace;
 }

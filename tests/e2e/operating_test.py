@@ -82,6 +82,25 @@ class Operating(Story):
         self.assertEqual(exported, {"file": str(file), "bytes": len(BAD.encode())})
         self.assertEqual(file.read_bytes(), BAD.encode())
 
+    def test_quarantine_goes_newest_first_over_its_pages(self):
+        broker = self.broker()
+        with broker.mllp() as feed:
+            for i in range(7):
+                feed.exchange(BAD.replace("|bad1|", f"|bad{i}|"))
+            feed.exchange(oru("", "P1", "R1", facility="OTHERHOSP"))
+        broker.quarantined(8)
+        seen, before = [], []
+        while True:
+            page = json.loads(broker.command("quarantine", "list", "--json", "--limit", "3", "--facility", "TESTHOSP", *before).stdout)
+            seen += [message["controlId"] for message in page["messages"]]
+            if "next" not in page:
+                break
+            before = ["--before", str(page["next"])]
+        self.assertEqual(seen, [f"bad{i}" for i in reversed(range(7))])
+        shown = broker.command("quarantine", "list", "--limit", "2").stdout
+        self.assertIn("control id bad6", shown)
+        self.assertIn("older ones: --before", shown)
+
     def test_bad_usage_is_told_apart_from_work_that_failed(self):
         broker = self.broker()
         self.assertIn("no command deadletters", broker.command("deadletters", expect=2).stderr)

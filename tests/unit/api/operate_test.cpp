@@ -1,5 +1,7 @@
 #include "adapters/api/operate.h"
 
+#include <rapidjson/document.h>
+
 #include "broker/model/event_json.h"
 #include "tests/unit/api/door.h"
 
@@ -22,6 +24,7 @@ struct OperateTest : DoorTest {
     record.raw = raw;
     record.json = "{}";
     const auto digest = sha256(raw);
+    record.key = facility + "/" + to_hex(as_view(digest));
     std::vector<port::Record> records;
     records.push_back(std::move(record));
     const auto at = wait(log.append(port::Topic::quarantine, std::move(records)));
@@ -157,11 +160,14 @@ TEST_F(OperateTest, QuarantineShowsWhyAndBytesOnlyToThoseWhoMay) {
   put_quarantined("H2", "MSH|OTHER");
   const auto page = ask_as("operator", "GET /api/v1/quarantine?limit=1");
   EXPECT_TRUE(page.has("\"reason\":\"missing-field\""));
-  EXPECT_TRUE(page.has("\"next\":\"H1/" + hash + "\""));
+  EXPECT_TRUE(page.has("\"facility\":\"H2\""));
+  EXPECT_TRUE(page.has("\"next\":1")) << page.body;
   EXPECT_FALSE(page.has("SECRET"));
-  const auto next = ask_as("operator", "GET /api/v1/quarantine?after=H1/" + hash);
-  EXPECT_TRUE(next.has("\"facility\":\"H2\""));
-  EXPECT_FALSE(next.has("\"facility\":\"H1\""));
+  const auto next = ask_as("operator", "GET /api/v1/quarantine?before=1");
+  EXPECT_TRUE(next.has("\"facility\":\"H1\""));
+  EXPECT_FALSE(next.has("\"facility\":\"H2\""));
+  EXPECT_FALSE(next.has("next"));
+  EXPECT_FALSE(ask_as("operator", "GET /api/v1/quarantine?facility=H1").has("\"facility\":\"H2\""));
   const std::string item = "/api/v1/quarantine/H1/" + hash;
   EXPECT_EQ(ask_as("operator", "GET " + item).status, 200);
   EXPECT_EQ(ask_as("operator", "GET /api/v1/quarantine/H2/" + hash).status, 404);
@@ -185,6 +191,53 @@ TEST_F(OperateTest, TraceFindsWhatWasRefusedAndSaysWhereItLooked) {
   EXPECT_EQ(ask_as("operator", "GET /api/v1/trace/H1/CTRL-2").status, 404);
   EXPECT_EQ(ask_as("operator", "GET /api/v1/trace/nonsense").status, 400);
   EXPECT_EQ(ask_as("operator", "GET /api/v1/trace/00000000000000000000000000000001?before=x").status, 400);
+}
+
+TEST_F(OperateTest, QuarantineComesNewestFirstOverAllPagesEachMessageOnce) {
+  open();
+  for (int i = 0; i < 7; ++i) {
+    put_quarantined(i % 2 ? "H1" : "H2", "MSH|" + std::to_string(i));
+    std::vector<port::Record> others(2);
+    others[0].key = "H1/" + std::string(64, '0');  // refused, and not projected yet
+    const auto first = sha256("MSH|0");
+    others[1].key = "H2/" + to_hex(as_view(first));  // what a retry made of the first one
+    ASSERT_TRUE(wait(log.append(port::Topic::quarantine, std::move(others))));
+  }
+  std::vector<std::string> hashes;
+  std::string before;
+  for (int pages = 0; pages < 9; ++pages) {
+    rapidjson::Document page;
+    page.Parse(ask_as("operator", "GET /api/v1/quarantine?limit=3" + before).body.c_str());
+    for (const auto& each : page["messages"].GetArray()) hashes.emplace_back(each["hash"].GetString());
+    if (!page.HasMember("next")) break;
+    before = "&before=" + std::to_string(page["next"].GetUint64());
+  }
+  ASSERT_EQ(hashes.size(), 7U);
+  for (int i = 0; i < 7; ++i) {
+    const auto digest = sha256("MSH|" + std::to_string(6 - i));
+    EXPECT_EQ(hashes[static_cast<std::size_t>(i)], to_hex(as_view(digest))) << i;
+  }
+}
+
+TEST_F(OperateTest, ACallLooksAtABoundedPieceAndSaysWhereToGoOn) {
+  open();
+  put_quarantined("H1", "MSH|OLD");
+  const auto append = [&](port::Topic topic, std::size_t count) {
+    for (std::size_t done = 0; done < count; done += 1'000) {
+      ASSERT_TRUE(wait(log.append(topic, std::vector<port::Record>(std::min<std::size_t>(1'000, count - done)))));
+    }
+  };
+  append(port::Topic::quarantine, 20'000);
+  const auto listed = ask_as("operator", "GET /api/v1/quarantine");
+  EXPECT_EQ(listed.body, "{\"messages\":[],\"next\":1}\n");
+  EXPECT_TRUE(ask_as("operator", "GET /api/v1/quarantine?before=1").has("\"facility\":\"H1\""));
+  append(port::Topic::events, 50'001);
+  const std::string url = "GET /api/v1/trace/00000000000000000000000000000001";
+  const auto part = ask_as("operator", url);
+  EXPECT_EQ(part.status, 200);
+  EXPECT_TRUE(part.has("\"records\":[],\"quarantine\":[],\"searchedFrom\":1,\"searchedTo\":50001,\"next\":1}"))
+      << part.body;
+  EXPECT_EQ(ask_as("operator", url + "?before=1").status, 404);
 }
 
 TEST_F(OperateTest, TraceTellsTheLifeOfARecordWithoutItsContent) {

@@ -9,6 +9,12 @@
 namespace hutong {
 namespace {
 
+TEST(Hex, ReadsBackWhatItWroteAndNothingElse) {
+  EXPECT_EQ(from_hex(to_hex(std::string_view("\0\x7f\xff", 3))), std::string("\0\x7f\xff", 3));
+  EXPECT_EQ(from_hex(""), "");
+  for (const char* other : {"a", "AB", "0g", "0x", " 00"}) EXPECT_FALSE(from_hex(other)) << other;
+}
+
 TEST(Arena, KeepsWhatItGaveUntilReset) {
   Arena arena(64);
   std::vector<std::string_view> texts;
