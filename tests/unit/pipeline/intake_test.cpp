@@ -289,7 +289,7 @@ TEST_F(IntakeTest, a_refusal_repeated_before_the_projector_saw_it_is_counted_and
 TEST_F(IntakeTest, a_refusal_that_could_not_be_kept_is_not_remembered_as_kept) {
   const auto message = oru("");
   log.fail_appends(1'000'000, {ErrorCode::unavailable, "disk full"});
-  Intake hasty(log, store, format, rules, recent, metrics, clock, {std::chrono::milliseconds(200), &refusals});
+  Intake hasty(log, store, format, rules, recent, metrics, clock, {.append_deadline = std::chrono::milliseconds(200), .refusals = &refusals});
   const std::vector<port::Frame> frames(2, {message, clock.now(), 0, {}});
   for (const auto& reply : tests::await(hasty.accept(peer, frames))) EXPECT_EQ(reply.answer, Answer::try_again);
   log.fail_appends(0, {});
