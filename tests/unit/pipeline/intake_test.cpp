@@ -326,7 +326,10 @@ TEST_F(IntakeTest, an_acknowledgement_is_kept_and_never_acknowledged) {
   EXPECT_EQ(stored(quarantine), 1U);
   EXPECT_EQ(metrics.sum("hutong_acknowledgements_received_total", {{"facility", "hosp"}}), 3);
   log.fail_appends(1'000'000, {ErrorCode::unavailable, "disk full"});
-  EXPECT_TRUE(accept(header + "A3|P|2.5.1\rMSA|AA|x\r").messages.empty()) << "nor asked for again";
+  Intake hasty(log, store, format, rules, recent, metrics, clock, {.append_deadline = std::chrono::milliseconds(200)});
+  const std::string lost = header + "A3|P|2.5.1\rMSA|AA|x\r";
+  const std::vector<port::Frame> frames{{lost, clock.now(), 0, {}}};
+  EXPECT_TRUE(tests::await(hasty.accept(peer, frames)).front().messages.empty()) << "nor asked for again";
 }
 
 TEST_F(IntakeTest, a_laboratory_that_must_not_be_blocked_hears_AA_and_its_bytes_are_kept) {
