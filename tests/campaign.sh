@@ -7,6 +7,7 @@
 #
 #   kill          500 rounds of SIGKILL at random moments under load        (HUTONG_ROUNDS)
 #   kafka         500 seeded fault schedules on the mock cluster            (HUTONG_SCHEDULES)
+#   cluster       10 rounds: each part of a cluster dies under 1,000/s      (HUTONG_ROUNDS)
 #   powercut      100 rounds of losing unsynced bytes in any order          (HUTONG_ROUNDS)
 #   fuzz-TARGET   20,000,000 executions of fuzz_TARGET                      (HUTONG_FUZZ_RUNS)
 #   coverage      lines that the fuzz corpora reach in each reader
@@ -20,12 +21,13 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
 usage() {
-  sed -n '2,18{s/^# \{0,1\}//;p}' "$0" >&2
+  sed -n '2,19{s/^# \{0,1\}//;p}' "$0" >&2
   exit 2
 }
 name=${1:-}
 case "$name" in
   kill | kafka | powercut) need_gb=3 ;;
+  cluster) need_gb=10 ;;
   fuzz-?*) need_gb=3 ;;
   coverage) need_gb=3 ;;
   tsan | asan) need_gb=8 ;;
@@ -157,6 +159,7 @@ sanitizer() {
 case "$name" in
   kill) stories 500 50 tests/crash/killed_under_load_test.py ;;
   kafka) schedules 500 ;;
+  cluster) stories 10 2 tests/crash/cluster.py ;;
   powercut) stories 100 20 tests/crash/power_cut_test.py ;;
   fuzz-*)
     target=fuzz_${name#fuzz-}

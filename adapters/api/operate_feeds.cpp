@@ -33,7 +33,7 @@ void add_feed(JsonText& json, const query::Feed& feed, std::uint64_t resends) {
 }
 
 void add_record(JsonText& json, const query::TracedRecord& record) {
-  json.begin_object().add("record", record.id).add("offset", record.offset);
+  json.begin_object().add("record", record.id).add("partition", record.partition).add("offset", record.offset);
   json.begin_object("source")
       .add("facility", record.facility)
       .add("provisional", record.provisional)

@@ -320,7 +320,7 @@ Config read_config(const fs::path& file_given) {
   Section kafka = log.section("kafka");
   kafka.text("bootstrap", config.log.kafka.bootstrap);
   kafka.text("topic_prefix", config.log.kafka.topic_prefix);
-  kafka.count("partitions", config.log.kafka.partitions, 1, 1);
+  kafka.count("partitions", config.log.kafka.partitions, 1, 64);
   kafka.count("replicas", config.log.kafka.replicas, 1, 100);
   kafka.count("insync_replicas", config.log.kafka.insync_replicas, 1, 100);
   kafka.flag("unsafe_topics", config.log.kafka.unsafe_topics);

@@ -200,14 +200,19 @@ void Running::State::wire() {
 
   pipeline::ProjectorOptions projection;
   projection.hmac_key = identifier_key;
-  projection.on_projected = [this](port::Offset next) { recent.projected_below(next); };
+  // Brokers that share a store each have a projector; one of them writes.
+  if (config.store.kind == StoreKind::postgres) projection.take_over = std::chrono::seconds(2);
+  projection.on_projected = [this](port::Partition partition, port::Offset next) { recent.projected_below(partition, next); };
+  projection.on_turn = [](bool ours) {
+    log_event("info", ours ? "projector: this broker's writes the views" : "projector: another broker's writes the views, this one stands by");
+  };
   projection.on_trouble = [](std::string_view what) {
     log_event(what.empty() ? "info" : "error", what.empty() ? std::string("projector: goes on") : "projector: " + std::string(what));
   };
   projector = std::make_unique<pipeline::Projector>(*log, *store, metrics, clock, projection);
 
   const auto directory = [this] { return facilities(); };
-  clinical = std::make_unique<query::Clinical>(*store, identifier_key, directory);
+  clinical = std::make_unique<query::Clinical>(*store, identifier_key, directory, log->partitions(port::Topic::events));
   operations = std::make_unique<query::Operations>(*log, *store, directory,
                                                    [this](std::string_view facility, std::string_view raw_hash) {
                                                      const auto count = refusals.count(facility, raw_hash);

@@ -19,6 +19,8 @@ class Emitter {
   // Appends what is pending and not under way yet; how many. Errors: the log's and the store's; asked again later it
   // goes on, and what was appended after all is recognised by its id.
   net::awaitable<Result<std::size_t>> emit();
+  // Whether anything is pending, whoever is to append it. Errors: the store's.
+  net::awaitable<Result<bool>> pending();
   // Forgets what is under way: who waits for it is perhaps another by now. What was appended is known by its id.
   void start_over() {
     under_way_.clear();

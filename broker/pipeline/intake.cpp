@@ -167,7 +167,7 @@ net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, 
       events_safe = appended.has_value();
       for (const auto& message : batch.accepted) {
         if (events_safe) {
-          recent_.durable(message.control, message.first, (*appended)[message.record].offset);
+          recent_.durable(message.control, message.first, (*appended)[message.record]);
         } else {
           recent_.withdraw(message.control, message.first);
         }
@@ -189,7 +189,9 @@ net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, 
       }
       co_return std::move(batch.replies);
     }
-    if (clock_.ticks() >= until) {
+    // A log that lets one wait before it refuses is not asked once more when that would be too late for the sender.
+    const auto now = clock_.ticks();
+    if (now + (now - begun) >= until) {
       answer_try_again(frames, peer, *rules, events_safe, batch);
       co_return std::move(batch.replies);
     }

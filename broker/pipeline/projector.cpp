@@ -1,5 +1,8 @@
 #include "broker/pipeline/projector.h"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -10,6 +13,7 @@
 namespace hutong::pipeline {
 namespace {
 
+constexpr std::chrono::milliseconds watch_every{100};
 constexpr port::Topic projected_topics[] = {port::Topic::events, port::Topic::quarantine, port::Topic::identity};
 
 net::awaitable<void> pause(std::chrono::milliseconds time) {
@@ -22,6 +26,7 @@ net::awaitable<void> pause(std::chrono::milliseconds time) {
 struct Projector::Counters {
   port::Gauge& lag_records;
   port::Gauge& lag_seconds;
+  port::Gauge& projecting;
   port::Counter& records;
   std::array<port::Counter*, effect_count> effects{};
 };
@@ -36,6 +41,7 @@ Projector::Projector(port::Log& log, port::Store& store, port::Metrics& metrics,
       counters_(new Counters{
           metrics.gauge("hutong_projector_lag_records", "Records in the log that the views do not show yet"),
           metrics.gauge("hutong_projector_lag_seconds", "Age of the oldest record that the views do not show yet"),
+          metrics.gauge("hutong_projecting", "1: this broker's projector writes the views, 0: another broker's does"),
           metrics.counter("hutong_projected_records_total", "Records applied to the views"),
           {}}) {
   counters_->effects[static_cast<std::size_t>(Effect::duplicate)] = &metrics.counter(
@@ -46,6 +52,7 @@ Projector::Projector(port::Log& log, port::Store& store, port::Metrics& metrics,
     counters_->effects[i] = &metrics.counter("hutong_effects_total", "What records changed in the views",
                                              {{"effect", std::string(to_string(static_cast<Effect>(i)))}});
   }
+  counters_->projecting.set(1);
 }
 
 Projector::~Projector() = default;
@@ -77,10 +84,10 @@ net::awaitable<Result<void>> Projector::prepare() {
                                                   std::to_string(*end) + "; run: hutong rebuild");
         }
       }
-      if (topic == port::Topic::events && number == 0) projected_ = tail.next;
       tails_.push_back(tail);
     }
   }
+  show();
   emitter_.start_over();
   prepared_ = true;
   co_return Result<void>();
@@ -94,18 +101,89 @@ net::awaitable<void> Projector::run() {
     }
   }
   while (!stopping_) {
+    if (standing_by_) {
+      auto seen = co_await watch();
+      trouble(seen ? "" : seen.error().message);
+      if (standing_by_) co_await pause(watch_every);
+      continue;
+    }
     auto applied = co_await step();
     if (!applied) {
+      if (fenced_ && options_.take_over.count() > 0) {
+        turn(false);
+        continue;
+      }
       trouble(applied.error().message);
       co_await pause(options_.retry);
       continue;
     }
     trouble("");
-    if (*applied == 0) co_await log_.wait_beyond(tails_.front().partition, tails_.front().next, options_.patience);
+    if (*applied == 0) co_await rest();
   }
 }
 
+// Until events grow, or for `patience`: then the topics that are seldom written are looked at, too.
+net::awaitable<void> Projector::rest() {
+  if (log_.partitions(port::Topic::events) == 1) {
+    co_await log_.wait_beyond(tails_.front().partition, tails_.front().next, options_.patience);
+    co_return;
+  }
+  const auto executor = co_await net::this_coro::executor;
+  const auto wait = [&](const Tail& tail) {
+    return net::co_spawn(executor, log_.wait_beyond(tail.partition, tail.next, options_.patience), net::deferred);
+  };
+  std::vector<decltype(wait(tails_.front()))> waits;
+  for (const auto& tail : tails_) waits.push_back(wait(tail));
+  co_await net::experimental::make_parallel_group(std::move(waits))
+      .async_wait(net::experimental::wait_for_one(), net::use_awaitable);
+}
+
+// Another broker's projector writes. What it has applied is seen in the store, whether it still does by the cursors.
+net::awaitable<Result<void>> Projector::watch() {
+  bool moved = false, waiting = false;
+  const auto fault = [&](const Error& error) {
+    still_since_ = clock_.ticks();  // nobody can have moved on meanwhile
+    return tl::unexpected(error);
+  };
+  for (auto& tail : tails_) {
+    auto cursor = co_await store_.cursor(tail.partition);
+    if (!cursor) co_return fault(cursor.error());
+    auto end = co_await log_.end(tail.partition);
+    if (!end) co_return fault(end.error());
+    const bool its_own = cursor->has_value() && **cursor != tail.stored;
+    if (its_own) {
+      tail.stored = **cursor;
+      applied_up_to(tail, tail.stored.next);
+    }
+    moved = moved || its_own;
+    tail.behind = *end > tail.next ? *end - tail.next : 0;
+    if (tail.behind == 0 || its_own) tail.oldest = 0;
+    if (tail.behind > 0 && tail.oldest == 0) tail.oldest = clock_.now().micros;
+    waiting = waiting || tail.behind > 0;
+  }
+  show();
+  auto pending = co_await emitter_.pending();
+  if (!pending) co_return fault(pending.error());
+  const auto now = clock_.ticks();
+  if (moved || !(waiting || *pending)) {
+    still_since_ = now;
+  } else if (now - still_since_ >= options_.take_over) {
+    turn(true);
+  }
+  co_return Result<void>();
+}
+
+void Projector::turn(bool ours) {
+  standing_by_ = !ours;
+  still_since_ = clock_.ticks();
+  prepared_ = !ours;  // who stands by needs only its tails; who takes over begins from what the store has
+  caught_up_ = false;
+  counters_->projecting.set(ours ? 1 : 0);
+  if (options_.on_turn) options_.on_turn(ours);
+}
+
 net::awaitable<Result<std::size_t>> Projector::step() {
+  fenced_ = false;
   if (!prepared_) {
     if (auto prepared = co_await prepare(); !prepared) co_return tl::unexpected(prepared.error());
   }
@@ -141,15 +219,15 @@ net::awaitable<Result<std::size_t>> Projector::step(Tail& tail) {
   if (!slice) co_return tl::unexpected(slice.error());
   const std::size_t count = slice->records.size();
   if (count == 0) {
-    tail.next = std::max(tail.next, slice->next);  // a gap
+    if (slice->next > tail.next) applied_up_to(tail, slice->next);  // a gap
     co_return 0;
   }
-  const bool events = tail.partition.topic == port::Topic::events;
-  if (events) oldest_unprojected_ = slice->records.front().appended.micros;
+  tail.oldest = slice->records.front().appended.micros;
+  show();
   const Timestamp newest = slice->records.back().appended;
   auto written = co_await write(tail, std::move(*slice));
   if (!written) co_return tl::unexpected(written.error());
-  if (events) co_await observe_lag(tail, newest);
+  if (tail.partition.topic == port::Topic::events) co_await observe_lag(tail, newest);
   co_return count;
 }
 
@@ -162,10 +240,10 @@ net::awaitable<Result<void>> Projector::write(Tail& tail, port::Slice slice) {
   batch.cursor = next;
   for (const auto& each : tails_) batch.expected.push_back(each.stored);
   auto written = co_await store_.write(std::move(batch));
+  fenced_ = !written && written.error().code == ErrorCode::conflict;
   if (!written) co_return tl::unexpected(written.error());
 
   tail.stored = next;
-  tail.next = slice.next;
   for (const auto& id : effects.decisions_met()) emitter_.met(id);
   if (effects.proposed()) emitter_.wake();
   counters_->records.add(static_cast<double>(slice.records.size()));
@@ -173,20 +251,40 @@ net::awaitable<Result<void>> Projector::write(Tail& tail, port::Slice slice) {
     if (effects.counts()[i] > 0 && counters_->effects[i])
       counters_->effects[i]->add(static_cast<double>(effects.counts()[i]));
   }
-  if (tail.partition == port::Partition{port::Topic::events, 0}) {
-    projected_ = tail.next;
-    if (options_.on_projected) options_.on_projected(tail.next);
-  }
+  applied_up_to(tail, slice.next);
   co_return Result<void>();
 }
 
-net::awaitable<void> Projector::observe_lag(const Tail& tail, Timestamp newest) {
+void Projector::applied_up_to(Tail& tail, port::Offset next) {
+  tail.next = next;
+  show();
+  if (tail.partition.topic == port::Topic::events && options_.on_projected) options_.on_projected(tail.partition, next);
+}
+
+net::awaitable<void> Projector::observe_lag(Tail& tail, Timestamp newest) {
   auto end = co_await log_.end(tail.partition);
   if (!end) co_return;
   // What follows was appended no earlier than what was just applied.
-  oldest_unprojected_ = *end > tail.next ? newest.micros : 0;
-  lag_records_ = *end > tail.next ? *end - tail.next : 0;
-  counters_->lag_records.set(static_cast<double>(lag_records_));
+  tail.behind = *end > tail.next ? *end - tail.next : 0;
+  tail.oldest = tail.behind > 0 ? newest.micros : 0;
+  show();
+}
+
+// What others see of the events' tails, together.
+void Projector::show() {
+  port::Offset projected = 0;
+  std::uint64_t behind = 0;
+  std::int64_t oldest = 0;
+  for (const auto& tail : tails_) {
+    if (tail.partition.topic != port::Topic::events) continue;
+    projected += tail.next;
+    behind += tail.behind;
+    if (tail.oldest != 0 && (oldest == 0 || tail.oldest < oldest)) oldest = tail.oldest;
+  }
+  projected_ = projected;
+  lag_records_ = behind;
+  oldest_unprojected_ = oldest;
+  counters_->lag_records.set(static_cast<double>(behind));
   counters_->lag_seconds.set(lag_seconds());
 }
 
@@ -224,7 +322,9 @@ net::awaitable<Result<void>> Projector::catch_up(std::function<void(port::Offset
   for (;;) {
     auto applied = co_await step();
     if (!applied) co_return tl::unexpected(applied.error());
-    if (progress) progress(projected_, std::max(tails_.front().end_at_start, projected_.load()));
+    port::Offset end = 0;
+    for (const auto& tail : tails_) end += tail.partition.topic == port::Topic::events ? tail.end_at_start : 0;
+    if (progress) progress(projected_, std::max(end, projected_.load()));
     if (*applied == 0) co_return Result<void>();
   }
 }

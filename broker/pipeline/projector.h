@@ -1,6 +1,11 @@
 // Folds the log into the store: reads each topic behind its cursor, applies a batch in memory, and writes what changed
 // together with the cursor in one step. So every effect happens once, whatever is killed when; what the log holds twice
-// is known by its record id. One projector owns a store.
+// is known by its record id.
+//
+// One projector writes a store. Where several brokers share one, each has a projector, and whose turn it is needs no
+// lock: the cursors are the token (docs/adr/0011-several-brokers.md). A write whose cursors another has moved is
+// refused by the store's fence, and that projector stands by; it follows the cursors, and takes over once they stand
+// still for `take_over` while there is something to apply.
 //
 // Identity decisions are derived facts: they become pending rows, and are appended to the log by the emitter only after
 // the projector has caught up with the log's end as it was at start (architecture: a rebuild makes nothing twice).
@@ -31,8 +36,13 @@ struct ProjectorOptions {
   std::chrono::milliseconds patience{50};  // until the seldom written topics are looked at while events rest
   std::chrono::milliseconds retry{200};    // after the log or the store refused
   bool emit = true;                        // append derived facts; false: rebuild, offline commands
-  // Events below this offset are in the store (partition 0), after each write. On the projector's thread.
-  std::function<void(port::Offset next)> on_projected;
+  // How long the cursors may stand still, with something to apply, before a projector that stands by takes over; 0: no
+  // other broker has this store.
+  std::chrono::milliseconds take_over{0};
+  // Events below this offset are in the store, after each write or as seen from the side. On the projector's thread.
+  std::function<void(port::Partition partition, port::Offset next)> on_projected;
+  // Whose turn it is: ours, or another broker's.
+  std::function<void(bool ours)> on_turn;
   // In words for an operator, when something stops the projector or it goes on again ("").
   std::function<void(std::string_view)> on_trouble;
 };
@@ -56,7 +66,7 @@ class Projector {
   // Steps until every topic is applied up to its end, facts emitted meanwhile included.
   net::awaitable<Result<void>> catch_up(std::function<void(port::Offset done, port::Offset end)> progress = {});
 
-  // First offset of events (partition 0) that is not in the store yet.
+  // How many records of events are in the store: the offsets up to which they were applied, of all partitions together.
   port::Offset projected() const { return projected_; }
   // All topics were applied up to the ends they had at start.
   bool caught_up() const { return caught_up_; }
@@ -65,7 +75,7 @@ class Projector {
   double lag_seconds() const;
   // What stops it now; "" nothing.
   std::string trouble() const;
-  // True once events below `offset` are in the store, false after `patience`. For reads that wait for a verdict.
+  // True once projected() has reached `offset`, false after `patience`. For reads that wait for a verdict.
   net::awaitable<bool> wait_until(port::Offset offset, std::chrono::milliseconds patience) const;
 
  private:
@@ -74,13 +84,20 @@ class Projector {
     port::Cursor stored;    // as the store has it
     port::Offset next = 0;  // read up to here: a gap of the log moves it, and is not written
     port::Offset end_at_start = 0;
+    std::uint64_t behind = 0;  // records not applied, as last looked at
+    std::int64_t oldest = 0;   // micros: since when; 0: nothing is behind
   };
   struct Counters;
 
   net::awaitable<Result<std::size_t>> apply_topics();
   net::awaitable<Result<std::size_t>> step(Tail& tail);
   net::awaitable<Result<void>> write(Tail& tail, port::Slice slice);
-  net::awaitable<void> observe_lag(const Tail& tail, Timestamp newest);
+  net::awaitable<void> rest();
+  net::awaitable<Result<void>> watch();
+  net::awaitable<void> observe_lag(Tail& tail, Timestamp newest);
+  void applied_up_to(Tail& tail, port::Offset next);
+  void show();
+  void turn(bool ours);
   void trouble(std::string what);
 
   port::Log& log_;
@@ -91,7 +108,10 @@ class Projector {
   std::unique_ptr<Counters> counters_;
   std::vector<Tail> tails_;
   bool prepared_ = false;
+  bool fenced_ = false;                     // the last write met another's
+  std::chrono::nanoseconds still_since_{};  // standing by: when the cursors last moved, or nothing waited
 
+  std::atomic<bool> standing_by_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> caught_up_{false};
   std::atomic<port::Offset> projected_{0};

@@ -69,7 +69,7 @@ RecentControls::Known RecentControls::enter(const ControlKey& control, const Rec
   return known;
 }
 
-void RecentControls::durable(const ControlKey& control, const RecordId& message, port::Offset offset) {
+void RecentControls::durable(const ControlKey& control, const RecordId& message, port::Position position) {
   Shard& shard = shard_of(control);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(control);
@@ -77,7 +77,7 @@ void RecentControls::durable(const ControlKey& control, const RecordId& message,
   each(found->second, [&](Entry& entry) {
     if (entry.message == message && !entry.durable) {
       entry.durable = true;
-      shard.by_offset.emplace_back(offset, found->first);
+      shard.by_position.emplace_back(position, found->first);
     }
     return true;
   });
@@ -92,17 +92,22 @@ void RecentControls::withdraw(const ControlKey& control, const RecordId& message
   if (found->second.empty) shard.entries.erase(found);
 }
 
-void RecentControls::projected_below(port::Offset offset) {
+void RecentControls::projected_below(port::Partition partition, port::Offset offset) {
   for (Shard& shard : shards_) {
     const std::lock_guard lock(shard.mutex);
-    // Offsets of one shard are nearly in order; one that is late is only remembered a little longer.
-    while (!shard.by_offset.empty() && shard.by_offset.front().first < offset) {
-      const auto found = shard.entries.find(shard.by_offset.front().second);
+    shard.projected[partition] = offset;
+    // Positions stand in the order of their appends; what waits behind another partition is only remembered a little
+    // longer.
+    while (!shard.by_position.empty()) {
+      const auto& position = shard.by_position.front().first;
+      const auto known = shard.projected.find(position.partition);
+      if (known == shard.projected.end() || position.offset >= known->second) break;
+      const auto found = shard.entries.find(shard.by_position.front().second);
       if (found != shard.entries.end()) {
         take_out(found->second, [](const Entry& entry) { return entry.durable; });
         if (found->second.empty) shard.entries.erase(found);
       }
-      shard.by_offset.pop_front();
+      shard.by_position.pop_front();
     }
   }
 }

@@ -8,6 +8,7 @@
 #include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -25,10 +26,10 @@ class RecentControls {
   // What came before under `control`. `message` is the record id of a message's first patient; unless it is durable
   // already it is remembered as being appended, so that other content under the same id is noticed at once.
   Known enter(const ControlKey& control, const RecordId& message);
-  void durable(const ControlKey& control, const RecordId& message, port::Offset offset);
+  void durable(const ControlKey& control, const RecordId& message, port::Position position);
   void withdraw(const ControlKey& control, const RecordId& message);
-  // The store knows everything below `offset` now.
-  void projected_below(port::Offset offset);
+  // The store knows everything of this partition below `offset` now.
+  void projected_below(port::Partition partition, port::Offset offset);
   std::size_t size() const;
 
  private:
@@ -45,7 +46,8 @@ class RecentControls {
   struct Shard {
     mutable std::mutex mutex;
     boost::unordered_flat_map<ControlKey, Entries, std::hash<ControlKey>> entries;
-    std::deque<std::pair<port::Offset, ControlKey>> by_offset;
+    std::deque<std::pair<port::Position, ControlKey>> by_position;
+    std::map<port::Partition, port::Offset> projected;
   };
   Shard& shard_of(const ControlKey& control) {
     return shards_[static_cast<unsigned char>(control.view()[8]) % shards_.size()];

@@ -50,12 +50,10 @@ net::awaitable<Result<HealedRecords>> find_healed(port::Log& log, port::Partitio
   co_return healed;
 }
 
-}  // namespace
-
 net::awaitable<Result<RenormalizeReport>> renormalize(port::Log& log, const port::Format& format, const Rules& rules,
-                                                      const Clock& clock, port::Offset from, std::string sender) {
+                                                      const Clock& clock, port::Partition partition, port::Offset from,
+                                                      std::string sender) {
   RenormalizeReport report;
-  const port::Partition partition{port::Topic::events, 0};
   const auto end = co_await log.end(partition);
   if (!end) co_return tl::unexpected(end.error());
   auto healed_before = co_await find_healed(log, partition, from, *end);
@@ -125,6 +123,20 @@ net::awaitable<Result<RenormalizeReport>> renormalize(port::Log& log, const port
       if (!appended) co_return tl::unexpected(appended.error());
     }
     from = slice->next;
+  }
+  co_return report;
+}
+
+}  // namespace
+
+net::awaitable<Result<RenormalizeReport>> renormalize(port::Log& log, const port::Format& format, const Rules& rules,
+                                                      const Clock& clock, port::Offset from, std::string sender) {
+  RenormalizeReport report;
+  for (std::uint32_t number = 0; number < log.partitions(port::Topic::events); ++number) {
+    auto one = co_await renormalize(log, format, rules, clock, {port::Topic::events, number}, from, sender);
+    if (!one) co_return one;
+    report.read += one->read;
+    report.changed += one->changed;
   }
   co_return report;
 }

@@ -16,7 +16,8 @@ struct RenormalizeReport {
   std::uint64_t read = 0, changed = 0;
 };
 
-// Every message appended at or after `from`, of `sender` (facility code) or of all (""). Errors: those of the log.
+// Every message at or after offset `from` of each partition, of `sender` (facility code) or of all (""). Errors: those
+// of the log.
 net::awaitable<Result<RenormalizeReport>> renormalize(port::Log& log, const port::Format& format, const Rules& rules,
                                                       const Clock& clock, port::Offset from, std::string sender);
 

@@ -22,7 +22,7 @@ struct StatusView {
   std::string version, schema_version;
   Timestamp started, now;
   std::vector<Dependency> dependencies;
-  std::uint64_t log_end = 0, projected = 0;        // events topic, partition 0
+  std::uint64_t log_end = 0, projected = 0;        // events, of all partitions together
   double lag_seconds = 0;
   std::uint64_t log_bytes = 0, store_bytes = 0, disk_free_bytes = 0, disk_total_bytes = 0;
   double disk_days_left = -1;                      // at today's rate; -1: unknown yet

@@ -89,6 +89,8 @@ class Log {
   virtual net::awaitable<Result<Slice>> read(Partition partition, Offset from, ReadLimit limit) = 0;
   // The offset after the last durable record.
   virtual net::awaitable<Result<Offset>> end(Partition partition) = 0;
+  // The offset of the oldest record there is, as last known.
+  virtual Offset first(Partition partition) const = 0;
   // Resumes when end(partition) > `seen`, or after `patience`. For tailing without polling.
   virtual net::awaitable<void> wait_beyond(Partition partition, Offset seen, std::chrono::milliseconds patience) = 0;
   virtual std::uint32_t partitions(Topic topic) const = 0;
@@ -99,8 +101,7 @@ class Log {
     bool writable = true;
     std::string reason;          // when not writable: what to do
     std::uint64_t bytes = 0;     // 0 where the log cannot know: Kafka's disks are watched by Kafka
-    Offset first = 0;            // of partition 0 of events
-    Offset end = 0;              // after its last durable record
+    Offset end = 0;              // the ends of events' partitions together, as far as known without asking
   };
   virtual Health health() const = 0;
   virtual net::awaitable<Result<void>> close() = 0;

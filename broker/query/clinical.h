@@ -48,7 +48,7 @@ struct Answer {
   std::vector<model::View> matches, includes;
   std::string next;         // position of the next page; "" nothing further
   std::size_t counted = 0;  // count_only: how many
-  port::Offset offset = 0;  // every record of the log below it is reflected
+  port::Offset offset = 0;  // how much of the log is reflected: of each partition the first so many, together this
 };
 
 // The facilities of this moment; swapped whole at SIGHUP.
@@ -56,8 +56,12 @@ using Facilities = std::function<std::shared_ptr<const model::FacilityDirectory>
 
 class Clinical {
  public:
-  Clinical(port::Store& store, std::string identifier_key, Facilities facilities)
-      : store_(store), identifier_key_(std::move(identifier_key)), facilities_(std::move(facilities)) {}
+  // `partitions`: of the log's events, which the store was made from.
+  Clinical(port::Store& store, std::string identifier_key, Facilities facilities, std::uint32_t partitions = 1)
+      : store_(store),
+        identifier_key_(std::move(identifier_key)),
+        facilities_(std::move(facilities)),
+        partitions_(partitions) {}
 
   // One thing by its id, now. Errors: not_found; gone (an item that an earlier version of the report held).
   net::awaitable<Result<Answer>> read(const access::Permit& permit, model::ViewKind kind, std::string id);
@@ -101,6 +105,7 @@ class Clinical {
   port::Store& store_;
   std::string identifier_key_;
   Facilities facilities_;
+  std::uint32_t partitions_;
 };
 
 }  // namespace hutong::query

@@ -57,10 +57,12 @@ std::string content_of(const View& view) {
 
 // The offset first: what is read afterwards can only be newer than what it promises.
 net::awaitable<Result<Answer>> Clinical::begin() {
-  auto cursor = co_await store_.cursor({port::Topic::events, 0});
-  if (!cursor) co_return pass(cursor.error());
   Answer answer;
-  if (*cursor) answer.offset = (*cursor)->next;
+  for (std::uint32_t number = 0; number < partitions_; ++number) {
+    auto cursor = co_await store_.cursor({port::Topic::events, number});
+    if (!cursor) co_return pass(cursor.error());
+    if (*cursor) answer.offset += (*cursor)->next;
+  }
   co_return answer;
 }
 

@@ -68,7 +68,8 @@ struct TracedRecord {
   std::string id, facility, application, sender_facility, control_id, type, version, charset, protocol, connection;
   std::string map_version, sent, raw_sha256, person;
   bool provisional = false;
-  port::Offset offset = 0;
+  std::uint32_t partition = 0;  // of events
+  port::Offset offset = 0;      // in it
   Timestamp received, appended;
   std::uint64_t raw_bytes = 0, person_members = 0;
   std::vector<TracedEvent> events;
@@ -77,7 +78,7 @@ struct TracedRecord {
 struct Trace {
   std::vector<TracedRecord> records;  // newest first
   std::vector<Quarantined> quarantined;
-  port::Offset searched_from = 0, searched_to = 0;  // of the events topic
+  port::Offset searched_from = 0, searched_to = 0;  // in each partition of events
   std::optional<port::Offset> next;                 // `before` of the search further back; nothing: all was searched
 };
 
@@ -101,9 +102,9 @@ class Operations {
   // The bytes as received (an oversized message: its beginning).
   net::awaitable<Result<std::string>> quarantined_raw(const access::Permit& permit, std::string facility,
                                                       std::string raw_hash);
-  // Where the events begin that were appended at or after a time; the log's end where there are none.
+  // An offset from which, in every partition, the events are found that were appended at or after a time.
   net::awaitable<Result<port::Offset>> offset_since(const access::Permit& permit, Timestamp time);
-  // `id`: a record id, an event id, or FACILITY/control-id. Searches the newest 50,000 records below `before`: nothing
+  // `id`: a record id, an event id, or FACILITY/control-id. Searches the newest 50,000 records below `before` of each partition: nothing
   // leads from an id to its offset, because an index would cost every message a row for a question that is asked a few
   // times a day, mostly about today. Errors: not_found once all was searched.
   net::awaitable<Result<Trace>> trace(const access::Permit& permit, std::string id, std::optional<port::Offset> before);
@@ -113,6 +114,12 @@ class Operations {
   net::awaitable<Result<Refusals>> refusals(std::string facility, std::string control_id,
                                             std::optional<port::Offset> before, std::size_t limit);
   net::awaitable<Result<void>> search_log(const std::string& id, std::optional<port::Offset> before, Trace& trace);
+  struct Wanted;
+  static Result<Wanted> read_wanted(const std::string& id);
+  net::awaitable<Result<port::Offset>> search_partition(const Wanted& wanted, port::Partition events,
+                                                        port::Offset first, port::Offset upper,
+                                                        std::vector<TracedRecord>& records);
+  net::awaitable<Result<port::Offset>> offset_since(port::Partition events, Timestamp time);
   net::awaitable<Result<void>> add_person(TracedRecord& record, std::string facility, std::string number);
 
   port::Log& log_;

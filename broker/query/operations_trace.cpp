@@ -16,12 +16,14 @@ constexpr port::Offset window = 2'000;
 constexpr port::Offset search_most = 50'000;  // records a call looks at: some tenths of a second
 constexpr std::size_t found_most = 100;
 
-struct Wanted {
+}  // namespace
+
+struct Operations::Wanted {
   std::optional<RecordId> record;
   std::string facility, control_id, quoted;
 };
 
-Result<Wanted> read_wanted(const std::string& id) {
+Result<Operations::Wanted> Operations::read_wanted(const std::string& id) {
   Wanted wanted;
   const auto slash = id.find('/');
   if (slash != std::string::npos && slash > 0 && slash + 1 < id.size()) {
@@ -40,6 +42,8 @@ Result<Wanted> read_wanted(const std::string& id) {
   }
   return wanted;
 }
+
+namespace {
 
 TracedRecord describe(const port::StoredRecord& stored, const model::RecordView& view) {
   const auto text = [](model::Text sent) { return std::string(sent); };
@@ -114,15 +118,53 @@ net::awaitable<Result<void>> Operations::search_log(const std::string& id, std::
                                                     Trace& trace) {
   auto wanted = read_wanted(id);
   if (!wanted) co_return tl::unexpected<Error>(wanted.error());
-  const port::Partition events{port::Topic::events, 0};
-  auto end = co_await log_.end(events);
-  if (!end) co_return tl::unexpected<Error>(end.error());
-  port::Offset upper = before ? std::min(*before, *end) : *end;
-  const port::Offset oldest = log_.health().first;
-  const port::Offset first = std::max(oldest, upper > search_most ? upper - search_most : 0);
-  trace.searched_to = upper;
+  // The same window of every partition: an operator looks further back in all of them at once.
+  std::vector<port::Offset> ends(log_.partitions(port::Topic::events));
+  for (std::uint32_t number = 0; number < ends.size(); ++number) {
+    auto end = co_await log_.end({port::Topic::events, number});
+    if (!end) co_return tl::unexpected<Error>(end.error());
+    ends[number] = *end;
+  }
+  const port::Offset newest = *std::max_element(ends.begin(), ends.end());
+  trace.searched_to = before ? std::min(*before, newest) : newest;
+  trace.searched_from = trace.searched_to > search_most ? trace.searched_to - search_most : 0;
+  port::Offset reached = 0;
+  bool all = true;
+  for (std::uint32_t number = 0; number < ends.size(); ++number) {
+    const port::Partition events{port::Topic::events, number};
+    const port::Offset first = std::max(log_.first(events), trace.searched_from);
+    auto stopped =
+        co_await search_partition(*wanted, events, first, std::min(trace.searched_to, ends[number]), trace.records);
+    if (!stopped) co_return tl::unexpected<Error>(stopped.error());
+    reached = std::max(reached, *stopped);
+    all = all && *stopped <= log_.first(events);
+    if (wanted->record && !trace.records.empty()) break;
+  }
+  trace.searched_from = reached;
+  if (!all) trace.next = reached;
+  if (ends.size() > 1) {
+    std::stable_sort(trace.records.begin(), trace.records.end(),
+                     [](const TracedRecord& a, const TracedRecord& b) { return a.appended > b.appended; });
+  }
+  for (auto& record : trace.records) {
+    port::ReadLimit limit;
+    limit.records = 1;
+    auto slice = co_await log_.read({port::Topic::events, record.partition}, record.offset, limit);
+    if (!slice || slice->records.empty()) continue;
+    const auto& raw = slice->records.front().record.raw;
+    const auto digest = sha256(raw);
+    record.raw_bytes = raw.size();
+    record.raw_sha256 = to_hex(as_view(digest));
+  }
+  co_return Result<void>();
+}
+
+// Newest first, into `found`; where it stopped looking.
+net::awaitable<Result<port::Offset>> Operations::search_partition(const Wanted& wanted, port::Partition events,
+                                                                  port::Offset first, port::Offset upper,
+                                                                  std::vector<TracedRecord>& records) {
   Arena arena;
-  while (upper > first && trace.records.size() < found_most) {
+  while (upper > first && records.size() < found_most) {
     const port::Offset lower = upper - first > window ? upper - window : first;
     std::vector<TracedRecord> found;
     for (port::Offset from = lower; from < upper;) {
@@ -135,48 +177,45 @@ net::awaitable<Result<void>> Operations::search_log(const std::string& id, std::
       from = slice->next;
       for (const auto& stored : slice->records) {
         if (stored.offset >= upper) break;
-        if (wanted->record ? stored.record.id != *wanted->record
-                           : stored.record.json.find(wanted->quoted) == std::string::npos) {
+        if (wanted.record ? stored.record.id != *wanted.record
+                          : stored.record.json.find(wanted.quoted) == std::string::npos) {
           continue;
         }
         arena.reset();
         model::RecordView view;
         if (!model::read_record(stored.record.json, arena, view)) continue;
-        if (!wanted->record &&
-            (view.source.facility != wanted->facility || view.source.control_id != wanted->control_id))
+        if (!wanted.record && (view.source.facility != wanted.facility || view.source.control_id != wanted.control_id))
           continue;
         TracedRecord record = describe(stored, view);
+        record.partition = events.number;
         const std::string facility(view.subject.facility.empty() ? view.source.facility : view.subject.facility);
         const std::string number(view.subject.number);
         auto person = co_await add_person(record, facility, number);
-        if (!person) co_return person;
+        if (!person) co_return tl::unexpected<Error>(person.error());
         found.push_back(std::move(record));
       }
     }
-    for (auto record = found.rbegin(); record != found.rend(); ++record) trace.records.push_back(std::move(*record));
+    for (auto record = found.rbegin(); record != found.rend(); ++record) records.push_back(std::move(*record));
     upper = lower;
-    if (wanted->record && !trace.records.empty()) break;
+    if (wanted.record && !records.empty()) break;
   }
-  trace.searched_from = upper;
-  if (upper > oldest) trace.next = upper;
-  for (auto& record : trace.records) {
-    port::ReadLimit limit;
-    limit.records = 1;
-    auto slice = co_await log_.read(events, record.offset, limit);
-    if (!slice || slice->records.empty()) continue;
-    const auto& raw = slice->records.front().record.raw;
-    const auto digest = sha256(raw);
-    record.raw_bytes = raw.size();
-    record.raw_sha256 = to_hex(as_view(digest));
-  }
-  co_return Result<void>();
+  co_return upper;
 }
 
 net::awaitable<Result<port::Offset>> Operations::offset_since(const access::Permit&, Timestamp time) {
-  const port::Partition events{port::Topic::events, 0};
+  std::optional<port::Offset> least;
+  for (std::uint32_t number = 0; number < log_.partitions(port::Topic::events); ++number) {
+    auto here = co_await offset_since({port::Topic::events, number}, time);
+    if (!here) co_return here;
+    least = least ? std::min(*least, *here) : *here;
+  }
+  co_return least.value_or(0);
+}
+
+net::awaitable<Result<port::Offset>> Operations::offset_since(port::Partition events, Timestamp time) {
   auto end = co_await log_.end(events);
   if (!end) co_return tl::unexpected<Error>(end.error());
-  port::Offset low = log_.health().first;
+  port::Offset low = log_.first(events);
   port::Offset high = *end;
   while (low < high) {  // append times never fall within a partition
     const port::Offset middle = low + (high - low) / 2;

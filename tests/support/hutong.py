@@ -82,16 +82,18 @@ aliases = [{ msh4 = "TESTHOSP" }]
 """
 
 
-# Where the environment names a Kafka and a PostgreSQL: an installation of its own there. "": on this machine's disk.
-def engines():
-    if "HUTONG_KAFKA_BOOTSTRAP" not in os.environ or "HUTONG_POSTGRES" not in os.environ:
+# The configuration of an installation of its own on this Kafka and PostgreSQL; by default those that the environment
+# names. "" where it names none: on this machine's disk.
+def engines(bootstrap=os.environ.get("HUTONG_KAFKA_BOOTSTRAP"), connection=os.environ.get("HUTONG_POSTGRES")):
+    if not bootstrap or not connection:
         return ""
+    os.environ["HUTONG_POSTGRES"] = connection  # a secret, so by reference
     name = "t" + uuid.uuid4().hex[:12]
     return f"""
 [log]
 kind = "kafka"
 [log.kafka]
-bootstrap = "{os.environ['HUTONG_KAFKA_BOOTSTRAP']}"
+bootstrap = "{bootstrap}"
 topic_prefix = "{name}."
 [store]
 kind = "postgres"

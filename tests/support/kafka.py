@@ -90,9 +90,11 @@ def java(libs, *arguments):
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{libs}/*", *map(str, arguments)]
 
 
-def live_brokers(port, deadline=2.0):
-    """How many brokers that node knows to be alive: a Metadata request (version 1) spoken by hand; 0 when it does not answer."""
-    request = struct.pack(">hhih4si", 3, 1, 1, 4, b"test", 0)  # key, version, correlation, client id, no topics
+def metadata(port, topic=None, deadline=2.0):
+    """What that node knows: how many brokers are alive, and of `topic` each partition's (leader, in-sync replicas). A Metadata
+    request (version 1) spoken by hand; (0, []) when it does not answer."""
+    named = struct.pack(">i", 0) if topic is None else struct.pack(">ih", 1, len(topic)) + topic.encode()
+    request = struct.pack(">hhih4s", 3, 1, 1, 4, b"test") + named  # key, version, correlation, client id
     try:
         with socket.create_connection(("127.0.0.1", port), deadline) as connection:
             connection.sendall(struct.pack(">i", len(request)) + request)
@@ -100,11 +102,36 @@ def live_brokers(port, deadline=2.0):
             while len(answer) < 12 or len(answer) < 4 + struct.unpack(">i", answer[:4])[0]:
                 more = connection.recv(65536)
                 if not more:
-                    return 0
+                    return 0, []
                 answer += more
-            return struct.unpack(">i", answer[8:12])[0]
     except OSError:
-        return 0
+        return 0, []
+    at = 8
+
+    def take(form):
+        nonlocal at
+        value = struct.unpack_from(">" + form, answer, at)[0]
+        at += struct.calcsize(">" + form)
+        return value
+
+    def text():
+        nonlocal at
+        length = take("h")
+        at += max(0, length)
+
+    brokers = take("i")
+    if topic is None:
+        return brokers, []
+    for _ in range(brokers):
+        take("i"), text(), take("i"), text()  # id, host, port, rack
+    take("i"), take("i"), take("h"), text(), take("b")  # controller; one topic: error, name, internal
+    partitions = []
+    for _ in range(take("i")):
+        take("h")
+        number, leader = take("i"), take("i")
+        replicas = [take("i") for _ in range(take("i"))]
+        partitions.append((number, leader, [take("i") for _ in range(take("i"))], replicas))
+    return brokers, [(leader, isr) for _, leader, isr, _ in sorted(partitions)]
 
 
 class Cluster:
@@ -181,12 +208,20 @@ class Cluster:
             node = min(waiting)
             if self.processes[node].poll() is not None:
                 raise RuntimeError(f"Kafka's node {node} ended:\n{self.last_words(node)}")
-            if live_brokers(self.ports[node - 1]) >= len(self.processes):
+            if metadata(self.ports[node - 1])[0] >= len(self.processes):
                 waiting.remove(node)
             elif time.monotonic() > deadline:
                 raise RuntimeError(f"Kafka was not ready after {READY_SECONDS} s:\n{self.last_words(node)}")
             else:
                 time.sleep(0.05)
+
+    def partitions(self, topic):
+        """Leader and in-sync replicas of each, as some node that answers has it."""
+        for node in self.processes:
+            found = metadata(self.ports[node - 1], topic)[1]
+            if found:
+                return found
+        return []
 
     def kill(self, node):
         process = self.processes.pop(node)

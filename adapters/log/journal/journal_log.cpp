@@ -82,6 +82,10 @@ net::awaitable<Result<Offset>> JournalLog::end(port::Partition partition) {
   co_return state_->of(partition.topic).end();
 }
 
+Offset JournalLog::first(port::Partition partition) const {
+  return state_->of(partition.topic).first();
+}
+
 net::awaitable<void> JournalLog::wait_beyond(port::Partition partition, Offset seen,
                                              std::chrono::milliseconds patience) {
   return state_->of(partition.topic).wait_beyond(seen, patience);
@@ -96,7 +100,6 @@ port::Log::Health JournalLog::health() const {
   health.reason = state_->shared.disk.reason();
   health.writable = health.reason.empty();
   health.bytes = state_->shared.bytes.load(std::memory_order_relaxed);
-  health.first = state_->of(Topic::events).first();
   health.end = state_->of(Topic::events).end();
   return health;
 }

@@ -59,6 +59,7 @@ class JournalLog final : public port::Log {
   net::awaitable<Result<port::Slice>> read(port::Partition partition, port::Offset from,
                                            port::ReadLimit limit) override;
   net::awaitable<Result<port::Offset>> end(port::Partition partition) override;
+  port::Offset first(port::Partition partition) const override;
   net::awaitable<void> wait_beyond(port::Partition partition, port::Offset seen,
                                    std::chrono::milliseconds patience) override;
   std::uint32_t partitions(port::Topic) const override { return 1; }

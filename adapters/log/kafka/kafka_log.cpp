@@ -105,6 +105,11 @@ net::awaitable<Result<port::Offset>> KafkaLog::end(port::Partition partition) {
   co_return co_await reader->end();
 }
 
+port::Offset KafkaLog::first(port::Partition partition) const {
+  const PartitionReader* const reader = state_->reader(partition);
+  return reader ? reader->first_known() : 0;
+}
+
 net::awaitable<void> KafkaLog::wait_beyond(port::Partition partition, port::Offset seen,
                                            std::chrono::milliseconds patience) {
   if (PartitionReader* const reader = state_->reader(partition)) co_await reader->wait_beyond(seen, patience);
@@ -119,12 +124,12 @@ std::string KafkaLog::id() const {
 }
 
 port::Log::Health KafkaLog::health() const {
-  const PartitionReader& events = *state_->reader({port::Topic::events, 0});
   Health health;
   health.reason = state_->closed ? "the log is closed" : state_->producer->trouble();
   health.writable = health.reason.empty();
-  health.first = events.first_known();
-  health.end = events.end_known();
+  for (std::uint32_t number = 0; number < state_->options.partitions; ++number) {
+    health.end += state_->reader({port::Topic::events, number})->end_known();
+  }
   return health;
 }
 

@@ -129,8 +129,9 @@ port::Log::Health MemoryLog::health() const {
   const std::lock_guard lock(mutex_);
   Health health;
   health.bytes = bytes_;
-  if (const auto events = records_.find({port::Topic::events, 0}); events != records_.end())
-    health.end = events->second.size();
+  for (const auto& [partition, records] : records_) {
+    if (partition.topic == port::Topic::events) health.end += records.size();
+  }
   if (closed_ || failures_ > 0) {
     health.writable = false;
     health.reason = closed_ ? "the log is closed" : failure_.message;

@@ -76,11 +76,13 @@ class Builder {
   net::awaitable<Result<void>> begin() {
     std::vector<Command> commands;
     commands.emplace_back("BEGIN");
+    // Unlike a step of the projector: a schema lost with the server's last moment would be missed until the next start.
+    commands.emplace_back("SELECT set_config('synchronous_commit', 'on', true)");
     commands.emplace_back(lock_schema).add_text(schema_);
     commands.emplace_back("SELECT count(*) FROM pg_namespace WHERE nspname = $1").add_text(schema_);
     auto answer = co_await connection_.run(commands);
     if (!answer) co_return tl::unexpected(answer.error());
-    if (std::get<std::int64_t>((*answer)[2][0][0]) == 0) {
+    if (std::get<std::int64_t>(answer->back()[0][0]) == 0) {
       auto made = co_await execute("CREATE SCHEMA " + sql_name(schema_));
       if (!made) co_return made;
     }

@@ -277,7 +277,8 @@ TEST_P(LogContract, health_speaks) {
   const auto health = log().health();
   EXPECT_TRUE(health.writable) << health.reason;
   EXPECT_EQ(health.bytes > 0, under_test_->measures_bytes());
-  EXPECT_EQ(health.first, 0U);
+  EXPECT_EQ(health.end, 1U);
+  EXPECT_EQ(log().first({Topic::events, 0}), 0U);
 }
 
 std::vector<Kind> kinds() {

@@ -102,6 +102,7 @@ class ReopenedUnderTest final : public LogUnderTest, private port::Log {
     return fresh().read(partition, from, limit);
   }
   net::awaitable<Result<port::Offset>> end(port::Partition partition) override { return fresh().end(partition); }
+  port::Offset first(port::Partition partition) const override { return inner_.log().first(partition); }
   net::awaitable<void> wait_beyond(port::Partition partition, port::Offset seen,
                                    std::chrono::milliseconds patience) override {
     return inner_.log().wait_beyond(partition, seen, patience);

@@ -189,7 +189,7 @@ TEST_F(IntakeTest, a_resend_of_the_first_is_no_conflict_with_what_came_after_it)
   batch.put(port::tables::controls, {control, std::string(record.records[0].record.id.view()), std::int64_t{0}, std::string("[]"),
                                      clock.now().micros});
   ASSERT_TRUE(tests::await(store.write(std::move(batch))));
-  recent.projected_below(1);
+  recent.projected_below({port::Topic::events, 0}, 1);
   EXPECT_THAT(accept(oru("1", "6.8")).messages[0], HasSubstr("MSH^1^10"));
   const auto again = accept(oru("1"));
   EXPECT_TRUE(again.duplicate);
@@ -231,7 +231,7 @@ TEST_F(IntakeTest, what_only_the_store_knows_is_a_resend_among_new_messages) {
                                      std::string(first.records.front().view()), std::int64_t{0},
                                      std::string("[]"), clock.now().micros});
   ASSERT_TRUE(tests::await(store.write(std::move(batch))));
-  recent.projected_below(1);
+  recent.projected_below({port::Topic::events, 0}, 1);
   ASSERT_EQ(recent.size(), 0U);
 
   const auto replies = accept(std::vector<std::string>{oru("1"), oru("2"), oru("3"), oru("2", "9.9")});
@@ -241,7 +241,7 @@ TEST_F(IntakeTest, what_only_the_store_knows_is_a_resend_among_new_messages) {
   EXPECT_FALSE(replies[2].duplicate);
   EXPECT_THAT(replies[3].messages[0], HasSubstr("MSH^1^10")) << "other content under a control id that the store knows";
   EXPECT_EQ(stored(events), 4U);
-  recent.projected_below(100);
+  recent.projected_below({port::Topic::events, 0}, 100);
   EXPECT_EQ(recent.size(), 0U) << "what the store knows is not remembered as on its way for ever";
 }
 
