@@ -29,6 +29,7 @@ void add_token(CLI::App& app, Terminal& terminal);
 void add_audit(CLI::App& app, Terminal& terminal);
 void add_backup(CLI::App& app, Terminal& terminal);
 void add_restore(CLI::App& app, Terminal& terminal);
+void add_migrate(CLI::App& app, Terminal& terminal);
 
 // Options that most commands share.
 struct CommonOptions {

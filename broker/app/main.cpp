@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   hutong::app::add_audit(app, terminal);
   hutong::app::add_backup(app, terminal);
   hutong::app::add_restore(app, terminal);
+  hutong::app::add_migrate(app, terminal);
   // CLI11 would only say that a subcommand is required.
   const auto named = [argv](const CLI::App* command) { return command->check_name(argv[1]); };
   if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty()) {
