@@ -17,21 +17,11 @@
 
 namespace hutong::app {
 namespace fs = std::filesystem;
-namespace {
-
-void require_stopped(const Config& config) {
-  if (LocalClient(config.data).reachable()) {
-    throw std::runtime_error("the broker of " + config.data.string() + " is running; stop it first (SIGTERM)");
-  }
-}
-
-}  // namespace
-
 void add_rebuild(CLI::App& app, Terminal& terminal) {
   auto* command = app.add_subcommand("rebuild", "Make the views anew from the log; nothing is sent, nothing is appended");
   command->callback([&terminal] {
     const Config config = read_config(find_config(terminal.config));
-    require_stopped(config);
+    require_stopped(config.data);
     if (config.store.kind == StoreKind::postgres) {
       throw ConfigError("the views are in PostgreSQL: there say DROP SCHEMA " + config.store.postgres.schema +
                         " CASCADE, and start the broker; it makes them anew from the log while it serves");
@@ -93,7 +83,7 @@ void add_restore(CLI::App& app, Terminal& terminal) {
   command->add_option("DIR", options->directory, "What hutong backup made")->required();
   command->callback([options, &terminal] {
     const Config config = read_config(find_config(terminal.config));
-    require_stopped(config);
+    require_stopped(config.data);
     const fs::path from(options->directory);
     const bool journal = config.log.kind == LogKind::journal;
     if ((journal && !fs::exists(from / "log")) || !fs::exists(from / "keys")) {

@@ -4,6 +4,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <stdexcept>
 
 namespace hutong::app {
 
@@ -19,6 +20,12 @@ bool LocalClient::reachable() const {
   return !failed;
 }
 
+void require_stopped(const std::filesystem::path& data) {
+  if (LocalClient(data).reachable()) {
+    throw std::runtime_error("the broker of " + data.string() + " is running; stop it first (SIGTERM)");
+  }
+}
+
 Result<LocalAnswer> LocalClient::call(std::string_view method, std::string_view target, std::string_view body,
                                       std::string_view content_type) const {
   boost::asio::io_context io;
@@ -26,8 +33,8 @@ Result<LocalAnswer> LocalClient::call(std::string_view method, std::string_view 
   boost::system::error_code failed;
   socket.connect(local::endpoint(socket_.string()), failed);
   if (failed) {
-    return fail(ErrorCode::unavailable,
-                "no broker answers at " + socket_.string() + " (" + failed.message() + "); start it: hutong serve --config FILE");
+    return fail(ErrorCode::unavailable, "no broker answers at " + socket_.string() + " (" + failed.message() +
+                                            "); start it: hutong serve --config FILE");
   }
   http::request<http::string_body> request;
   request.method_string(std::string(method));

@@ -15,6 +15,9 @@ struct LocalAnswer {
   std::string body;
 };
 
+// For commands that open the files themselves. Throws std::runtime_error where the broker of this folder runs.
+void require_stopped(const std::filesystem::path& data);
+
 class LocalClient {
  public:
   explicit LocalClient(const std::filesystem::path& data) : socket_(data / "run" / "hutong.sock") {}

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,27 +34,41 @@ struct Position {
   Offset offset = 0;
 };
 
+// Where a record stood in the log that hutong migrate carried it from: its append time is shown to readers (FHIR's
+// lastUpdated), so it stays. Kept by kafka and memory; the embedded journal is never carried into, and would forget it.
+struct Carried {
+  Timestamp appended;
+  Offset offset = 0;
+};
+
 struct Record {
   RecordId id;
   std::string key;    // facility + "/" + patient number: records of one key keep their order (events)
   std::string kinds;  // "patient.updated encounter.changed": for readers that filter without parsing
   std::string json;   // schemas/event/v1 (events) or the topic's own document
   std::string raw;    // the bytes as received; may be empty (derived facts)
+  std::optional<Carried> carried{};
 };
 
 // A record on its way in: its texts stay the caller's.
 struct RecordView {
   RecordId id;
   std::string_view key, kinds, json, raw;  // as in Record
+  std::optional<Carried> carried;
   RecordView() = default;
   RecordView(const Record& record)  // NOLINT(google-explicit-constructor): a record can be read as a view
-      : id(record.id), key(record.key), kinds(record.kinds), json(record.json), raw(record.raw) {}
+      : id(record.id),
+        key(record.key),
+        kinds(record.kinds),
+        json(record.json),
+        raw(record.raw),
+        carried(record.carried) {}
   std::size_t bytes() const { return key.size() + kinds.size() + json.size() + raw.size(); }
 };
 
 struct StoredRecord {
   Offset offset = 0;
-  Timestamp appended;  // given by the log, never falls within a partition
+  Timestamp appended;  // given by the log (or carried into it), never falls within a partition
   Record record;
 };
 

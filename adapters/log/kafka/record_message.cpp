@@ -2,12 +2,14 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <charconv>
 #include <string_view>
 
 namespace hutong::kafka {
 namespace {
 
-constexpr const char *id_header = "id", *kinds_header = "kinds", *schema_header = "schema", *raw_header = "raw";
+constexpr const char *id_header = "id", *kinds_header = "kinds", *schema_header = "schema", *raw_header = "raw",
+                     *carried_header = "carried";
 
 void add(rd_kafka_headers_t* headers, const char* name, std::string_view value) {
   rd_kafka_header_add(headers, name, -1, value.data(), static_cast<ssize_t>(value.size()));
@@ -23,6 +25,16 @@ std::string_view header(const rd_kafka_message_t& message, const char* name) {
   return {static_cast<const char*>(value), size};
 }
 
+// "MICROSECONDS/OFFSET"; nothing: not carried.
+std::optional<port::Carried> carried(std::string_view header) {
+  port::Carried found;
+  const char* end = header.data() + header.size();
+  const auto appended = std::from_chars(header.data(), end, found.appended.micros);
+  if (appended.ec != std::errc() || appended.ptr == end || *appended.ptr != '/') return std::nullopt;
+  if (std::from_chars(appended.ptr + 1, end, found.offset).ptr != end) return std::nullopt;
+  return found;
+}
+
 std::string text(const void* bytes, std::size_t size) {
   return size == 0 ? std::string() : std::string(static_cast<const char*>(bytes), size);
 }
@@ -30,11 +42,15 @@ std::string text(const void* bytes, std::size_t size) {
 }  // namespace
 
 rd_kafka_headers_s* make_headers(port::Topic topic, const port::RecordView& record) {
-  rd_kafka_headers_t* headers = rd_kafka_headers_new(4);
+  rd_kafka_headers_t* headers = rd_kafka_headers_new(5);
   add(headers, id_header, record.id.hex());
   add(headers, kinds_header, record.kinds);
   if (topic == port::Topic::events) add(headers, schema_header, "event/v1");
   if (!record.raw.empty()) add(headers, raw_header, record.raw);
+  if (record.carried) {
+    add(headers, carried_header,
+        std::to_string(record.carried->appended.micros) + "/" + std::to_string(record.carried->offset));
+  }
   return headers;
 }
 
@@ -53,7 +69,9 @@ Result<port::StoredRecord> read_record(const rd_kafka_message_s& message, bool w
   }
   port::StoredRecord stored;
   stored.offset = static_cast<port::Offset>(message.offset);
-  stored.appended.micros = rd_kafka_message_timestamp(&message, nullptr) * 1000;
+  stored.record.carried = carried(header(message, carried_header));
+  stored.appended.micros = stored.record.carried ? stored.record.carried->appended.micros
+                                                 : rd_kafka_message_timestamp(&message, nullptr) * 1000;
   stored.record.id = *id;
   stored.record.key = text(message.key, message.key_len);
   stored.record.kinds = header(message, kinds_header);

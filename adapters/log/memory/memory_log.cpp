@@ -61,13 +61,13 @@ Result<std::vector<port::Position>> MemoryLog::store(port::Topic topic, std::spa
   for (const auto& record : batch) {
     const auto number = static_cast<std::uint32_t>(std::hash<std::string_view>()(record.key) % partitions(topic));
     auto& stored = records_[{topic, number}];
-    Timestamp appended = clock_.now();
+    Timestamp appended = record.carried ? record.carried->appended : clock_.now();
     if (!stored.empty()) appended = std::max(appended, stored.back().appended);
     bytes_ += record.bytes();
     positions.push_back({{topic, number}, stored.size()});
     stored.push_back({stored.size(), appended,
                       {record.id, std::string(record.key), std::string(record.kinds), std::string(record.json),
-                       std::string(record.raw)}});
+                       std::string(record.raw), record.carried}});
   }
   std::erase_if(tailing_, [this](const std::weak_ptr<Waiter>& weak) {
     const auto waiter = weak.lock();

@@ -148,6 +148,22 @@ TEST_P(LogContract, large_records_between_small_ones) {
   EXPECT_EQ(slice->records[0].record.raw, std::string(16 * 1024 * 1024, 'e'));
 }
 
+// The embedded journal is the one that is left; it keeps nothing of this.
+TEST_P(LogContract, what_is_carried_keeps_its_append_time_and_its_place) {
+  if (std::string_view(GetParam().name) == "journal") return;
+  auto moved = record("a");
+  moved.carried = {Timestamp{1'767'294'245'678'901}, 41};
+  ASSERT_TRUE(append(Topic::events, {moved, record("b")}));
+  const auto slice = read(events, 0);
+  ASSERT_TRUE(slice);
+  ASSERT_EQ(slice->records.size(), 2U);
+  EXPECT_EQ(slice->records[0].appended.micros, 1'767'294'245'678'901);
+  ASSERT_TRUE(slice->records[0].record.carried);
+  EXPECT_EQ(slice->records[0].record.carried->offset, 41U);
+  EXPECT_FALSE(slice->records[1].record.carried);
+  EXPECT_GT(slice->records[1].appended, slice->records[0].appended);
+}
+
 TEST_P(LogContract, limits_refuse_at_plus_one) {
   std::vector<Record> batch(limits::batch_records, record("a", 0));
   EXPECT_TRUE(append(Topic::operations, batch));
