@@ -116,7 +116,7 @@ stories() {
     say "rounds $((done_count + 1)) to $((done_count + rounds)) of $total"
     HUTONG_ROUNDS=$rounds HUTONG_SEED=$((seed + done_count)) python3 -B "$file" >"$folder/$done_count.log" 2>&1 ||
       { tail -40 "$folder/$done_count.log" >&2; fail "$file, HUTONG_ROUNDS=$rounds HUTONG_SEED=$((seed + done_count))"; }
-    grep -hE '[0-9]+ (kills|cuts|rounds)' "$folder/$done_count.log" | sed "s/^/seed $((seed + done_count)): /" >>"$folder/summary" || true
+    grep -hE '[0-9]+ (kills|power cuts|rounds)' "$folder/$done_count.log" | sed "s/^/seed $((seed + done_count)): /" >>"$folder/summary" || true
     done_count=$((done_count + rounds))
     save
   done
