@@ -32,7 +32,7 @@ class Migrate(Story):
                 answer = broker.http("GET", "/fhir/" + path, token=token)
                 self.assertEqual(answer.status, 200, answer.text)
                 found.append(answer.text.replace(f":{broker.ports['http']}", ":PORT"))
-            for entry in broker.fhir(f"DiagnosticReport?patient={person}", token=token)["entry"]:
+            for entry in broker.fhir(f"DiagnosticReport?patient={person}", token=token).get("entry", []):
                 history = broker.http("GET", f"/fhir/DiagnosticReport/{entry['resource']['id']}/_history", token=token)
                 found.append(history.text.replace(f":{broker.ports['http']}", ":PORT"))
         return found
