@@ -28,7 +28,10 @@ test_packages=(
   clang-format-16 clang-tidy-16 llvm-16 jq                  # style, coverage, results
   openjdk-17-jre-headless maven kcat                        # a real Kafka (tests/support/kafka.py)
   procps util-linux                                         # taskset, ps
+  prometheus haproxy systemd python3-yaml                   # deploy/ held by the tools that read it
 )
+# Debian starts these when they are installed; the tests start their own, so the machine is left without.
+services=(haproxy postgresql prometheus)
 
 usage() {
   sed -n '2,9{s/^# \{0,1\}//;p}' "$0" >&2
@@ -94,9 +97,19 @@ if ! apt update >&2; then
   say "apt-get update failed: check the network and /etc/apt/sources.list, then run the command again."
   exit 1
 fi
+if [[ $1 == test && ! -e /usr/sbin/policy-rc.d ]]; then  # Debian's way to say: start nothing now
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee /usr/sbin/policy-rc.d >/dev/null
+  trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d' EXIT
+  "${as_root[@]}" chmod 755 /usr/sbin/policy-rc.d
+fi
 if ! apt install -y --no-install-recommends "${missing[@]}" >&2; then
   say "apt-get install failed: its own message is above. Every name is in Debian 12 (main);"
   say "is 'main' of bookworm enabled in /etc/apt/sources.list or /etc/apt/sources.list.d?"
   exit 1
 fi
+for service in "${services[@]}"; do  # nor at the next boot; what was there before is left as it was
+  if [[ " ${missing[*]} " == *" $service "* ]] && command -v systemctl >/dev/null; then
+    "${as_root[@]}" systemctl disable --quiet "$service" 2>/dev/null || say "$service could not be disabled: it will run after the next boot"
+  fi
+done
 say "Packages are in place."
