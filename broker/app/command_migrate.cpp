@@ -4,6 +4,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 #include <fstream>
+#include <iterator>
+#include <map>
+#include <set>
 
 #include "adapters/metrics/prometheus_metrics.h"
 #include "broker/app/commands.h"
@@ -11,6 +14,7 @@
 #include "broker/app/engines.h"
 #include "broker/app/local_client.h"
 #include "broker/app/progress.h"
+#include "broker/base/hash.h"
 #include "broker/pipeline/carry.h"
 #include "broker/pipeline/projector.h"
 
@@ -18,27 +22,47 @@ namespace hutong::app {
 namespace fs = std::filesystem;
 namespace {
 
-std::string content(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+// Names and contents of a folder; empty: nothing is in it.
+std::string digest_of(const fs::path& folder) {
+  if (!fs::exists(folder)) return {};
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream in(entry.path(), std::ios::binary);
+    const std::string content{std::istreambuf_iterator<char>(in), {}};
+    const auto digest = sha256(content);
+    files[fs::relative(entry.path(), folder).string()] = to_hex(as_view(digest));
+  }
+  std::string all;
+  for (const auto& [name, digest] : files) all += name + " " + digest + "\n";
+  if (all.empty()) return {};
+  const auto digest = sha256(all);
+  return to_hex(as_view(digest));
 }
 
-// The keys make the ids and the tokens, so they are the same in both places; the audit chain goes on where it ended.
+// Keys, audit chain and schemas go along: ids and tokens depend on the first, the chain goes on where it ended. A copy
+// that nobody has used since (its digest stands in a file beside it) is made anew, because the old installation may
+// have gone on meanwhile.
 void copy_folder(const fs::path& from, const fs::path& to) {
-  for (const auto& entry : fs::recursive_directory_iterator(from)) {
-    if (!entry.is_regular_file()) continue;
-    const fs::path there = to / fs::relative(entry.path(), from);
-    if (fs::exists(there)) {
-      if (content(there) == content(entry.path())) continue;
-      throw ConfigError(there.string() + " differs from " + entry.path().string() +
+  if (from == to) return;
+  const std::string old_digest = digest_of(from), there = digest_of(to);
+  if (old_digest == there) return;
+  const fs::path mark = to.string() + ".copied";
+  if (!there.empty()) {
+    std::ifstream marks(mark);
+    const std::set<std::string> copies{std::istream_iterator<std::string>(marks), {}};
+    if (!copies.contains(there)) {
+      throw ConfigError(to.string() + " differs from " + from.string() +
                         ": the new installation has a life of its own already; migrate into an empty [broker] data");
     }
-    fs::create_directories(there.parent_path());
-    const fs::path part = there.string() + ".part";
-    fs::copy_file(entry.path(), part, fs::copy_options::overwrite_existing);
-    fs::permissions(part, entry.status().permissions());
-    fs::rename(part, there);
   }
+  const fs::path part = to.string() + ".part";
+  fs::remove_all(part);
+  fs::copy(from, part, fs::copy_options::recursive);
+  fs::permissions(part, fs::perms::owner_all);
+  std::ofstream(mark, std::ios::app) << old_digest << std::endl;
+  fs::remove_all(to);
+  fs::rename(part, to);
 }
 
 Result<pipeline::CarryReport> carry_records(const Config& from, const Config& to, const DataFolder& source,
@@ -108,7 +132,7 @@ void add_migrate(CLI::App& app, Terminal& terminal) {
     for (const auto& [old_folder, new_folder] :
          {std::pair(source.keys(), target.keys()), std::pair(source.audit(), target.audit()),
           std::pair(source.schemas(), target.schemas())}) {
-      if (fs::exists(old_folder) && old_folder != new_folder) copy_folder(old_folder, new_folder);
+      if (fs::exists(old_folder)) copy_folder(old_folder, new_folder);
     }
     const auto report = carry_records(from, to, source, target);
     if (!report) return report_failure(terminal, report.error());

@@ -48,6 +48,8 @@ struct Intake::Batch {
   std::vector<port::Counter*> tally;                          // counted once the batch is durable, not at every attempt
   std::vector<port::Lookup> lookups;                          // what its messages ask of the store, in their order
   std::vector<std::optional<port::Row>> stored;               // the answers; empty: not asked yet
+  std::vector<RecentControls::Known> first_look;  // what RecentControls knew of each acceptable message then
+  std::size_t weighed = 0;                        // acceptable messages so far
 
   // What the store says, as far as it was asked.
   const port::Row* look(const port::Table& table, port::Key key) {
@@ -216,6 +218,7 @@ net::awaitable<Intake::Batch> Intake::judge(const port::Peer& peer, std::span<co
   give_back(std::move(batch.memory));
   Batch again;
   again.stored = std::move(stored);
+  again.first_look = std::move(batch.first_look);
   weigh(again, peer, frames, rules);
   co_return again;
 }
@@ -314,11 +317,20 @@ void Intake::take_accepted(Batch& batch, std::size_t frame, std::string_view byt
       known.other = known.other || std::find(ids.begin(), ids.end(), *id) == ids.end();
     }
   }
+  // What the first look knew counts in the second: meanwhile the projector may have put it into the store, too late for
+  // our question there, and taken it from RecentControls.
+  const bool again = batch.weighed < batch.first_look.size();
+  if (again && !known.same) {
+    known.same = batch.first_look[batch.weighed].same;
+    known.other = known.other || batch.first_look[batch.weighed].other;
+  }
+  ++batch.weighed;
   if (!known.same) {
     const auto since = recent_.enter(control, ids.front());
     known.same = since.same;
     known.other = known.other || since.other;
   }
+  if (!again) batch.first_look.push_back(known);
   if (known.other) {
     draft.control_id_conflict = true;
     draft.issues.add(draft.arena, {model::Severity::warning,

@@ -80,7 +80,8 @@ struct Connection::State {
     timer.async_wait([this, meant = ++operation](boost::system::error_code cancelled) {
       if (cancelled || meant != operation) return;
       late = true;
-      socket.cancel();
+      boost::system::error_code closed;  // by libpq or by us, with the connection that was lost: nobody waits there
+      socket.cancel(closed);
     });
   }
   void ended() {

@@ -150,7 +150,7 @@ TEST_P(LogContract, large_records_between_small_ones) {
 
 // The embedded journal is the one that is left; it keeps nothing of this.
 TEST_P(LogContract, what_is_carried_keeps_its_append_time_and_its_place) {
-  if (std::string_view(GetParam().name) == "journal") return;
+  if (std::string_view(GetParam().name).starts_with("journal")) return;
   auto moved = record("a");
   moved.carried = {Timestamp{1'767'294'245'678'901}, 41};
   ASSERT_TRUE(append(Topic::events, {moved, record("b")}));

@@ -7,6 +7,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 
 #include "adapters/format/hl7v2/hl7v2.h"
 #include "adapters/log/memory/memory_log.h"
@@ -36,9 +37,10 @@ class SteppingClock final : public Clock {
 };
 
 std::string oru(const std::string& control, const std::string& value = "5.8", const std::string& number = "P1") {
-  return "MSH|^~\\&|LIS|HOSP|HUTONG|REGION|20260105081500||ORU^R01^ORU_R01|" + control +
-         "|P|2.5.1\rPID|1||" + number + "^^^HOSP^MR||A^B||19800101|F\rOBR|1||R1|BIO^x^L|||20260105073000\r"
-         "OBX|1|NM|GLU^x^L||" + value + "|mmol/L||N|||F\r";
+  return "MSH|^~\\&|LIS|HOSP|HUTONG|REGION|20260105081500||ORU^R01^ORU_R01|" + control + "|P|2.5.1\rPID|1||" + number +
+         "^^^HOSP^MR||A^B||19800101|F\rOBR|1||R1|BIO^x^L|||20260105073000\r"
+         "OBX|1|NM|GLU^x^L||" +
+         value + "|mmol/L||N|||F\r";
 }
 
 // A store a network away: counts the journeys, and may not come back from one.
@@ -51,7 +53,9 @@ class DistantStore final : public port::Store {
       net::steady_timer never(co_await net::this_coro::executor, std::chrono::hours(1));
       co_await never.async_wait(net::use_awaitable);
     }
-    co_return co_await store_.get_many(std::move(lookups));
+    auto rows = co_await store_.get_many(std::move(lookups));
+    if (meanwhile) meanwhile();
+    co_return rows;
   }
   net::awaitable<Result<void>> write(port::StoreBatch batch) override { return store_.write(std::move(batch)); }
   net::awaitable<Result<std::vector<port::Row>>> scan(const port::Table& table, port::Scan scan) override {
@@ -64,6 +68,7 @@ class DistantStore final : public port::Store {
 
   std::size_t journeys = 0;
   bool silent = false;
+  std::function<void()> meanwhile;  // happens when the store has been read
 
  private:
   store::MemoryStore& store_;
@@ -117,10 +122,11 @@ TEST_F(IntakeTest, answers_only_after_the_log_says_durable) {
   const std::string message = oru("1");
   const port::Frame frame{message, clock.now(), 0, {}};
   bool answered = false;
-  net::co_spawn(io, intake.accept(peer, std::span(&frame, 1)), [&](std::exception_ptr, std::vector<port::Reply> replies) {
-    answered = true;
-    EXPECT_THAT(replies[0].messages[0], HasSubstr("MSA|AA|1"));
-  });
+  net::co_spawn(io, intake.accept(peer, std::span(&frame, 1)),
+                [&](std::exception_ptr, std::vector<port::Reply> replies) {
+                  answered = true;
+                  EXPECT_THAT(replies[0].messages[0], HasSubstr("MSA|AA|1"));
+                });
   io.poll();
   EXPECT_EQ(log.held(), 1U);
   EXPECT_FALSE(answered) << "acknowledged before it was safe";
@@ -159,7 +165,8 @@ TEST_F(IntakeTest, a_resend_gets_the_same_answer_and_is_not_appended) {
   EXPECT_EQ(again.records, first.records);
   EXPECT_THAT(again.messages[0], HasSubstr("MSA|AA|1"));
   EXPECT_EQ(stored(events), 1U);
-  EXPECT_TRUE(accept("MSH|^~\\&|LIS|HOSP|HUTONG|REGION|20270105081500" + oru("1").substr(oru("1").find("||ORU"))).duplicate)
+  EXPECT_TRUE(
+      accept("MSH|^~\\&|LIS|HOSP|HUTONG|REGION|20270105081500" + oru("1").substr(oru("1").find("||ORU"))).duplicate)
       << "a resend may bear another time";
 }
 
@@ -186,8 +193,8 @@ TEST_F(IntakeTest, a_resend_of_the_first_is_no_conflict_with_what_came_after_it)
     return std::string(model::control_key(draft.source).view());
   }();
   port::StoreBatch batch;
-  batch.put(port::tables::controls, {control, std::string(record.records[0].record.id.view()), std::int64_t{0}, std::string("[]"),
-                                     clock.now().micros});
+  batch.put(port::tables::controls, {control, std::string(record.records[0].record.id.view()), std::int64_t{0},
+                                     std::string("[]"), clock.now().micros});
   ASSERT_TRUE(tests::await(store.write(std::move(batch))));
   recent.projected_below({port::Topic::events, 0}, 1);
   EXPECT_THAT(accept(oru("1", "6.8")).messages[0], HasSubstr("MSH^1^10"));
@@ -227,9 +234,9 @@ TEST_F(IntakeTest, what_only_the_store_knows_is_a_resend_among_new_messages) {
   source.sender_application = "LIS";
   source.sender_facility = "HOSP";
   source.control_id = "2";
-  batch.put(port::tables::controls, {std::string(model::control_key(source).view()),
-                                     std::string(first.records.front().view()), std::int64_t{0},
-                                     std::string("[]"), clock.now().micros});
+  batch.put(port::tables::controls,
+            {std::string(model::control_key(source).view()), std::string(first.records.front().view()), std::int64_t{0},
+             std::string("[]"), clock.now().micros});
   ASSERT_TRUE(tests::await(store.write(std::move(batch))));
   recent.projected_below({port::Topic::events, 0}, 1);
   ASSERT_EQ(recent.size(), 0U);
@@ -243,6 +250,30 @@ TEST_F(IntakeTest, what_only_the_store_knows_is_a_resend_among_new_messages) {
   EXPECT_EQ(stored(events), 4U);
   recent.projected_below({port::Topic::events, 0}, 100);
   EXPECT_EQ(recent.size(), 0U) << "what the store knows is not remembered as on its way for ever";
+}
+
+// The store was read a moment too early to know the message, and RecentControls is asked again a moment too late.
+TEST_F(IntakeTest, what_is_projected_while_the_store_is_asked_is_still_a_resend) {
+  const auto first = accept(oru("2"));
+  ASSERT_FALSE(accept(oru("2", "9.9")).duplicate);
+  port::StoreBatch batch;  // the projector has made something of the first only
+  model::Source source;
+  source.facility = "hosp";
+  source.sender_application = "LIS";
+  source.sender_facility = "HOSP";
+  source.control_id = "2";
+  batch.put(port::tables::controls,
+            {std::string(model::control_key(source).view()), std::string(first.records.front().view()), std::int64_t{0},
+             std::string("[]"), clock.now().micros});
+  ASSERT_TRUE(tests::await(store.write(std::move(batch))));
+  DistantStore late(store);
+  late.meanwhile = [this] { recent.projected_below({port::Topic::events, 0}, 100); };
+  Intake intake_beside(log, late, format, rules, recent, metrics, clock, {});
+  const std::string again = oru("2", "9.9");
+  const std::vector<port::Frame> frames{{again, clock.now(), 0, {}}};
+  EXPECT_TRUE(tests::await(intake_beside.accept(peer, frames)).front().duplicate);
+  EXPECT_EQ(stored(events), 2U);
+  EXPECT_EQ(metrics.sum("hutong_control_id_conflicts_total", {}), 1);
 }
 
 TEST_F(IntakeTest, a_store_that_does_not_answer_holds_an_acknowledgement_up_for_its_patience_only) {
@@ -289,7 +320,8 @@ TEST_F(IntakeTest, a_refusal_repeated_before_the_projector_saw_it_is_counted_and
 TEST_F(IntakeTest, a_refusal_that_could_not_be_kept_is_not_remembered_as_kept) {
   const auto message = oru("");
   log.fail_appends(1'000'000, {ErrorCode::unavailable, "disk full"});
-  Intake hasty(log, store, format, rules, recent, metrics, clock, {.append_deadline = std::chrono::milliseconds(200), .refusals = &refusals});
+  Intake hasty(log, store, format, rules, recent, metrics, clock,
+               {.append_deadline = std::chrono::milliseconds(200), .refusals = &refusals});
   const std::vector<port::Frame> frames(2, {message, clock.now(), 0, {}});
   for (const auto& reply : tests::await(hasty.accept(peer, frames))) EXPECT_EQ(reply.answer, Answer::try_again);
   log.fail_appends(0, {});
