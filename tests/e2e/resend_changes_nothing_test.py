@@ -43,12 +43,12 @@ class ResendChangesNothing(Story):
             answers = feed.pipeline(messages, window=64)
         first = [(ack(a).code, ack(a).control_id, ack(a).errors) for a in answers]
         self.assertEqual({code for code, _, _ in first}, {"AA"})
-        broker.settle()
+        broker.settle(deadline=60.0 * rounds(1))
         seen, effects = self.everything(broker), self.effects(broker)
         with broker.mllp() as feed:
             again = [(ack(a).code, ack(a).control_id, ack(a).errors) for a in feed.pipeline(messages, window=64)]
         self.assertEqual(again, first)
-        broker.settle()
+        broker.settle(deadline=60.0 * rounds(1))
         self.assertEqual(self.effects(broker), effects)
         self.assertEqual(broker.metric("hutong_duplicates_total"), total)
         self.assertEqual(self.everything(broker), seen)
@@ -57,7 +57,7 @@ class ResendChangesNothing(Story):
         with broker.mllp() as feed:
             again = [(ack(a).code, ack(a).control_id, ack(a).errors) for a in feed.pipeline(messages, window=64)]
         self.assertEqual(again, first)
-        broker.settle()
+        broker.settle(deadline=60.0 * rounds(1))
         self.assertEqual(sum(self.effects(broker).values()), 0)
         self.assertEqual(self.everything(broker), seen)
 
@@ -65,12 +65,12 @@ class ResendChangesNothing(Story):
             broker.stop()
             broker.rebuild()
             broker.start()
-            broker.settle()
+            broker.settle(deadline=60.0 * rounds(1))
             self.assertEqual(self.everything(broker), seen)
         with broker.mllp() as feed:
             again = [(ack(a).code, ack(a).control_id, ack(a).errors) for a in feed.pipeline(messages[:500], window=64)]
         self.assertEqual(again, first[:500])
-        broker.settle()
+        broker.settle(deadline=60.0 * rounds(1))
         self.assertEqual(self.everything(broker), seen)
 
 
