@@ -79,11 +79,10 @@ class WrittenOrder {
     members(*this);
     close('}');
   }
-  // How many elements to make room for: at most what the rest of the bytes can hold of `bytes_each`.
+  // How many elements there are shows at their end only: the list grows by itself.
   template <class Room, class Element>
-  void array(std::size_t bytes_each, Room room, Element element) {
+  void array(Room, Element element) {
     if (!skip('[')) return;
-    room(1 + static_cast<std::size_t>(place_->end - place_->at) / bytes_each);
     while (!place_->failed && place_->at != place_->end && *place_->at != ']') element(*this);
     close(']');
   }
@@ -250,7 +249,7 @@ class Searched {
     members(inner);
   }
   template <class Room, class Element>
-  void array(std::size_t, Room room, Element element) {
+  void array(Room room, Element element) {
     if (!value_->IsArray()) return;
     room(value_->Size());
     for (const Json& each : value_->GetArray()) {
@@ -332,28 +331,25 @@ class EventReader {
   template <std::size_t N>
   void operator()(const char (&name)[N], List<Text>& list) {
     if (!in_.find(name)) return;
-    in_.array(
-        least_bytes_text, [&](std::size_t count) { reserve(list, count, texts_ahead); },
-        [&](Source& each) { list.push(arena_, each.text()); });
+    in_.array([&](std::size_t count) { list.reserve(arena_, static_cast<std::uint32_t>(count)); },
+              [&](Source& each) { list.push(arena_, each.text()); });
   }
   template <std::size_t N, class T>
   void operator()(const char (&name)[N], List<T>& list) {
     if (!in_.find(name)) return;
-    in_.array(
-        least_bytes_noun, [&](std::size_t count) { reserve(list, count, nouns_ahead); },
-        [&](Source& each) { read(each, list.push(arena_)); });
+    in_.array([&](std::size_t count) { list.reserve(arena_, static_cast<std::uint32_t>(count)); },
+              [&](Source& each) { read(each, list.push(arena_)); });
   }
   template <std::size_t N>
   void operator()(const char (&name)[N], List<Observation>& list, const Report& report) {
     if (!in_.find(name)) return;
     PreviousItem previous;
-    in_.array(
-        least_bytes_item, [&](std::size_t count) { reserve(list, count, items_ahead); },
-        [&](Source& each) {
-          Observation& item = list.push(arena_);
-          read(each, item, &report, previous);
-          previous = {item.code.system, item.path};
-        });
+    in_.array([&](std::size_t count) { list.reserve(arena_, static_cast<std::uint32_t>(count)); },
+              [&](Source& each) {
+                Observation& item = list.push(arena_);
+                read(each, item, &report, previous);
+                previous = {item.code.system, item.path};
+              });
   }
   const PreviousItem& previous() const { return previous_; }
   template <std::size_t N>
@@ -447,14 +443,6 @@ class EventReader {
   }
 
  private:
-  // An array's first room: what its bytes could hold, within reason.
-  static constexpr std::size_t least_bytes_text = 8, least_bytes_noun = 24, least_bytes_item = 128;
-  static constexpr std::size_t texts_ahead = 4, nouns_ahead = 4, items_ahead = 64;
-  template <class T>
-  void reserve(List<T>& list, std::size_t count, std::size_t ahead) {
-    if constexpr (std::is_same_v<Source, WrittenOrder>) count = std::min(count, ahead);  // an estimate
-    list.reserve(arena_, static_cast<std::uint32_t>(count));
-  }
   Moment read_moment() {
     Moment moment;
     if (in_.is_text()) {

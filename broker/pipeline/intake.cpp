@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <utility>
 
 #include "broker/base/limits.h"
 #include "broker/model/event_json.h"
@@ -355,10 +356,13 @@ void Intake::take_accepted(Batch& batch, std::size_t frame, std::string_view byt
       const auto number = part.subject.number;
       record.key = number.empty() ? batch.memory.concat({draft.source.facility, "/", ids[ordinal].hex()})
                                   : batch.memory.concat({draft.source.facility, "/", number});
+      std::array<bool, model::event_kind_count> named{};  // each kind once, however many reports a message has
       for (const auto& event : part.events) {
+        const auto index = static_cast<std::size_t>(event.kind);
+        batch.tally.push_back(counters_->events[index]);
+        if (std::exchange(named[index], true)) continue;
         const auto kind = to_string(event.kind);
         record.kinds = record.kinds.empty() ? kind : batch.memory.concat({record.kinds, " ", kind});
-        batch.tally.push_back(counters_->events[static_cast<std::size_t>(event.kind)]);
       }
       json_.Clear();
       model::write_record(json_, record.id, draft, part);

@@ -102,6 +102,18 @@ class IntakeTest : public testing::Test {
     return tests::await(intake.accept(peer, frames));
   }
   port::Reply accept(const std::string& message) { return accept(std::vector<std::string>{message}).front(); }
+  // What the projector makes of a message from LIS at HOSP: its control id's row.
+  void projected(const std::string& control_id, const RecordId& message) {
+    model::Source source;
+    source.facility = "hosp";
+    source.sender_application = "LIS";
+    source.sender_facility = "HOSP";
+    source.control_id = control_id;
+    port::StoreBatch batch;
+    batch.put(port::tables::controls, {std::string(model::control_key(source).view()), std::string(message.view()),
+                                       std::int64_t{0}, std::string("[]"), clock.now().micros});
+    ASSERT_TRUE(tests::await(store.write(std::move(batch))));
+  }
   std::size_t stored(port::Partition partition) { return tests::await(log.read(partition, 0, {}))->records.size(); }
 
   SteppingClock clock;
@@ -183,19 +195,7 @@ TEST_F(IntakeTest, other_content_under_the_same_control_id_is_accepted_and_flagg
 // The first message is in the store already, the second only in flight.
 TEST_F(IntakeTest, a_resend_of_the_first_is_no_conflict_with_what_came_after_it) {
   const auto first = accept(oru("1"));
-  const auto record = *tests::await(log.read(events, 0, {}));
-  const auto control = [&] {
-    model::Draft draft;
-    port::ReadContext context;
-    context.facilities = rules.load()->facilities.get();
-    const auto message = oru("1");
-    format.read(message, context, draft);
-    return std::string(model::control_key(draft.source).view());
-  }();
-  port::StoreBatch batch;
-  batch.put(port::tables::controls, {control, std::string(record.records[0].record.id.view()), std::int64_t{0},
-                                     std::string("[]"), clock.now().micros});
-  ASSERT_TRUE(tests::await(store.write(std::move(batch))));
+  projected("1", first.records.front());
   recent.projected_below({port::Topic::events, 0}, 1);
   EXPECT_THAT(accept(oru("1", "6.8")).messages[0], HasSubstr("MSH^1^10"));
   const auto again = accept(oru("1"));
@@ -214,6 +214,17 @@ TEST_F(IntakeTest, several_frames_go_in_one_append_and_are_answered_in_order) {
   EXPECT_EQ(stored(quarantine), 1U);
 }
 
+// A laboratory's night run in one message: the record names each kind once, however long the message is.
+TEST_F(IntakeTest, a_message_of_five_thousand_reports_is_one_record_that_names_its_kind_once) {
+  std::string message = "MSH|^~\\&|LIS|HOSP|HUTONG|REGION|20260105081500||ORU^R01|1|P|2.5.1\rPID|1||P1^^^^MR\r";
+  for (int i = 0; i < 5000; ++i) message += "OBR|1||R" + std::to_string(i) + "|GLU\rOBX|1|NM|GLU||5.1\r";
+  EXPECT_EQ(accept(message).answer, Answer::accepted);
+  const auto record = tests::await(log.read(events, 0, {}));
+  ASSERT_EQ(record->records.size(), 1U);
+  EXPECT_EQ(record->records[0].record.kinds, "result.reported");
+  EXPECT_EQ(metrics.sum("hutong_events_total", {{"kind", "result.reported"}}), 5000);
+}
+
 TEST_F(IntakeTest, asks_a_distant_store_once_about_all_frames_that_came_together) {
   DistantStore distant(store);
   Intake far(log, distant, format, rules, recent, metrics, clock, {.store_patience = std::chrono::seconds(1)});
@@ -228,16 +239,7 @@ TEST_F(IntakeTest, asks_a_distant_store_once_about_all_frames_that_came_together
 // The store knows the second of three; the others stay new, and each is answered as itself.
 TEST_F(IntakeTest, what_only_the_store_knows_is_a_resend_among_new_messages) {
   const auto first = accept(oru("2"));
-  port::StoreBatch batch;  // what the projector makes of it
-  model::Source source;
-  source.facility = "hosp";
-  source.sender_application = "LIS";
-  source.sender_facility = "HOSP";
-  source.control_id = "2";
-  batch.put(port::tables::controls,
-            {std::string(model::control_key(source).view()), std::string(first.records.front().view()), std::int64_t{0},
-             std::string("[]"), clock.now().micros});
-  ASSERT_TRUE(tests::await(store.write(std::move(batch))));
+  projected("2", first.records.front());
   recent.projected_below({port::Topic::events, 0}, 1);
   ASSERT_EQ(recent.size(), 0U);
 
@@ -256,16 +258,7 @@ TEST_F(IntakeTest, what_only_the_store_knows_is_a_resend_among_new_messages) {
 TEST_F(IntakeTest, what_is_projected_while_the_store_is_asked_is_still_a_resend) {
   const auto first = accept(oru("2"));
   ASSERT_FALSE(accept(oru("2", "9.9")).duplicate);
-  port::StoreBatch batch;  // the projector has made something of the first only
-  model::Source source;
-  source.facility = "hosp";
-  source.sender_application = "LIS";
-  source.sender_facility = "HOSP";
-  source.control_id = "2";
-  batch.put(port::tables::controls,
-            {std::string(model::control_key(source).view()), std::string(first.records.front().view()), std::int64_t{0},
-             std::string("[]"), clock.now().micros});
-  ASSERT_TRUE(tests::await(store.write(std::move(batch))));
+  projected("2", first.records.front());
   DistantStore late(store);
   late.meanwhile = [this] { recent.projected_below({port::Topic::events, 0}, 100); };
   Intake intake_beside(log, late, format, rules, recent, metrics, clock, {});
