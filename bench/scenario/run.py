@@ -73,8 +73,8 @@ class Result:
 class Server:
     """A contender on its core: the broker, or a limit. Use as a context manager; its directory goes with it."""
 
-    def __init__(self, kind):
-        self.kind = kind
+    def __init__(self, kind, record_bytes=0):
+        self.kind, self.record_bytes = kind, record_bytes
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{kind}-", dir=os.environ.get("HUTONG_BENCH_DIR", BUILD)))
         self.broker = self.process = None
 
@@ -86,8 +86,8 @@ class Server:
         else:
             mode = {"J": "journal", "A": "ack"}[self.kind]
             self.process = subprocess.Popen(
-                [*ON_SERVER_CORE, str(program("limit_server")), "--mode", mode, "--dir", str(self.dir / "log"), "--json-bytes", "3072",
-                 "--raw-bytes", "2200", "--ports-file", str(self.dir / "ports.json")], stdout=subprocess.PIPE, text=True)
+                [*ON_SERVER_CORE, str(program("limit_server")), "--mode", mode, "--dir", str(self.dir / "log"),
+                 "--record-bytes", str(round(self.record_bytes)), "--ports-file", str(self.dir / "ports.json")], stdout=subprocess.PIPE, text=True)
             line = self.process.stdout.readline()
             if not line:
                 raise SystemExit(f"limit_server --mode {mode} did not start")
@@ -172,11 +172,14 @@ def ingest(name, window, options):
     limits = {kind: Result(f"{name}.{kind}", "messages/s") for kind in ("J", "A")}
     p99, lag = Result(f"{name}.ack_p99", "s"), Result(f"{name}.projector_lag", "s", "until the views had caught up after the load")
     server_cpu, load_cpu = Result(f"{name}.server_cpu", "cores"), Result(f"{name}.load_cpu", "cores")
+    record_bytes = 0  # what the broker of the first round made of a message: J appends as much
     for number in range(options.rounds):
         measured = {}
         for kind in rotated(["broker", "J", "A"], number):
-            with Server(kind) as server:
+            with Server(kind, record_bytes) as server:
                 load(server, window=window, messages=2000)
+                if kind == "broker":
+                    record_bytes = server.broker.metric("hutong_record_bytes_total") / 2000
                 measured[kind] = load(server, window=window, seconds=options.seconds, source=1_000_000)
                 if kind == "broker":
                     p99.add(measured[kind]["latency_ms"]["p99"] / 1000)

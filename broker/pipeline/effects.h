@@ -90,7 +90,6 @@ class Effects {
   Arena documents_;  // of the records that were looked ahead at
   Arena arena_;      // of the record that is being applied
   model::RecordView view_;
-  rapidjson::StringBuffer json_;
   std::map<std::string, FeedState> feeds_;
   std::map<std::string, std::int64_t> feed_updated_;
   std::map<std::pair<std::string, std::string>, Unmapped> unmapped_;  // by facility and code
