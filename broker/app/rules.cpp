@@ -1,6 +1,7 @@
 #include "broker/app/rules.h"
 
 #include "broker/app/facilities.h"
+#include "broker/recognition/catalogue.h"
 
 namespace hutong::app {
 namespace fs = std::filesystem;
@@ -17,6 +18,11 @@ std::shared_ptr<const pipeline::Rules> read_rules(const Config& config) {
   } catch (const std::runtime_error& e) {
     throw ConfigError(e.what());
   }
+  try {
+    rules->catalogue = recognition::Catalogue::load(recognition_folders(config));
+  } catch (const std::runtime_error& e) {
+    throw ConfigError(e.what());
+  }
   rules->accept_unknown_senders = config.mllp.accept_unknown_senders;
   for (const auto* facility : rules->facilities->all()) {
     if (!facility->code_system.empty() && !rules->normalizer->terminology().map(facility->code_system)) {
@@ -25,6 +31,12 @@ std::shared_ptr<const pipeline::Rules> read_rules(const Config& config) {
     }
   }
   return rules;
+}
+
+std::vector<fs::path> recognition_folders(const Config& config) {
+  std::vector<fs::path> folders{find_schemas(config) / "recognition"};
+  if (const auto own = config.data / "schemas" / "recognition"; fs::exists(own)) folders.push_back(own);
+  return folders;
 }
 
 std::string terminology_version(const pipeline::Rules& rules) {

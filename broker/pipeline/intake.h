@@ -21,12 +21,17 @@
 #include "broker/port/metrics.h"
 #include "broker/port/store.h"
 
+namespace hutong::recognition {
+class Catalogue;
+}
+
 namespace hutong::pipeline {
 
 // What a reload (SIGHUP) replaces as a whole.
 struct Rules {
   std::shared_ptr<const model::FacilityDirectory> facilities;
   std::shared_ptr<const normalize::Normalizer> normalizer;
+  std::shared_ptr<const recognition::Catalogue> catalogue;
   bool accept_unknown_senders = false;
 };
 using CurrentRules = std::atomic<std::shared_ptr<const Rules>>;
