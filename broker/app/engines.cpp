@@ -19,6 +19,7 @@ Result<OpenedLog> open_log(const Config& config, const DataFolder& folder) {
     options.insync_replicas = given.insync_replicas;
     options.unsafe_topics = given.unsafe_topics;
     options.append_deadline = given.append_deadline;
+    options.gather = given.gather;
     options.queue_bytes = given.queue_bytes;
     options.settings = given.settings;
     auto log = kafka::KafkaLog::open(std::move(options));
