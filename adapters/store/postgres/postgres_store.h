@@ -45,6 +45,7 @@ class PostgresStore final : public port::Store {
   net::awaitable<Result<std::optional<port::Cursor>>> cursor(port::Partition partition) override;
   // Always invalid: PostgreSQL has its own backup (pg_dump), which the message names.
   net::awaitable<Result<void>> checkpoint(const std::filesystem::path& directory) override;
+  bool is_far() const override { return true; }
   std::uint64_t bytes() const override;
   net::awaitable<Result<void>> close() override;
 
