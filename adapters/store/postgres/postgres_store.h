@@ -38,6 +38,10 @@ class PostgresStore final : public port::Store {
   // encoding).
   static Result<std::unique_ptr<PostgresStore>> open(PostgresOptions options);
   ~PostgresStore() override;
+  // Drops options.schema with all that is in it, where there is one; then the schema `fresh`, when given, takes its
+  // name. In one step: whoever reads meanwhile sees the old rows or the new ones. What was granted on the old one goes
+  // with it.
+  static Result<void> replace(PostgresOptions options, const std::string& fresh = {});
 
   net::awaitable<Result<void>> write(port::StoreBatch batch) override;
   net::awaitable<Result<std::vector<std::optional<port::Row>>>> get_many(std::vector<port::Lookup> lookups) override;
