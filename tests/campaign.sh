@@ -8,6 +8,7 @@
 #   kill          500 rounds of SIGKILL at random moments under load        (HUTONG_ROUNDS)
 #   kafka         500 seeded fault schedules on the mock cluster            (HUTONG_SCHEDULES)
 #   cluster       10 rounds: each part of a cluster dies under 1,000/s      (HUTONG_ROUNDS)
+#   migrate       1,000,000 records into Kafka and PostgreSQL, killed once  (HUTONG_RECORDS, HUTONG_READS)
 #   powercut      100 rounds of losing unsynced bytes in any order          (HUTONG_ROUNDS)
 #   fuzz-TARGET   20,000,000 executions of fuzz_TARGET                      (HUTONG_FUZZ_RUNS)
 #   coverage      lines that the committed fuzz corpora reach in each reader; fails below 90 %
@@ -21,13 +22,14 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
 usage() {
-  sed -n '2,19{s/^# \{0,1\}//;p}' "$0" >&2
+  sed -n '2,20{s/^# \{0,1\}//;p}' "$0" >&2
   exit 2
 }
 name=${1:-}
 case "$name" in
   kill | kafka | powercut) need_gb=3 ;;
   cluster) need_gb=10 ;;
+  migrate) need_gb=25 ;;
   fuzz-?*) need_gb=3 ;;
   coverage) need_gb=3 ;;
   tsan | asan) need_gb=8 ;;
@@ -160,6 +162,13 @@ case "$name" in
   kill) stories 500 50 tests/crash/killed_under_load_test.py ;;
   kafka) schedules 500 ;;
   cluster) stories 10 2 tests/crash/cluster.py ;;
+  migrate)
+    build release hutong
+    export HUTONG_SEED=$seed
+    python3 -B tests/crash/migrate.py >"$folder/log" 2>&1 || { tail -40 "$folder/log" >&2; fail "tests/crash/migrate.py, HUTONG_SEED=$HUTONG_SEED"; }
+    grep -h 'records migrated' "$folder/log" | fold -s -w 150 >"$folder/summary"
+    report "\`tests/crash/migrate.py\`, once:" "" "$(quoted "$folder/summary")"
+    ;;
   powercut) stories 100 20 tests/crash/power_cut_test.py ;;
   fuzz-*)
     target=fuzz_${name#fuzz-}

@@ -40,7 +40,7 @@ std::string_view to_string(Effect effect);  // "report_created"
 
 class Effects {
  public:
-  Effects(port::Store& store, const std::string& hmac_key) : overlay_(store), hmac_key_(hmac_key) {}
+  Effects(port::Store& store, const std::string& hmac_key);
 
   // The records of the batch, of the topic events, quarantine or identity; once. A document that does not read is
   // counted with its feed (Effect::unreadable) and passed over: the log keeps it, a rebuild by a version that can read
@@ -87,8 +87,9 @@ class Effects {
 
   Overlay overlay_;
   const std::string& hmac_key_;
-  Arena documents_;  // of the records that were looked ahead at
-  Arena arena_;      // of the record that is being applied
+  const std::size_t ahead_;  // records that are looked ahead at together
+  Arena documents_;          // of the records that were looked ahead at
+  Arena arena_;              // of the record that is being applied
   model::RecordView view_;
   std::map<std::string, FeedState> feeds_;
   std::map<std::string, std::int64_t> feed_updated_;

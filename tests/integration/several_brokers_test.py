@@ -2,56 +2,18 @@
 turn, persons linked across partitions; SIGKILL of the one that writes the views. One effect, the patient's order, one
 decision, the same answers at both, and a rebuild equal to what was there."""
 
-import shutil
 import sys
 import threading
 import time
-import unittest
 
-import kafka
-from hutong import CONFIG, Broker, Story, ack, engines, run
+from engines import OnEngines
+from hutong import ack, run, seconds_until, until
 from messages import oru, pid, resident_card
-from postgres import SKIPPED, NotInstalled, Postgres
 
 PATIENTS = 12
 
 
-class SeveralBrokers(Story):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        try:
-            cls.cluster = cls.enterClassContext(kafka.Cluster())
-        except kafka.Unavailable as reason:
-            raise unittest.SkipTest(str(reason)) from None
-        cls.server = cls.enterClassContext(Postgres())
-
-    # Brokers of one installation: the second gets the configuration and the keys of the first.
-    def brokers(self, count=2):
-        config = CONFIG + engines(self.cluster.bootstrap, self.server.connection).replace(
-            "[log.kafka]\n", "[log.kafka]\npartitions = 4\n", 1)
-        first = self.broker(config=config)
-        made = [first]
-        for number in range(1, count):
-            other = Broker(first.dir.parent / f"data{number}", config=config)
-            shutil.copytree(first.dir / "keys", other.dir / "keys")
-            self.addCleanup(other.kill)
-            made.append(other.start())
-        return made
-
-    def settle(self, *brokers):
-        for broker in brokers:
-            broker.settle()
-        for broker in brokers:  # what the other took is seen here, too
-            self.until(lambda b=broker: b.metric("hutong_projector_lag_records") == 0, "a broker does not see everything")
-
-    def until(self, true, what, deadline=30.0):
-        began = time.monotonic()
-        while not true():
-            self.assertLess(time.monotonic() - began, deadline, what)
-            time.sleep(0.02)
-        return time.monotonic() - began
-
+class SeveralBrokers(OnEngines):
     # Every report by patient as FHIR shows it, byte for byte but for the broker's own address.
     def everything(self, broker):
         shown, token = {}, broker.token()
@@ -141,7 +103,7 @@ class SeveralBrokers(Story):
                 self.assertEqual(ack(feed.exchange(oru(f"K{number}", f"P{number % PATIENTS}", f"RK{number}"))).code, "AA")
                 acknowledged.append(f"RK{number}")
         killer.join()
-        taken = self.until(lambda: other.metric("hutong_projecting") == 1, "nobody takes over")
+        taken = seconds_until(lambda: other.metric("hutong_projecting") == 1, "nobody takes over")
         other.settle()
         moved = time.monotonic() - began - 0.3
         after = self.everything(other)
@@ -156,11 +118,11 @@ class SeveralBrokers(Story):
         # The views anew from the log, in whatever order its partitions come.
         for broker in (writer, other):
             broker.stop()
-        other.rebuild()
+        other.command("rebuild")
         other.start()
         other.settle()
         try:
-            self.until(lambda: self.everything(other) == after, "the rebuild shows something else", deadline=10)
+            until(lambda: self.everything(other) == after, "the rebuild shows something else", deadline=10)
         except AssertionError:
             self.tell_first_difference(self.everything(other), after)
             raise
@@ -170,9 +132,4 @@ class SeveralBrokers(Story):
 
 
 if __name__ == "__main__":
-    try:
-        Postgres().remove()
-    except NotInstalled as reason:
-        print(reason)
-        sys.exit(SKIPPED)
     run()
