@@ -111,7 +111,7 @@ export HUTONG_BINARY=$HUTONG_BUILD/hutong
 # stories TOTAL CHUNK FILE: plays a crash story in chunks of rounds, each chunk with a seed of its own
 stories() {
   local total=${HUTONG_ROUNDS:-$1} chunk=$2 file=$3 rounds
-  build release
+  build release hutong hutong_shim
   while ((done_count < total)); do
     ((SECONDS < deadline)) || pause_here
     rounds=$((total - done_count < chunk ? total - done_count : chunk))

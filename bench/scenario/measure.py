@@ -108,6 +108,12 @@ def processor_seconds(pid, with_children=False):
     return seconds
 
 
+# What all processes of the machine have taken.
+def machine_seconds():
+    fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    return sum(int(fields[i]) for i in (0, 1, 2, 5, 6)) / os.sysconf("SC_CLK_TCK")
+
+
 def program(name):
     found = BUILD / "bench" / name
     if not found.exists():

@@ -12,7 +12,7 @@ import time
 
 import kafka
 from hutong import Broker, engines
-from measure import BUILD, Result, caught_up, load, processor_seconds, program, rotated, say, status
+from measure import BUILD, Result, caught_up, load, machine_seconds, processor_seconds, program, rotated, say, status
 from postgres import NotInstalled, Postgres
 
 PARTITIONS = 1  # of events: the default of deploy/hutong.toml
@@ -70,7 +70,8 @@ class Machines:
     # Processor seconds of each process so far.
     def taken(self):
         nodes = {f"kafka-{node}": processor_seconds(process.pid) for node, process in self.cluster.processes.items()}
-        return {"broker": processor_seconds(self.broker.pid), **nodes, "postgresql": processor_seconds(self.server.pid(), True)}
+        return {"broker": processor_seconds(self.broker.pid), **nodes, "postgresql": processor_seconds(self.server.pid(), True),
+                "machine": machine_seconds()}
 
     # Kafka's own producer benchmark, on a topic like the broker's: records a second once it is warm.
     def producer(self, record_bytes, count, properties):
@@ -132,13 +133,14 @@ def sustained(machines, options):
     generator = subprocess.Popen(
         [str(program("load_generator")), "--port", str(machines.port), "--connections", "64", "--window", "16",
          "--from", "1000000", "--seconds", str(seconds), "--rate", str(wanted)], stdout=subprocess.PIPE, text=True)
-    before, token, asked, lags = machines.taken(), machines.broker.token("operator"), time.monotonic(), []
+    token, asked, lags = machines.broker.token("operator"), time.monotonic(), []
+    before, began = machines.taken(), time.monotonic()
     while generator.poll() is None:
         time.sleep(0.5)
         if time.monotonic() - asked > 250:  # tokens last 300 s
             token, asked = machines.broker.token("operator"), time.monotonic()
         lags.append(status(machines.broker, token)["lagSeconds"])
-    taken = machines.taken()
+    taken, whole = machines.taken(), time.monotonic() - began
     report = json.loads(generator.stdout.read())
     if set(code for code, count in report["answers"].items() if count) != {"AA"}:
         raise SystemExit(f"kafka.sustained: not every message was accepted: {report['answers']}")
@@ -146,9 +148,12 @@ def sustained(machines, options):
     lag.add(max(lags), goal_2s=max(lags) / 2)
     p99.add(report["latency_ms"]["p99"] / 1000)
     results = [rate, lag, p99]
-    for name, spent in [*((name, taken[name] - before[name]) for name in taken), ("load", report["cpu_seconds"])]:
+    shares = {name: (taken[name] - before[name]) / whole for name in taken}
+    shares["load"] = report["cpu_seconds"] / whole
+    shares["others"] = shares.pop("machine") - sum(shares.values())
+    for name, cores in shares.items():
         share = Result(f"kafka.sustained.cpu.{name}", "cores")
-        share.add(spent / report["seconds"])
+        share.add(cores)
         results.append(share)
     machines.stop_broker()
     return results

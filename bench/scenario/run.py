@@ -215,7 +215,8 @@ def shown(value, unit):
     if unit == "s":
         return f"{value:.3g} s" if value >= 1 else f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
     if unit.startswith("bytes"):
-        return f"{value / 2**20:,.1f} Mi{'B' if unit == 'bytes' else 'B/s'}"
+        per = unit.removeprefix("bytes")
+        return f"{value / 2**20:,.1f} MiB{per}" if value >= 2**20 else f"{value / 2**10:,.1f} KiB{per}"
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
