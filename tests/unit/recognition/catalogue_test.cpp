@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -22,7 +23,7 @@ const fs::path shipped = fs::path(HUTONG_SOURCE_DIR) / "schemas/recognition";
 
 class Tables : public testing::Test {
  protected:
-  Tables() : folder_(fs::path(testing::TempDir()) / "hutong-recognition-test") {
+  Tables() : folder_(fs::temp_directory_path() / ("hutong-recognition-" + std::to_string(::getpid()))) {
     fs::remove_all(folder_);
     fs::copy(shipped, folder_);
   }
