@@ -1,4 +1,4 @@
-// Small JSON documents, written member by member. Only for operate*.cpp.
+// Small JSON documents, written member by member. Only for this folder's handlers.
 #pragma once
 
 #include <rapidjson/stringbuffer.h>
@@ -31,6 +31,7 @@ class JsonText {
   JsonText& add(std::string_view name, T value) {
     return key(name), writer_.Uint64(value), *this;
   }
+  JsonText& add_null(std::string_view name) { return key(name), writer_.Null(), *this; }
   JsonText& add(std::string_view name, double value) {
     return key(name), writer_.Double(std::isfinite(value) ? value : 0), *this;
   }

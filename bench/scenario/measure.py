@@ -122,10 +122,10 @@ def program(name):
 
 
 # Loads `server`; returns the generator's report with the processor shares of both sides.
-def load(server, connections=64, window=16, seconds=None, messages=None, rate=None, source=0, core=LOAD_CORE):
+def load(server, connections=64, window=16, seconds=None, messages=None, rate=None, source=0, core=LOAD_CORE, patients=None):
     command = [str(program("load_generator")), "--port", str(server.port), "--connections", str(connections), "--window", str(window),
                "--from", str(source)]
-    for option, value in (("--seconds", seconds), ("--messages", messages), ("--rate", rate), ("--core", core)):
+    for option, value in (("--seconds", seconds), ("--messages", messages), ("--rate", rate), ("--core", core), ("--patients", patients)):
         command += [option, str(value)] if value else []
     before = server.cpu_seconds()
     done = subprocess.run(command, capture_output=True, text=True, check=False)

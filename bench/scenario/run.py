@@ -7,6 +7,7 @@ in rotated order, and deletes what it wrote. Only ratios taken within one round 
 import argparse
 import collections
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -160,6 +161,60 @@ def restart(options):
     return [result]
 
 
+# One order of 10 items after another at 100 a second, on one kept connection, for the patient with 10,000 results, none of which
+# ends the search early (no mark): every report of the last 400 days is read. Beside it results come in at 2,000 a second.
+def recognition(options):
+    patients = int(os.environ.get("HUTONG_RECOGNITION_PATIENTS", 20_000 if options.quick else 1_000_000))
+    seconds = 10 if options.quick else 60
+    alone = Result("recognition.alone_p99", "s", f"10 items, 500 reports of 20 items, {patients:,} patients, HTTP, audited and recorded")
+    beside = Result("recognition.p99", "s", "the same beside 2,000 messages/s of ingest")
+    median = Result("recognition.p50", "s", "beside ingest")
+    rate = Result("recognition.rate", "orders/s", "beside ingest, 100 asked")
+    with Server("broker") as server:
+        load(server, messages=patients, patients=patients)
+        now = time.time()
+        with server.broker.mllp() as feed:
+            heavy = (oru(control=f"H{i}", number="HEAVY", order=f"H{i}",
+                         observed=time.strftime("%Y%m%d%H%M%S", time.localtime(now - i * 67_000))) for i in range(500))
+            if any(ack(answer).code != "AA" for answer in feed.pipeline(heavy)):
+                raise SystemExit("recognition: a result was not accepted")
+        server.broker.settle(deadline=1200)
+        order = json.dumps({"patient": {"identifiers": [{"system": "urn:hutong:facility:TESTHOSP:mrn", "value": "HEAVY"}]},
+                            "requester": {"facility": "cc-east", "practitioner": {"code": "D1"}}, "encounterClass": "AMB",
+                            "items": ["GLU", "UREA", "CREA", "UA", "ALT", "AST", "TP", "ALB", "TBIL", "K"]}).encode()
+
+        def ask(count):
+            token, times = server.broker.token(), []
+            connection = http.client.HTTPConnection("127.0.0.1", server.broker.ports["http"])
+            began = time.perf_counter()
+            for i in range(count):
+                time.sleep(max(0.0, began + i / 100 - time.perf_counter()))
+                sent = time.perf_counter()
+                connection.request("POST", "/api/v1/recognition/check", order, {"Authorization": f"Bearer {token}"})
+                answer = connection.getresponse()
+                body = answer.read()
+                times.append(time.perf_counter() - sent)
+                if answer.status != 200 or json.loads(body)["items"][0]["verdict"] != "clinician-decides":
+                    raise SystemExit(f"recognition: answered {answer.status} {body[:300]!r}")
+            return sorted(times), count / (time.perf_counter() - began)
+
+        for _ in range(min(3, options.rounds)):
+            ask(50)
+            times, _ = ask(seconds * 50)
+            alone.add(times[int(len(times) * 0.99)], goal_10ms=times[int(len(times) * 0.99)] / 0.01)
+            generator = subprocess.Popen(
+                [str(program("load_generator")), "--port", str(server.port), "--connections", "16", "--window", "4", "--core", LOAD_CORE,
+                 "--seconds", str(seconds + 2), "--rate", "2000", "--patients", str(patients)], stdout=subprocess.PIPE, text=True)
+            time.sleep(1)
+            times, reached = ask(seconds * 100)
+            generator.communicate()
+            beside.add(times[int(len(times) * 0.99)], goal_10ms=times[int(len(times) * 0.99)] / 0.01)
+            median.add(times[len(times) // 2])
+            rate.add(reached)
+            server.broker.settle(deadline=600)
+    return [alone, beside, median, rate]
+
+
 # --- micro ------------------------------------------------------------------------------------------------------------
 
 # Which benchmarks of a program are limits or rivals of which others, by their first words.
@@ -206,7 +261,7 @@ def micro(name):
 
 
 SCENARIOS = {"burst": burst, "lockstep": lockstep, "durability": durability, "sustained": sustained, "idle-memory": idle_memory,
-             "connections-memory": connections_memory, "restart": restart, "kafka": on_kafka}
+             "connections-memory": connections_memory, "restart": restart, "recognition": recognition, "kafka": on_kafka}
 MICRO = {path.stem.removesuffix("_bench"): micro(path.stem) for path in sorted((ROOT / "bench/micro").glob("*_bench.cpp"))}
 ALL = {**MICRO, **SCENARIOS}
 

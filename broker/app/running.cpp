@@ -17,6 +17,7 @@
 #include "adapters/api/fhir.h"
 #include "adapters/api/oauth.h"
 #include "adapters/api/operate.h"
+#include "adapters/api/recognition.h"
 #include "adapters/api/server.h"
 #include "adapters/api/static_files.h"
 #include "adapters/format/fhir/fhir_rendering.h"
@@ -39,7 +40,9 @@
 #include "broker/pipeline/recent_refusals.h"
 #include "broker/port/scope.h"
 #include "broker/query/clinical.h"
+#include "broker/query/decision_desk.h"
 #include "broker/query/operations.h"
+#include "broker/query/recognition.h"
 
 namespace hutong::app {
 namespace fs = std::filesystem;
@@ -134,6 +137,8 @@ struct Running::State {
   std::unique_ptr<api::Authenticator> authenticator;
   std::unique_ptr<query::Clinical> clinical;
   std::unique_ptr<query::Operations> operations;
+  std::unique_ptr<query::Recognition> recognition;
+  std::unique_ptr<query::DecisionDesk> desk;
   fhir::FhirRendering rendering;
   hl7v2::Hl7v2 format;
   pipeline::RecentControls recent;
@@ -218,6 +223,13 @@ void Running::State::wire() {
                                                      const auto count = refusals.count(facility, raw_hash);
                                                      return query::Repetition{count.times, count.last};
                                                    });
+  const auto recognition_rules = [this] {
+    const auto current = rules.load();
+    return query::RecognitionRules{current->catalogue, current->facilities,
+                                   std::shared_ptr<const terminology::Terminology>(current->normalizer, &current->normalizer->terminology())};
+  };
+  recognition = std::make_unique<query::Recognition>(*store, *log, *clinical, recognition_rules, clock);
+  desk = std::make_unique<query::DecisionDesk>(*recognition, *gate, clock);
   const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
   control = std::make_unique<BrokerControl>(config, *log, copy_log, *store, format, rules, inbox, clock, [this] { return status(); });
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
@@ -229,6 +241,7 @@ void Running::State::wire() {
   for (auto& route : api::fhir_routes(fhir)) routes.push_back(std::move(route));
   api::OauthDeps oauth{*assertions, *mint, *gate, *authenticator, clock, config.http.public_url};
   for (auto& route : api::oauth_routes(oauth)) routes.push_back(std::move(route));
+  for (auto& route : api::recognition_routes({*recognition, *desk, *gate})) routes.push_back(std::move(route));
   for (auto& route : api::static_routes()) routes.push_back(std::move(route));
 
   api::ServerOptions options;

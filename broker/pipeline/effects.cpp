@@ -3,6 +3,7 @@
 #include <rapidjson/writer.h>
 
 #include "broker/model/event_json.h"
+#include "broker/pipeline/effects_recognition.h"
 #include "broker/pipeline/quarantine_entry.h"
 #include "broker/port/tables.h"
 
@@ -117,7 +118,9 @@ net::awaitable<void> Effects::apply(port::Topic topic, std::span<const port::Sto
         co_await apply_decision(std::move(decisions[i]));
       break;
     }
-    case port::Topic::operations: break;  // deliveries and stewards: not folded yet
+    case port::Topic::operations:
+      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i) co_await apply_recognition(records[i]);
+      break;
   }
   if (!overlay_.failed()) co_await finish();
 }
@@ -278,6 +281,25 @@ net::awaitable<void> Effects::apply_decision(std::optional<IdentityDecision> dec
   const DecisionKind kind = decision->kind;
   if (co_await pipeline::apply(overlay_, std::move(*decision))) {
     count(kind == DecisionKind::conflict ? Effect::conflict : Effect::person_linked);
+  }
+}
+
+// Of the kinds that are not named here (deliveries, stewards) nothing is folded yet.
+net::awaitable<void> Effects::apply_recognition(const port::StoredRecord& record) {
+  if (record.record.kinds == model::recognition_decided_kind) {
+    auto decided = model::read_recognition_decided(record.record.json);
+    if (!decided) {
+      count(Effect::unreadable);
+      co_return;
+    }
+    co_await pipeline::apply(overlay_, std::move(*decided));
+  } else if (record.record.kinds == model::recognition_outcome_kind) {
+    auto outcome = model::read_recognition_outcome(record.record.json);
+    if (!outcome) {
+      count(Effect::unreadable);
+      co_return;
+    }
+    co_await pipeline::apply(overlay_, std::move(*outcome));
   }
 }
 

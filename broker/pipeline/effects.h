@@ -68,6 +68,7 @@ class Effects {
   net::awaitable<void> look_ahead(std::span<const std::optional<IdentityDecision>> decisions);
   net::awaitable<void> apply_event_record(const port::StoredRecord& record, std::optional<model::RecordView> view);
   net::awaitable<void> apply_quarantine_record(const port::StoredRecord& record);
+  net::awaitable<void> apply_recognition(const port::StoredRecord& record);
   net::awaitable<void> apply_decision(std::optional<IdentityDecision> decision);
   net::awaitable<bool> is_duplicate(const port::StoredRecord& record);
   net::awaitable<void> apply_subject(const port::StoredRecord& record, Local local);

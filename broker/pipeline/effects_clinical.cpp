@@ -2,6 +2,7 @@
 #include "broker/model/event_json.h"
 #include "broker/pipeline/effects.h"
 #include "broker/pipeline/effects_patient.h"
+#include "broker/pipeline/effects_recognition.h"
 #include "broker/port/tables.h"
 
 namespace hutong::pipeline {
@@ -99,6 +100,10 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
                                  record.appended.micros, static_cast<std::int64_t>(record.offset), event_name,
                                  std::string(as_view(made.hash)), std::string(model::write_report(arena_, now))});
   overlay_.put(tables::report_ids, {id, local.facility, local.number, order, next_version});
+  // Better maps are no correction: nobody is told that a laboratory changed its word.
+  if (stored && event.version == 1) {
+    co_await notify_uses(overlay_, id, next_version, std::string(to_string(now.status)), record.appended.micros);
+  }
 }
 
 net::awaitable<void> Effects::apply_encounter(const port::StoredRecord& record, Local local,

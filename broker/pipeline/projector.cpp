@@ -14,7 +14,8 @@ namespace hutong::pipeline {
 namespace {
 
 constexpr std::chrono::milliseconds watch_every{100};
-constexpr port::Topic projected_topics[] = {port::Topic::events, port::Topic::quarantine, port::Topic::identity};
+constexpr port::Topic projected_topics[] = {port::Topic::events, port::Topic::quarantine, port::Topic::identity,
+                                            port::Topic::operations};
 
 net::awaitable<void> pause(std::chrono::milliseconds time) {
   net::steady_timer timer(co_await net::this_coro::executor, time);

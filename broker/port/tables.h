@@ -42,6 +42,15 @@ inline constexpr Column quarantine[] = {{"facility", text}, {"raw_hash", bytes},
                                         {"control_id", text}, {"received", integer}, {"retried", text}};
 inline constexpr Column pending[] = {{"topic", integer}, {"id", bytes}, {"key", text}, {"document", json}};
 inline constexpr Column conflicts[] = {{"id", bytes}, {"detail", json}, {"at", integer}};
+inline constexpr Column recognition_decisions[] = {{"decision", bytes}, {"document", json}, {"state", json},
+                                                   {"counts_on", text}, {"facility", text}, {"at", integer}};
+inline constexpr Column recognition_uses[] = {{"report", bytes}, {"decision", bytes}, {"version", integer},
+                                              {"facility", text}, {"use", text}, {"at", integer}};
+inline constexpr Column recognition_counts[] = {{"day", text}, {"facility", text}, {"department", text}, {"item", text},
+                                                {"measure", text}, {"count", integer}};
+inline constexpr Column recognition_notices[] = {{"facility", text}, {"newest", integer}, {"report", bytes},
+                                                 {"version", integer}, {"decision", bytes}, {"status", text}};
+inline constexpr Column recognition_seen[] = {{"id", bytes}, {"at", integer}};
 inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at", integer}};
 }  // namespace detail
 
@@ -81,9 +90,21 @@ inline constexpr Table conflicts{"conflicts", 17, detail::conflicts, 1};
 // Identity decisions met in the log, with their reasons (identity/decision.h): none is made or applied twice.
 inline constexpr Table decisions{"decisions", 18, detail::decisions, 1};
 
+// What mutual recognition offered (model/recognition.h), and how each of its lines stands (pipeline/effects_recognition.h).
+inline constexpr Table recognition_decisions{"recognition_decisions", 19, detail::recognition_decisions, 1};
+// Which decisions showed a report, in which version, and what came of it: offered, viewed, recognised, refused.
+inline constexpr Table recognition_uses{"recognition_uses", 20, detail::recognition_uses, 2};
+// Counters behind the statistics. `day` is the area's, of the decision; `item` "" counts orders.
+inline constexpr Table recognition_counts{"recognition_counts", 21, detail::recognition_counts, 5};
+// A result that a facility was shown was corrected since: whom to tell. `newest`: the negated time of the correction.
+inline constexpr Table recognition_notices{"recognition_notices", 22, detail::recognition_notices, 5};
+// Outcomes met in the log: none counts twice.
+inline constexpr Table recognition_seen{"recognition_seen", 23, detail::recognition_seen, 1};
+
 inline constexpr const Table* all[] = {&patients, &identifiers, &names, &births, &person_of, &persons, &reports,
                                        &report_ids, &report_versions, &encounters, &encounter_ids, &controls, &feeds,
                                        &unmapped, &quarantine, &pending, &conflicts,
-                                       &decisions};
+                                       &decisions, &recognition_decisions, &recognition_uses,
+                                       &recognition_counts, &recognition_notices, &recognition_seen};
 
 }  // namespace hutong::port::tables

@@ -26,6 +26,14 @@ bool differ(Text a, Text b) {
   return !a.empty() && !b.empty() && a != b;
 }
 
+std::vector<std::string> codes_of(const Order& order, const Line& line, Text day, const Catalogue& catalogue) {
+  auto codes = line.code.empty() ? std::vector<std::string>() : catalogue.ordered_by(order.facility, line.code, day);
+  if (codes.empty() && !line.loinc.empty()) {
+    if (const Item* item = catalogue.item_of_loinc(line.loinc, day)) codes.push_back(item->code);
+  }
+  return codes;
+}
+
 void refuse(const Item& item, const Line& line, const Order& order, const Prior& prior, const Catalogue& catalogue,
             Text day, Candidate& out) {
   using enum model::ResultStatus;
@@ -156,6 +164,21 @@ Candidate judge(const Item& item, const Line& line, const Order& order, const Pr
   return out;
 }
 
+std::vector<const Item*> items_of(const Order& order, const Line& line, const Catalogue& catalogue) {
+  std::vector<const Item*> items;
+  const std::string day = day_of(order.as_of, order.zone_minutes);
+  for (const auto& code : codes_of(order, line, day, catalogue)) {
+    if (const Item* item = catalogue.item(code, day)) {
+      items.push_back(item);
+    } else if (const Panel* panel = catalogue.panel(code, day)) {
+      for (const auto& component : panel->components) {
+        if (const Item* part = catalogue.item(component.item, day)) items.push_back(part);
+      }
+    }
+  }
+  return items;
+}
+
 Decision decide(const Order& order, std::span<const Line> lines, std::span<const Prior> priors,
                 const Catalogue& catalogue) {
   Decision decision;
@@ -198,10 +221,7 @@ Decision decide(const Order& order, std::span<const Line> lines, std::span<const
   for (const Line& line : lines) {
     auto& made = decision.lines.emplace_back();
     bool whole = true;
-    auto codes = catalogue.ordered_by(order.facility, line.code, day);
-    if (codes.empty() && !line.loinc.empty()) {
-      if (const Item* item = catalogue.item_of_loinc(line.loinc, day)) codes.push_back(item->code);
-    }
+    const auto codes = codes_of(order, line, day, catalogue);
     for (const auto& code : codes) {
       if (const Item* item = catalogue.item(code, day)) {
         made.items.push_back(decide_item(*item, line));

@@ -141,6 +141,9 @@ struct Decision {
   std::string day;                  // whose rules they were
 };
 
+// The items that a line orders on the day of the order; empty: its code is not known.
+std::vector<const Item*> items_of(const Order& order, const Line& line, const Catalogue& catalogue);
+
 // One earlier result against one item that is ordered.
 Candidate judge(const Item& item, const Line& line, const Order& order, const Prior& prior, const Catalogue& catalogue);
 

@@ -206,6 +206,10 @@ class CatalogueLoader {
     } else if (name == "negative") {
       out_->negative_[key[0]].push_back({key[0], key[1], cell(row, "text_zh"), cell(row, "text_en"), valid});
     } else if (name == "reasons") {
+      if (key[0].size() > 16 ||
+          key[0].find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-") !=
+              std::string::npos)
+        table.complain(row, "a reason's code is at most 16 letters, digits, dots and hyphens");
       out_->reasons_[key[0]].push_back({key[0], cell(row, "text_zh"), cell(row, "text_en"),
                                         yes(table, row, cell(row, "counted")),
                                         yes(table, row, cell(row, "requires_text")), valid});

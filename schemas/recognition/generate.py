@@ -74,6 +74,15 @@ def main():
         for loincs, yes in ((required, "yes"), (optional, "no")):
             panels += [[panel, by_loinc[loinc], FROM, "", zh, en, yes, "usual composition, unverified"] for loinc in loincs.split()]
         orders += [["*", code, panel, FROM, "", "usual name, unverified"] for code in codes.split()]
+    # What laboratories call an item orders it as well, where the name means one item only.
+    meanings = {}
+    with open(HERE.parent / "terminology" / "names.csv", encoding="utf-8") as lines:
+        for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+            meanings.setdefault(row["name"], set()).add(row["loinc"])
+    taken = {row[1] for row in orders}
+    for name, loincs in sorted(meanings.items()):
+        if len(loincs) == 1 and name not in taken and next(iter(loincs)) in by_loinc:
+            orders.append(["*", name, by_loinc[next(iter(loincs))], FROM, "", "name in terminology/names.csv"])
     write("panels.csv", ["panel", "component", "valid_from", "valid_to", "name_zh", "name_en", "required", "source"], panels)
     write("order_codes.csv", ["facility", "code", "item", "valid_from", "valid_to", "source"], orders)
 

@@ -12,7 +12,9 @@ import unittest
 
 
 class Browser:
-    def __init__(self, width=1280, height=900):
+    # `scale`: 1.25 is a desktop at 125 %. `script`: False refuses every page's scripts, as locked-down hosts do; what a test
+    # itself runs in the page goes past that.
+    def __init__(self, width=1280, height=900, scale=1, script=True):
         program, driver = shutil.which("chromium"), shutil.which("chromedriver")
         if not program or not driver:
             raise unittest.SkipTest("chromium and chromium-driver are not installed (deploy/install-packages.sh test)")
@@ -24,10 +26,11 @@ class Browser:
                 self.port = int(line.rsplit(" ", 1)[1].strip(". \n"))
                 break
         arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                     "--disable-component-update", "--disable-sync", f"--user-data-dir={self.profile}", f"--window-size={width},{height}"]
+                     "--disable-component-update", "--disable-sync", f"--user-data-dir={self.profile}", f"--window-size={width},{height}", f"--force-device-scale-factor={scale}"]
+        preferences = {} if script else {"profile.managed_default_content_settings.javascript": 2}
         self.session = None
         self.session = self.call("POST", "/session", {"capabilities": {"alwaysMatch": {
-            "goog:chromeOptions": {"args": arguments, "binary": program}, "goog:loggingPrefs": {"browser": "ALL"}}}})["sessionId"]
+            "goog:chromeOptions": {"args": arguments, "binary": program, "prefs": preferences}, "goog:loggingPrefs": {"browser": "ALL"}}}})["sessionId"]
 
     def call(self, method, path, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -49,6 +52,11 @@ class Browser:
 
     def text(self):
         return self.run("return document.body.innerText")
+
+    # A click as a person makes it: the element must be there, in sight, and not under another.
+    def click(self, css):
+        element = self.call("POST", "/element", {"using": "css selector", "value": css})
+        self.call("POST", f"/element/{next(iter(element.values()))}/click", {})
 
     # Until `script` returns something true; its value.
     def until(self, script, deadline=20.0):

@@ -20,6 +20,7 @@
 
 #include "adapters/api/oauth.h"
 #include "adapters/api/operate.h"
+#include "adapters/api/recognition.h"
 #include "adapters/api/server.h"
 #include "adapters/api/static_files.h"
 #include "adapters/log/memory/memory_log.h"
@@ -194,6 +195,10 @@ struct DoorTest : testing::Test {
                                [this](std::string_view facility, std::string_view raw_hash) {
                                  return repetitions[{std::string(facility), std::string(raw_hash)}];
                                }};
+  query::Clinical clinical{store, "key", [] { return std::make_shared<const model::FacilityDirectory>(); }};
+  query::RecognitionRules rules;
+  query::Recognition recognition{store, log, clinical, [this] { return rules; }, clock};
+  query::DecisionDesk desk{recognition, gate, clock};
   Live live{control, metrics, operations, gate, clock};
   net::io_context io{1};
   net::executor_work_guard<net::io_context::executor_type> work = net::make_work_guard(io);
@@ -208,6 +213,7 @@ struct DoorTest : testing::Test {
                                sign_ins, clients, live, clock});
     for (auto& route : oauth_routes({assertions, mint, gate, who, clock, options.public_url}))
       all.push_back(std::move(route));
+    for (auto& route : recognition_routes({recognition, desk, gate})) all.push_back(std::move(route));
     for (auto& route : static_routes()) all.push_back(std::move(route));
     for (auto& route : extra) all.push_back(std::move(route));
     return all;

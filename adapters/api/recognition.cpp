@@ -1,0 +1,68 @@
+#include "adapters/api/recognition.h"
+
+#include <memory>
+
+#include "adapters/api/recognition_handlers.h"
+
+namespace hutong::api {
+
+net::awaitable<Result<access::Permit>> recognition_permit(const RecognitionDeps& deps, const Request& request,
+                                                          std::string parameters) {
+  if (!request.principal) co_return fail(ErrorCode::forbidden, "this needs a token with the scope system/*.rs");
+  access::Demand demand{access::Action::search,
+                        "Observation",
+                        "",
+                        std::move(parameters),
+                        std::string(request.header("x-purpose-of-use")),
+                        request.peer};
+  co_return co_await deps.gate.decide(*request.principal, std::move(demand));
+}
+
+net::awaitable<Result<Told>> tell(const RecognitionDeps& deps, const Request& request, access::Permit permit,
+                                  query::AskedOrder asked, std::string lang) {
+  const bool past = asked.as_of.has_value();
+  auto judged = co_await deps.recognition.judge(permit, std::move(asked));
+  if (!judged) co_return tl::unexpected<Error>(judged.error());
+  Told told{std::move(*judged), {}};
+  // Whose results they were is known only now; the record is on disk before they leave.
+  for (const auto& person : told.order.persons) {
+    access::Demand demand{access::Action::read,          "Observation", person.hex(), "recognition-check",
+                          told.order.asked.purpose_said, request.peer};
+    auto noted = co_await deps.gate.note(*request.principal, std::move(demand), "allowed");
+    if (!noted) co_return tl::unexpected<Error>(noted.error());
+  }
+  if (past) co_return told;  // a question about the past: nothing happened
+  auto recorded = co_await deps.recognition.record(told.order);
+  if (!recorded) co_return tl::unexpected<Error>(recorded.error());
+  if (told.order.interrupts()) {
+    // Too many open pages cost a reminder, not the answer.
+    if (auto ticket = deps.desk.issue(told.order, *request.principal, std::move(lang)))
+      told.ticket = std::move(*ticket);
+  }
+  co_return told;
+}
+
+std::vector<Route> recognition_routes(RecognitionDeps given) {
+  const auto deps = std::make_shared<const RecognitionDeps>(std::move(given));
+  using Function = RecognitionAnswer (*)(const RecognitionDeps&, const Request&);
+  const auto with = [&](Function function) {
+    return [deps, function](const Request& request) { return function(*deps, request); };
+  };
+  const std::string anyone, clinical = "system/Observation.s";
+  constexpr std::size_t form_bytes = 16 * 1024;
+  return {
+      {"POST", "/api/v1/recognition/check", clinical, with(check_recognition)},
+      {"GET", "/api/v1/recognition/statistics", "hutong/operate", with(recognition_statistics)},
+      {"GET", "/api/v1/recognition/notices", clinical, with(recognition_notices)},
+      {"GET", "/d/{ticket}", anyone, with(decision_shell)},
+      {"POST", "/d/v", anyone, with(decision_step), form_bytes},
+      {"POST", "/d/done", anyone, with(decision_step), form_bytes},
+      {"GET", "/d/done", anyone, with(decision_end)},
+      {"GET", "/d/page.css", anyone, with(decision_style)},
+      {"GET", "/cds-services", anyone, with(cds_discovery)},
+      {"POST", "/cds-services/mutual-recognition", clinical, with(cds_service)},
+      {"POST", "/cds-services/mutual-recognition/feedback", clinical, with(cds_feedback)},
+  };
+}
+
+}  // namespace hutong::api

@@ -1,0 +1,631 @@
+#include "broker/query/recognition.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <deque>
+#include <set>
+
+#include "broker/model/event_json.h"
+#include "broker/model/moment.h"
+#include "broker/port/tables.h"
+#include "broker/query/rows.h"
+#include "broker/query/timeline.h"
+
+namespace hutong::query {
+namespace {
+
+namespace tables = port::tables;
+using recognition::Reason;
+using recognition::Verdict;
+
+constexpr int zone_minutes = 480;  // of an area in China
+constexpr std::int64_t day_micros = 86'400'000'000;
+constexpr std::int64_t lookback_default = 400;
+
+tl::unexpected<Error> pass(const Error& error) {
+  return tl::unexpected<Error>(error);
+}
+
+std::string_view material_name(terminology::Material material) {
+  using enum terminology::Material;
+  switch (material) {
+    case any: return "any";
+    case blood: return "blood";
+    case urine: return "urine";
+    case airway: return "airway";
+    case other: return "other";
+  }
+  return "any";
+}
+
+std::string value_of(const model::Value& value) {
+  if (value.kind == model::ValueKind::number) return std::string(value.comparator) + std::string(value.number);
+  if (!value.coded.mapped_display.empty()) return std::string(value.coded.mapped_display);
+  if (!value.sent.empty()) return std::string(value.sent);
+  return std::string(!value.coded.display.empty() ? value.coded.display : value.coded.code);
+}
+
+std::string interval_of(const model::Interval& interval) {
+  if (!interval.sent.empty()) return std::string(interval.sent);
+  if (interval.low.empty() && interval.high.empty()) return {};
+  return std::string(interval.low) + "–" + std::string(interval.high);
+}
+
+std::string flags_of(const model::Observation& item) {
+  std::string text;
+  for (const auto flag : item.flags) {
+    if (flag != "N") text += (text.empty() ? "" : " ") + std::string(flag);
+  }
+  return text;
+}
+
+// Which registered facility a party is; nullptr: none that is known.
+const model::Facility* facility_of(const model::FacilityDirectory& directory, const model::Party& party) {
+  const model::Facility* found = party.code.empty() ? nullptr : directory.find(party.code);
+  if (!found && !party.name.empty()) found = directory.by_name(party.name);
+  if (!found && !party.code.empty()) found = directory.by_name(party.code);
+  return found;
+}
+
+bool has_images(const model::Exam& exam) {
+  return std::any_of(exam.access.begin(), exam.access.end(), [](const auto& access) { return !access.url.empty(); });
+}
+
+// An earlier result with everything that is shown of it. The texts of `prior` point into the arena that holds the
+// report.
+struct Found {
+  recognition::Prior prior;
+  ShownResult shown;
+};
+
+class Priors {
+ public:
+  Priors(const RecognitionRules& rules, std::set<std::string, std::less<>> wanted)
+      : rules_(rules), wanted_(std::move(wanted)) {}
+
+  // Takes what is wanted out of one version of a report; returns how many results it gave.
+  Result<std::size_t> take(const std::string& body, model::ResultStatus status, const ReportId& id,
+                           std::uint64_t version, const std::string& event, const std::string& facility) {
+    if (!scratch_) scratch_.emplace(16 * 1024);
+    scratch_->reset();
+    model::Report report;
+    if (auto read = model::read_report(scratch_->copy(body), *scratch_, report); !read) return pass(read.error());
+    if (status != model::ResultStatus::unknown) report.status = status;
+    report.id = id;
+    const std::size_t before = found_.size();
+    std::vector<std::string> ids;  // made when the first result is wanted
+    const auto item_id = [&](std::size_t index) {
+      if (ids.empty()) ids = model::item_ids(report);
+      return ids[index];
+    };
+    const bool sensitive = !report.labels.empty();
+    if (report.is_exam) {
+      if (wanted_.contains(report.service.mapped_code)) {
+        auto& made = begin(report, report.service.mapped_code, report.performer, report.status, sensitive, version,
+                           event, facility);
+        made.prior.body_part = terminology_part(report.exam.body_part);
+        made.prior.laterality = report.exam.laterality;
+        made.prior.contrast = report.exam.contrast == "both" ? model::Text("with") : report.exam.contrast;
+        made.prior.images = made.shown.images = has_images(report.exam);
+        made.shown.is_exam = true;
+        made.shown.accession = report.exam.accession;
+        for (const auto& access : report.exam.access) {
+          if (access.kind == "viewer" && made.shown.image_url.empty()) made.shown.image_url = access.url;
+        }
+        if (!report.observations.empty()) made.shown.observation = item_id(0);
+        times(made, report.observed, report.issued);
+      }
+    } else {
+      const auto material = material_name(rules_.terminology->material_of(report));
+      for (std::size_t i = 0; i < report.observations.size(); ++i) {
+        const auto& item = report.observations[i];
+        if (!wanted_.contains(item.code.mapped_code)) continue;
+        auto& made = begin(report, item.code.mapped_code, item.performer, item.status,
+                           sensitive || !item.labels.empty(), version, event, facility);
+        made.prior.material = material;
+        made.shown.observation = item_id(i);
+        made.shown.value = value_of(item.value);
+        made.shown.unit = !item.value.unit.empty() ? item.value.unit : item.value.ucum;
+        made.shown.interval = interval_of(item.interval);
+        made.shown.flags = flags_of(item);
+        times(made,
+              !report.specimen.collected.iso.empty() ? report.specimen.collected
+              : !item.observed.iso.empty()           ? item.observed
+                                                     : report.observed,
+              report.issued);
+      }
+    }
+    const std::size_t count = found_.size() - before;
+    if (count) {  // the views point into it
+      kept_.push_back(std::move(*scratch_));
+      scratch_.reset();
+    }
+    return count;
+  }
+
+  std::deque<Found>& found() { return found_; }
+
+ private:
+  Found& begin(const model::Report& report, model::Text loinc, const model::Party& performer,
+               model::ResultStatus status, bool sensitive, std::uint64_t version, const std::string& event,
+               const std::string& facility) {
+    auto& made = found_.emplace_back();
+    const auto& directory = *rules_.facilities;
+    const model::Facility* laboratory = facility_of(directory, performer);
+    if (!laboratory) laboratory = facility_of(directory, report.performer);
+    made.prior.laboratory_said = laboratory || report.issuer != facility;
+    if (!laboratory) laboratory = directory.find(report.issuer);
+    made.shown.laboratory = laboratory ? laboratory->code : std::string(report.issuer);
+    made.shown.laboratory_said = made.prior.laboratory_said;
+    made.shown.facility = facility;
+    made.shown.facility_zh = laboratory ? laboratory->name_zh : made.shown.laboratory;
+    made.shown.facility_en = laboratory && !laboratory->name_en.empty() ? laboratory->name_en : made.shown.facility_zh;
+    made.prior.facility = made.shown.facility;
+    made.prior.laboratory = made.shown.laboratory;
+    made.prior.laboratory_level = laboratory ? model::Text(laboratory->level) : model::Text();
+    made.prior.laboratory_registered = laboratory && !laboratory->provisional;
+    made.prior.loinc = loinc;
+    // A withdrawn report withdraws its items, whatever they say; an item says more than a report that is final.
+    const bool whole =
+        report.status == model::ResultStatus::cancelled || report.status == model::ResultStatus::entered_in_error;
+    made.prior.status = whole || status == model::ResultStatus::unknown ? report.status : status;
+    made.prior.sensitive = sensitive;
+    made.shown.report = report.id.hex();
+    made.shown.version = version;
+    made.shown.event = event;
+    return made;
+  }
+
+  static void times(Found& made, const model::Moment& sampled, const model::Moment& reported) {
+    made.prior.sampled = parse_iso(sampled.iso, zone_minutes);
+    made.prior.reported = parse_iso(reported.iso, zone_minutes);
+    made.shown.sampled = sampled.iso;
+    made.shown.reported = reported.iso;
+  }
+
+  // The catalogue names body parts by words of its own; a sender's own code says nothing that could be compared with
+  // them.
+  static model::Text terminology_part(const model::Coded& part) { return part.mapped_code; }
+
+  const RecognitionRules& rules_;
+  std::set<std::string, std::less<>> wanted_;
+  std::deque<Found> found_;
+  std::deque<Arena> kept_;
+  std::optional<Arena> scratch_;
+};
+
+model::ResultStatus status_of(std::string_view text) {
+  using enum model::ResultStatus;
+  for (auto each : {registered, partial, preliminary, final, amended, corrected, cancelled, entered_in_error}) {
+    if (model::to_string(each) == text) return each;
+  }
+  return unknown;
+}
+
+std::string masked(std::string_view name) {
+  // 王小明 → 王*明, 王明 → 王*: by characters.
+  std::vector<std::string_view> characters;
+  for (std::size_t at = 0; at < name.size();) {
+    std::size_t end = at + 1;
+    while (end < name.size() && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) ++end;
+    characters.push_back(name.substr(at, end - at));
+    at = end;
+  }
+  if (characters.size() < 2) return std::string(name);
+  std::string text(characters.front());
+  text += "*";
+  if (characters.size() > 2) text += characters.back();
+  return text;
+}
+
+void describe(JudgedOrder& judged, const model::PersonView& person) {
+  for (const auto& member : person.members) {
+    const auto& subject = member.subject;
+    if (judged.name.empty() && !subject.names.empty()) {
+      const auto& name = subject.names[0];
+      judged.name =
+          masked(!name.text.empty() ? std::string(name.text) : std::string(name.family) + std::string(name.given));
+    }
+    if (judged.sex.empty() && subject.sex != model::Sex::unknown) judged.sex = model::to_string(subject.sex);
+    if (judged.birth_date.empty()) judged.birth_date = model::date_of(subject.born);
+    for (const auto& identifier : subject.identifiers) {
+      if (identifier.kind == model::IdentifierKind::resident_card && identifier.valid && judged.card_tail.empty() &&
+          identifier.value.size() >= 4) {
+        judged.card_tail = identifier.value.substr(identifier.value.size() - 4);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+bool JudgedOrder::offers() const {
+  return std::any_of(lines.begin(), lines.end(), [](const auto& line) { return line.offers(); });
+}
+
+const recognition::Clause* JudgedOrder::clause(Reason reason) const {
+  return by.catalogue->clause(recognition::to_string(reason), day);
+}
+
+std::vector<model::OfferedResult> offered(const JudgedLine& line) {
+  std::vector<model::OfferedResult> results;
+  for (const auto& item : line.items) {
+    if (item.candidates.empty() || item.candidates.front().verdict == Verdict::not_recognisable) continue;
+    const auto& best = item.candidates.front();
+    results.push_back(
+        {item.code, best.report, best.observation, best.version, best.facility, best.laboratory, best.mark_code});
+  }
+  return results;
+}
+
+net::awaitable<Result<JudgedOrder>> Recognition::judge(const access::Permit& permit, AskedOrder asked) {
+  JudgedOrder judged;
+  judged.by = rules_();
+  judged.at = clock_.now();
+  const auto& catalogue = *judged.by.catalogue;
+  const auto& terms = *judged.by.terminology;
+  if (asked.lines.empty()) co_return fail(ErrorCode::invalid, "items: nothing is ordered");
+  if (asked.lines.size() > lines_per_order) {
+    co_return fail(ErrorCode::invalid, "items: at most " + std::to_string(lines_per_order) + " in one order");
+  }
+  const model::Facility* requester = judged.by.facilities->find(asked.facility);
+  if (!requester)
+    co_return fail(ErrorCode::invalid, "requester.facility: this facility is not registered (schemas/facilities)");
+
+  recognition::Order order;
+  order.facility = requester->code;
+  order.area = requester->area;
+  order.level = requester->level;
+  order.encounter = asked.encounter;
+  order.purpose = asked.purpose;
+  order.as_of = asked.as_of.value_or(judged.at);
+  order.zone_minutes = zone_minutes;
+  judged.day = recognition::day_of(order.as_of, zone_minutes);
+
+  // What is ordered, in the area's items.
+  std::vector<recognition::Line> lines;
+  std::vector<std::string> loincs(asked.lines.size());
+  std::vector<bool> hidden(asked.lines.size());
+  std::set<std::string, std::less<>> wanted;
+  std::vector<std::pair<const recognition::Item*, std::size_t>>
+      open;  // items that have no recognisable result yet, with their line
+  for (std::size_t i = 0; i < asked.lines.size(); ++i) {
+    const auto& line = asked.lines[i];
+    model::Coded coded;
+    coded.code = line.code;
+    coded.display = line.name.empty() ? line.code : line.name;  // many systems send the name as the code
+    loincs[i] = line.loinc;
+    const auto* map = terms.map(requester->code_system);
+    if (loincs[i].empty()) {
+      terminology::Circumstance where;
+      where.local = map;
+      where.date = judged.day;
+      loincs[i] = terms.meaning_of(coded, where).loinc;
+    }
+    if (loincs[i].empty()) {
+      if (const auto* exam = terms.exam_of(coded, map, judged.day)) loincs[i] = exam->loinc;
+    }
+    hidden[i] = terms.labels_of_item(loincs[i], judged.day) != 0;
+    for (const auto& words : {line.name, line.code})
+      hidden[i] = hidden[i] || (!words.empty() && terms.labels_of_words(words, judged.day) != 0);
+    lines.push_back({line.code, loincs[i], line.laterality, line.contrast});
+    for (const auto* item : recognition::items_of(order, lines.back(), catalogue)) {
+      for (const auto& loinc : item->loincs) {
+        wanted.insert(loinc);
+        hidden[i] = hidden[i] || terms.labels_of_item(loinc, judged.day) != 0;
+      }
+      wanted.insert(item->similar.begin(), item->similar.end());
+      open.emplace_back(item, i);
+    }
+  }
+  // A sensitive order is judged as if there were nothing: what comes back must not tell that there is.
+  std::erase_if(open, [&](const auto& each) { return hidden[each.second]; });
+
+  PersonSearch search;
+  search.count = 3;
+  search.identifiers = asked.identifiers;
+  if (asked.person) search.ids.push_back(asked.person->hex());
+  if (search.ids.empty() && search.identifiers.empty()) {
+    co_return fail(ErrorCode::invalid, "patient: at least one identifier (system and value) is needed");
+  }
+  auto people = co_await clinical_.persons(permit, std::move(search));
+  if (!people) co_return pass(people.error());
+  judged.offset = people->offset;
+  for (const auto& match : people->matches) judged.persons.push_back(match.person->id);
+  order.identity_certain = judged.persons.size() == 1;
+  if (order.identity_certain) describe(judged, *people->matches.front().person);
+
+  Priors priors(judged.by, std::move(wanted));
+  Timeline timeline(store_, tables::reports, false, std::nullopt);
+  for (const auto& match : people->matches) {
+    for (const auto& local : match.person->members)
+      timeline.add(std::string(local.facility), std::string(local.number));
+  }
+  const std::int64_t lookback = catalogue.parameter("lookback_days", judged.day, lookback_default) * day_micros;
+  for (std::size_t rows = 0; !open.empty() && rows < reports_per_check; ++rows) {
+    auto row = co_await timeline.next();
+    if (!row) co_return pass(row.error());
+    if (!*row) break;
+    const std::int64_t when = -integer(**row, 2);
+    if (order.as_of.micros - when > lookback) break;  // newest first: all further ones are older
+    const auto id = ReportId::from_bytes(text(**row, 3));
+    if (!id) continue;
+    std::size_t first = priors.found().size();
+    if (integer(**row, 7) <= order.as_of.micros || !asked.as_of) {
+      auto taken = priors.take(text(**row, 11), status_of(text(**row, 5)), *id,
+                               static_cast<std::uint64_t>(integer(**row, 4)), text(**row, 9), text(**row, 0));
+      if (!taken) co_return pass(taken.error());
+    } else {  // what the report said then
+      port::Scan scan;
+      scan.prefix = {text(**row, 3)};
+      scan.backward = true;
+      auto versions = co_await store_.scan(tables::report_versions, std::move(scan));
+      if (!versions) co_return pass(versions.error());
+      const auto then = std::find_if(versions->begin(), versions->end(),
+                                     [&](const auto& version) { return integer(version, 3) <= order.as_of.micros; });
+      if (then == versions->end()) continue;
+      auto taken = priors.take(text(*then, 6), status_of(text(*then, 2)), *id,
+                               static_cast<std::uint64_t>(integer(*then, 1)), text(*then, 5), text(*then, 7));
+      if (!taken) co_return pass(taken.error());
+    }
+    // Nothing older than a recognisable result is of interest for its item.
+    for (; first < priors.found().size(); ++first) {
+      const auto& prior = priors.found()[first].prior;
+      if (prior.sensitive) continue;
+      std::erase_if(open, [&](const auto& each) {
+        const auto& [item, line] = each;
+        return std::find(item->loincs.begin(), item->loincs.end(), prior.loinc) != item->loincs.end() &&
+               recognition::judge(*item, lines[line], order, prior, catalogue).verdict == Verdict::recognisable;
+      });
+    }
+  }
+
+  std::vector<recognition::Prior> all;
+  for (const auto& found : priors.found()) all.push_back(found.prior);
+  auto shown_lines = lines;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (hidden[i]) shown_lines[i] = {};  // of no code that anything is known of
+  }
+  const auto decision = recognition::decide(order, shown_lines, all, catalogue);
+  judged.extent = decision.extent;
+  for (std::size_t i = 0; i < decision.lines.size(); ++i) {
+    const auto& decided = decision.lines[i];
+    JudgedLine line;
+    line.asked = asked.lines[i];
+    line.hidden = hidden[i];
+    line.verdict = decided.verdict;
+    line.reasons = hidden[i] ? std::vector{Reason::no_result} : decided.reasons;
+    if (decided.panel) {
+      line.is_panel = true;
+      line.item = decided.panel->code;
+      line.name_zh = decided.panel->name_zh;
+      line.name_en = decided.panel->name_en;
+    } else if (!decided.items.empty()) {
+      line.item = decided.items.front().item->code;
+      line.is_panel = decided.items.size() > 1;
+      for (const auto& part : decided.items) {
+        line.name_zh += (line.name_zh.empty() ? "" : "、") + part.item->name_zh;
+        line.name_en += (line.name_en.empty() ? "" : ", ") + part.item->name_en;
+      }
+    }
+    if (line.name_zh.empty())
+      line.name_zh = line.name_en = !line.asked.name.empty() ? line.asked.name : line.asked.code;
+    std::int64_t sum = 0;
+    bool priced = !decided.items.empty();
+    for (const auto& part : decided.items) {
+      JudgedItem item;
+      item.code = part.item->code;
+      item.name_zh = part.item->name_zh;
+      item.name_en = part.item->name_en;
+      item.required = part.required;
+      item.is_exam = part.item->is_exam;
+      item.verdict = part.verdict;
+      item.reasons = part.reasons;
+      for (const auto& candidate : part.candidates) {
+        ShownResult shown = priors.found()[candidate.prior].shown;
+        shown.item = item.code;
+        shown.name_zh = item.name_zh;
+        shown.name_en = item.name_en;
+        shown.verdict = candidate.verdict;
+        shown.reasons = candidate.reasons;
+        shown.window_days = candidate.window_days;
+        shown.window_assumed = part.item->window_assumed;
+        shown.age_seconds = candidate.age_seconds;
+        shown.mark_differs = candidate.mark_differs;
+        if (candidate.mark) {
+          shown.mark_code = candidate.mark->code;
+          shown.mark_zh = candidate.mark->text_zh;
+          shown.mark_en = candidate.mark->text_en;
+        }
+        item.candidates.push_back(std::move(shown));
+      }
+      const auto price = catalogue.price(requester->code, item.code, judged.day);
+      priced = priced && price;
+      sum += price.value_or(0);
+      line.items.push_back(std::move(item));
+    }
+    if (const auto whole =
+            decided.panel ? catalogue.price(requester->code, decided.panel->code, judged.day) : std::nullopt) {
+      line.price_fen = *whole;
+    } else if (priced) {
+      line.price_fen = sum;
+    }
+    judged.lines.push_back(std::move(line));
+  }
+  judged.asked = std::move(asked);
+  co_return judged;
+}
+
+net::awaitable<Result<void>> Recognition::append(std::string_view kind, RecordId id, std::string key,
+                                                 std::string json) {
+  port::Record record;
+  record.id = id;
+  record.key = std::move(key);
+  record.kinds = kind;
+  record.json = std::move(json);
+  std::vector<port::Record> batch;
+  batch.push_back(std::move(record));
+  auto appended = co_await log_.append(port::Topic::operations, std::move(batch));
+  if (!appended) co_return pass(appended.error());
+  co_return Result<void>();
+}
+
+net::awaitable<Result<void>> Recognition::record(JudgedOrder& judged) {
+  std::string bytes = random_bytes(16);
+  bytes.back() = 0;  // a card's uuid is the decision's with its line + 1 there
+  const auto& asked = judged.asked;
+  model::RecognitionDecided decided;
+  decided.id = RecordId::from_bytes(bytes).value_or(RecordId());
+  decided.at = judged.at;
+  decided.facility = asked.facility;
+  decided.department = asked.department;
+  decided.practitioner = asked.practitioner;
+  switch (asked.encounter) {
+    case model::EncounterClass::emergency: decided.encounter = "emergency"; break;
+    case model::EncounterClass::inpatient: decided.encounter = "inpatient"; break;
+    case model::EncounterClass::outpatient: decided.encounter = "outpatient"; break;
+    default: break;
+  }
+  decided.purpose = recognition::to_string(asked.purpose);
+  decided.order = asked.order;
+  if (judged.persons.size() == 1) decided.person = judged.persons.front().hex();
+  decided.rules = judged.by.catalogue->version();
+  decided.day = judged.day;
+  decided.zone_day = recognition::day_of(judged.at, zone_minutes);
+  decided.extent = recognition::to_string(judged.extent);
+  decided.door = asked.door;
+  decided.client = asked.client;
+  for (const auto& line : judged.lines) {
+    auto& out = decided.lines.emplace_back();
+    out.verdict = recognition::to_string(line.verdict);
+    if (line.hidden || line.item.empty()) {  // its place stays, so that lines keep their numbers; what it was does not
+      out.verdict = recognition::to_string(Verdict::not_recognisable);
+      continue;
+    }
+    out.code = line.asked.code;
+    out.item = line.item;
+    for (const auto reason : line.reasons) out.reasons.emplace_back(recognition::to_string(reason));
+    if (line.offers()) out.results = offered(line);
+    out.price_fen = line.price_fen;
+  }
+  auto appended = co_await append(model::recognition_decided_kind, decided.id, asked.facility + "/" + decided.id.hex(),
+                                  model::write(decided));
+  if (!appended) co_return pass(appended.error());
+  judged.decision = decided.id;
+  co_return Result<void>();
+}
+
+net::awaitable<Result<void>> Recognition::record(model::RecognitionOutcome outcome) {
+  outcome.id = RecordId::from_bytes(random_bytes(16)).value_or(RecordId());
+  outcome.at = clock_.now();
+  co_return co_await append(model::recognition_outcome_kind, outcome.id,
+                            outcome.facility + "/" + outcome.decision.hex(), model::write(outcome));
+}
+
+net::awaitable<Result<model::RecognitionDecided>> Recognition::decision(const access::Permit&, RecordId id) {
+  auto row = co_await store_.get(tables::recognition_decisions, {std::string(id.view())});
+  if (!row) co_return pass(row.error());
+  if (!*row) co_return fail(ErrorCode::not_found, "no decision is known under this id");
+  co_return model::read_recognition_decided(text(**row, 1));
+}
+
+net::awaitable<Result<ShownReport>> Recognition::report(const access::Permit& permit, std::string id) {
+  auto answer = co_await clinical_.read(permit, model::ViewKind::report, std::move(id));
+  if (!answer) co_return pass(answer.error());
+  const auto& view = *answer->matches.front().report;
+  const auto& report = view.report;
+  if (!report.labels.empty()) co_return fail(ErrorCode::forbidden, "this report is not shown here");
+  ShownReport shown;
+  shown.title = !report.service.display.empty() ? report.service.display : report.service.mapped_display;
+  const auto directory = rules_().facilities;
+  const auto* facility = directory->find(report.issuer);
+  shown.facility_zh = facility ? facility->name_zh : std::string(report.issuer);
+  shown.facility_en = facility && !facility->name_en.empty() ? facility->name_en : shown.facility_zh;
+  shown.sampled = !report.specimen.collected.iso.empty() ? report.specimen.collected.iso : report.observed.iso;
+  shown.reported = report.issued.iso;
+  shown.status = model::to_string(report.status);
+  shown.version = view.version;
+  shown.accession = report.exam.accession;
+  for (const auto& access : report.exam.access) {
+    if (access.kind == "viewer" && shown.image_url.empty()) shown.image_url = access.url;
+  }
+  for (const auto& item : report.observations) {
+    if (!item.labels.empty()) continue;
+    // What an examination concluded is a diagnosis, and no part of recognition.
+    if (report.is_exam) continue;
+    shown.lines.push_back({std::string(!item.code.display.empty() ? item.code.display : item.code.mapped_display),
+                           value_of(item.value), std::string(item.value.unit), interval_of(item.interval),
+                           flags_of(item)});
+  }
+  if (report.is_exam) shown.findings = report.exam.findings;
+  co_return shown;
+}
+
+net::awaitable<Result<void>> Recognition::counts(const access::Permit&, CountSearch search,
+                                                 std::function<void(const Counted&)> take) {
+  const auto executor = co_await net::this_coro::executor;
+  const auto fits = [](const std::string& asked, const std::string& is) { return asked.empty() || asked == is; };
+  for (std::optional<port::Key> after;;) {
+    port::Scan scan;
+    scan.after = after;
+    scan.from = port::Cell(search.from);
+    scan.to = port::Cell(search.to);
+    auto rows = co_await store_.scan(tables::recognition_counts, std::move(scan));
+    if (!rows) co_return pass(rows.error());
+    for (const auto& row : *rows) {
+      const Counted one{text(row, 0), text(row, 1), text(row, 2), text(row, 3), text(row, 4), integer(row, 5)};
+      if (fits(search.facility, one.facility) && fits(search.department, one.department) && fits(search.item, one.item))
+        take(one);
+    }
+    if (rows->size() < 1000) co_return Result<void>();
+    after = port::Key(rows->back().begin(), rows->back().begin() + 5);
+    co_await net::post(executor, net::use_awaitable);
+  }
+}
+
+net::awaitable<Result<std::vector<Notice>>> Recognition::notices(const access::Permit&, std::string facility,
+                                                                 std::size_t limit) {
+  port::Scan scan;
+  scan.prefix = {facility};
+  scan.limit = limit;
+  auto rows = co_await store_.scan(tables::recognition_notices, std::move(scan));
+  if (!rows) co_return pass(rows.error());
+  std::vector<Notice> found;
+  for (const auto& row : *rows) {
+    Notice notice;
+    notice.facility = facility;
+    notice.at = {-integer(row, 1)};
+    notice.report = to_hex(text(row, 2));
+    notice.version = static_cast<std::uint64_t>(integer(row, 3));
+    notice.decision = to_hex(text(row, 4));
+    notice.status = text(row, 5);
+    std::vector<port::Lookup> lookups;
+    lookups.push_back({&tables::recognition_uses, {text(row, 2), text(row, 4)}});
+    lookups.push_back({&tables::recognition_decisions, {text(row, 4)}});
+    auto more = co_await store_.get_many(std::move(lookups));
+    if (!more) co_return pass(more.error());
+    if (const auto& use = (*more)[0]) {
+      notice.use = text(*use, 4);
+      notice.shown = static_cast<std::uint64_t>(integer(*use, 2));
+    }
+    if (const auto& decision = (*more)[1]) {
+      if (auto decided = model::read_recognition_decided(text(*decision, 1))) {
+        notice.practitioner = decided->practitioner;
+        notice.department = decided->department;
+        notice.order = decided->order;
+        for (const auto& line : decided->lines) {
+          for (const auto& result : line.results) {
+            if (result.report == notice.report && notice.item.empty()) notice.item = result.item;
+          }
+        }
+      }
+    }
+    found.push_back(std::move(notice));
+  }
+  co_return found;
+}
+
+}  // namespace hutong::query
