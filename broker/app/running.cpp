@@ -200,6 +200,7 @@ void Running::State::wire() {
 
   pipeline::ProjectorOptions projection;
   projection.hmac_key = identifier_key;
+  projection.weights = read_identity_weights(config);
   // Brokers that share a store each have a projector; one of them writes.
   if (config.store.kind == StoreKind::postgres) projection.take_over = std::chrono::seconds(2);
   projection.on_projected = [this](port::Partition partition, port::Offset next) { recent.projected_below(partition, next); };

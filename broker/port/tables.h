@@ -17,7 +17,7 @@ inline constexpr Column names[] = {{"name", text}, {"facility", text}, {"number"
 inline constexpr Column births[] = {{"birth_date", text}, {"facility", text}, {"number", text}};
 inline constexpr Column person_of[] = {{"facility", text}, {"number", text}, {"person", bytes}};
 inline constexpr Column persons[] = {{"person", bytes}, {"members", json}, {"version", integer}, {"updated", integer},
-                                     {"replaced_by", bytes}};
+                                     {"replaced_by", bytes}, {"guard", json}};
 inline constexpr Column reports[] = {{"facility", text}, {"number", text}, {"newest", integer}, {"report", bytes},
                                      {"version", integer}, {"status", text}, {"kind", text}, {"updated", integer},
                                      {"event_offset", integer}, {"event_id", text}, {"content_hash", bytes},
@@ -43,6 +43,9 @@ inline constexpr Column quarantine[] = {{"facility", text}, {"raw_hash", bytes},
 inline constexpr Column pending[] = {{"topic", integer}, {"id", bytes}, {"key", text}, {"document", json}};
 inline constexpr Column conflicts[] = {{"id", bytes}, {"detail", json}, {"at", integer}};
 inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at", integer}};
+inline constexpr Column blocks[] = {{"block", bytes}, {"members", bytes}, {"crowded", integer}};
+inline constexpr Column person_history[] = {{"facility", text}, {"number", text}, {"event_offset", integer}, {"id", bytes}};
+inline constexpr Column decided[] = {{"events_partition", integer}, {"next", integer}};
 }  // namespace detail
 
 // A local patient as the facility last described it (schemas/event/v1 subject).
@@ -55,7 +58,8 @@ inline constexpr Table births{"births", 4, detail::births, 3};
 // Which person a local patient belongs to. No row: model::first_person_id(facility, number).
 inline constexpr Table person_of{"person_of", 5, detail::person_of, 2};
 // A person's local patients: members = [["facility","number"],…]. Written with a local patient's first row, because a
-// person's id is a hash that nothing else leads back from.
+// person's id is a hash that nothing else leads back from. `guard`: {"cards":[keys of their valid cards],"separated":true
+// where a steward has split them from somebody}, what a later link is held against.
 inline constexpr Table persons{"persons", 6, detail::persons, 1};
 // One row per report, its items inside; `kind` is "laboratory" or "exam"; `newest` is the negated clinical time
 // (observed, else issued, else requested, else appended).
@@ -76,14 +80,22 @@ inline constexpr Table unmapped{"unmapped", 14, detail::unmapped, 2};
 inline constexpr Table quarantine{"quarantine", 15, detail::quarantine, 2};
 // Derived facts not seen in the log yet; an emitter appends them, meeting the id in the log deletes the row.
 inline constexpr Table pending{"pending", 16, detail::pending, 2};
-// Identity conflicts for a steward.
+// Identity conflicts and possible matches that wait for a steward: the decision's document.
 inline constexpr Table conflicts{"conflicts", 17, detail::conflicts, 1};
 // Identity decisions met in the log, with their reasons (identity/decision.h): none is made or applied twice.
 inline constexpr Table decisions{"decisions", 18, detail::decisions, 1};
+// HMAC(what patients may have in common: a phone, a name's sound with a month of birth…; identity/candidate.h) → those who
+// have it: facility, 0x1F, number, 0x1E for each. A crowded one names nobody: it would say little and cost much.
+inline constexpr Table blocks{"blocks", 19, detail::blocks, 1};
+// Every decision that names a local patient, in the order of the identity topic.
+inline constexpr Table person_history{"person_history", 20, detail::person_history, 4};
+// Up to which offset of the events everything was decided: a rebuild, which reads the identity topic first, decides nothing
+// below it again.
+inline constexpr Table decided{"decided", 21, detail::decided, 1};
 
 inline constexpr const Table* all[] = {&patients, &identifiers, &names, &births, &person_of, &persons, &reports,
                                        &report_ids, &report_versions, &encounters, &encounter_ids, &controls, &feeds,
                                        &unmapped, &quarantine, &pending, &conflicts,
-                                       &decisions};
+                                       &decisions, &blocks, &person_history, &decided};
 
 }  // namespace hutong::port::tables
