@@ -213,7 +213,8 @@ void Running::State::wire() {
   projector = std::make_unique<pipeline::Projector>(*log, *store, metrics, clock, projection);
 
   const auto directory = [this] { return facilities(); };
-  clinical = std::make_unique<query::Clinical>(*store, identifier_key, directory, log->partitions(port::Topic::events));
+  clinical = std::make_unique<query::Clinical>(*store, identifier_key, directory, log->partitions(port::Topic::events),
+                                               projection.weights);
   operations = std::make_unique<query::Operations>(*log, *store, directory,
                                                    [this](std::string_view facility, std::string_view raw_hash) {
                                                      const auto count = refusals.count(facility, raw_hash);
