@@ -132,14 +132,14 @@ void write_20_items(benchmark::State& state) {
   model::Draft draft;
   message().fill(draft);
   message().normalize(draft);
-  rapidjson::StringBuffer out;
+  Arena arena;
   const RecordId id(sha256("x"));
+  Text written;
   for (auto _ : state) {
-    out.Clear();
-    model::write_record(out, id, draft, draft.parts[0]);
-    benchmark::DoNotOptimize(out.GetString());
+    arena.reset();
+    benchmark::DoNotOptimize(written = model::write_record(arena, id, draft, draft.parts[0]));
   }
-  state.counters["bytes"] = static_cast<double>(out.GetSize());
+  state.counters["bytes"] = static_cast<double>(written.size());
 }
 BENCHMARK(write_20_items);
 
@@ -147,13 +147,13 @@ void read_20_items(benchmark::State& state) {
   model::Draft draft;
   message().fill(draft);
   message().normalize(draft);
-  rapidjson::StringBuffer out;
-  model::write_record(out, RecordId(sha256("x")), draft, draft.parts[0]);
+  Arena written;
+  const Text json = model::write_record(written, RecordId(sha256("x")), draft, draft.parts[0]);
   Arena arena;
   for (auto _ : state) {
     arena.reset();
     model::RecordView record;
-    benchmark::DoNotOptimize(model::read_record({out.GetString(), out.GetSize()}, arena, record));
+    benchmark::DoNotOptimize(model::read_record(json, arena, record));
   }
 }
 BENCHMARK(read_20_items);

@@ -100,10 +100,8 @@ port::Record make_record(int i) {
     observation.path = "OBX[1]";
     report.observations.push(arena, observation);
   }
-  rapidjson::StringBuffer json;
   const auto id = model::record_id(draft.source, sha256(text.control), 0);
-  model::write_record(json, id, draft, part);
-  return {id, "h1/" + text.number, "result.reported", std::string(json.GetString(), json.GetSize()), ""};
+  return {id, "h1/" + text.number, "result.reported", std::string(model::write_record(arena, id, draft, part)), ""};
 }
 
 memory::MemoryLog& log_of_results() {

@@ -29,7 +29,7 @@ namespace {
 using net::ip::tcp;
 
 struct Canned {
-  std::string json, raw;  // of every record
+  std::string json;  // of every record: the bytes of a broker's record without its key and kinds
 };
 
 // MSH-10 of a message, by counting separators: the answer must name it.
@@ -55,9 +55,8 @@ port::RecordView record(const Canned& canned, std::uint64_t serial, std::string&
   port::RecordView made;
   made.id = *RecordId::from_bytes({bytes, sizeof bytes});
   made.key = key;
-  made.kinds = "patient.updated result.reported";
+  made.kinds = "result.reported";
   made.json = canned.json;
-  made.raw = canned.raw;
   return made;
 }
 
@@ -123,9 +122,8 @@ struct Shard {
 };
 
 int serve(const std::string& mode, unsigned shards, std::uint16_t port, const std::string& directory,
-          std::size_t json_bytes, std::size_t raw_bytes, const std::string& ports_file) {
-  const Canned canned{"{\"id\":\"" + std::string(json_bytes > 9 ? json_bytes - 9 : 0, 'j') + "\"}",
-                      std::string(raw_bytes, 'r')};
+          std::size_t record_bytes, const std::string& ports_file) {
+  const Canned canned{"{\"id\":\"" + std::string(record_bytes > 34 ? record_bytes - 34 : 0, 'j') + "\"}"};
   std::unique_ptr<port::Log> log = mode == "journal" ? open_journal(directory) : nullptr;
   port::Scope scope([](std::string_view name, std::string_view what) {
     std::fprintf(stderr, "limit_server: %.*s: %.*s\n", int(name.size()), name.data(), int(what.size()), what.data());
@@ -163,17 +161,16 @@ int main(int count, char** arguments) {
   std::string mode = "ack", directory, ports_file = "ports.json";
   unsigned shards = 1;
   std::uint16_t port = 0;
-  std::size_t json_bytes = 3072, raw_bytes = 2200;
+  std::size_t record_bytes = 8192;
   app.add_option("--mode", mode)->check(CLI::IsMember({"ack", "journal"}));
   app.add_option("--shards", shards);
   app.add_option("--port", port);
   app.add_option("--dir", directory, "where the journal is kept (mode journal)");
-  app.add_option("--json-bytes", json_bytes);
-  app.add_option("--raw-bytes", raw_bytes);
+  app.add_option("--record-bytes", record_bytes, "of a record, its key and kinds included (mode journal)");
   app.add_option("--ports-file", ports_file);
   CLI11_PARSE(app, count, arguments);
   try {
-    return hutong::bench::serve(mode, shards, port, directory, json_bytes, raw_bytes, ports_file);
+    return hutong::bench::serve(mode, shards, port, directory, record_bytes, ports_file);
   } catch (const std::exception& failed) {
     std::fprintf(stderr, "limit_server: %s\n", failed.what());
     return 1;

@@ -11,158 +11,18 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/support"))
-BUILD = pathlib.Path(os.environ.get("HUTONG_BUILD", ROOT / "build/release"))
-os.environ.setdefault("HUTONG_BINARY", str(BUILD / "hutong"))
-from hutong import Broker, Mllp, ack  # noqa: E402
-from messages import oru  # noqa: E402
-
-SERVER_CORE, LOAD_CORE = "0", "1"
-CONFIG = """\
-[broker]
-shards = 1
-
-[mllp]
-listen = "127.0.0.1:0"
-unknown_senders = "accept"
-
-[http]
-listen = "127.0.0.1:0"
-
-[log]
-unsafe_no_sync = {unsafe}
-"""
-ON_SERVER_CORE = ["taskset", "-c", SERVER_CORE]
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-# --- what is measured -------------------------------------------------------------------------------------------------
-
-class Result:
-    """One figure over its rounds; `ratios` are medians of ratios taken within each round."""
-
-    def __init__(self, name, unit, note=""):
-        self.name, self.unit, self.note = name, unit, note
-        self.values, self.ratios = [], collections.defaultdict(list)
-
-    def add(self, value, **ratios):
-        self.values.append(value)
-        for limit, ratio in ratios.items():
-            self.ratios[limit].append(ratio)
-
-    def as_json(self):
-        return {"name": self.name, "unit": self.unit, "median": statistics.median(self.values), "min": min(self.values),
-                "max": max(self.values), "rounds": len(self.values),
-                "ratios": {limit: round(statistics.median(values), 4) for limit, values in self.ratios.items()},
-                **({"note": self.note} if self.note else {})}
-
-
-class Server:
-    """A contender on its core: the broker, or a limit. Use as a context manager; its directory goes with it."""
-
-    def __init__(self, kind):
-        self.kind = kind
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{kind}-", dir=os.environ.get("HUTONG_BENCH_DIR", BUILD)))
-        self.broker = self.process = None
-
-    def __enter__(self):
-        if self.kind in ("broker", "not-durable"):
-            unsafe = "true" if self.kind == "not-durable" else "false"
-            self.broker = Broker(self.dir / "data", config=CONFIG.format(unsafe=unsafe), wrapper=ON_SERVER_CORE).start()
-            self.port, self.pid = self.broker.ports["mllp"], self.broker.pid
-        else:
-            mode = {"J": "journal", "A": "ack"}[self.kind]
-            self.process = subprocess.Popen(
-                [*ON_SERVER_CORE, str(program("limit_server")), "--mode", mode, "--dir", str(self.dir / "log"), "--json-bytes", "3072",
-                 "--raw-bytes", "2200", "--ports-file", str(self.dir / "ports.json")], stdout=subprocess.PIPE, text=True)
-            line = self.process.stdout.readline()
-            if not line:
-                raise SystemExit(f"limit_server --mode {mode} did not start")
-            self.port, self.pid = json.loads(line)["mllp"], self.process.pid
-        return self
-
-    def __exit__(self, *_):
-        if self.broker:
-            self.broker.kill()
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-    def cpu_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def program(name):
-    found = BUILD / "bench" / name
-    if not found.exists():
-        raise SystemExit(f"{found.relative_to(ROOT)} is not built")
-    return found
-
-
-# Loads `server`; returns the generator's report with the processor shares of both sides.
-def load(server, connections=64, window=16, seconds=None, messages=None, rate=None, source=0):
-    command = [str(program("load_generator")), "--port", str(server.port), "--connections", str(connections), "--window", str(window),
-               "--core", LOAD_CORE, "--from", str(source)]
-    for option, value in (("--seconds", seconds), ("--messages", messages), ("--rate", rate)):
-        command += [option, str(value)] if value else []
-    before = server.cpu_seconds()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    try:
-        report = json.loads(done.stdout)
-    except ValueError:
-        raise SystemExit(f"load_generator: exit {done.returncode}\n{done.stderr}") from None
-    report["server_cpu"] = (server.cpu_seconds() - before) / report["seconds"]
-    report["load_cpu"] = report["cpu_seconds"] / report["seconds"]
-    wrong = {code: n for code, n in report["answers"].items() if n and code != "AA"}
-    if wrong or done.returncode:
-        raise SystemExit(f"{server.kind}: not every message was accepted: {wrong} {report['problems']}")
-    return report
-
-
-def resident(pid):
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) * 1024
-
-
-def status(broker, token):
-    return broker.http("GET", "/api/v1/status", token=token).json()
-
-
-# Seconds until the projector has applied everything acknowledged so far.
-def caught_up(broker):
-    began = time.monotonic()
-    broker.settle(deadline=600)
-    return time.monotonic() - began
-
-
-def rotated(items, number):
-    return items[number % len(items):] + items[:number % len(items)]
-
-
-# The disk's own answer time: 4 KiB + fdatasync, one after the other.
-def fdatasync_p99(folder, count=500):
-    times = []
-    with open(folder / "probe", "wb", buffering=0) as file:
-        for _ in range(count):
-            file.write(b"x" * 4096)
-            began = time.perf_counter()
-            os.fdatasync(file.fileno())
-            times.append(time.perf_counter() - began)
-    return sorted(times)[int(count * 0.99)]
+from measure import (BUILD, LOAD_CORE, ON_SERVER_CORE, ROOT, SERVER_CORE, Result, Server, caught_up, fdatasync_p99, load, program,
+                     resident, rotated, say, status)
+from on_kafka import on_kafka
+from hutong import Mllp, ack
+from messages import oru
 
 
 # --- scenarios --------------------------------------------------------------------------------------------------------
@@ -172,11 +32,14 @@ def ingest(name, window, options):
     limits = {kind: Result(f"{name}.{kind}", "messages/s") for kind in ("J", "A")}
     p99, lag = Result(f"{name}.ack_p99", "s"), Result(f"{name}.projector_lag", "s", "until the views had caught up after the load")
     server_cpu, load_cpu = Result(f"{name}.server_cpu", "cores"), Result(f"{name}.load_cpu", "cores")
+    record_bytes = 0  # what the broker of the first round made of a message: J appends as much
     for number in range(options.rounds):
         measured = {}
         for kind in rotated(["broker", "J", "A"], number):
-            with Server(kind) as server:
+            with Server(kind, record_bytes) as server:
                 load(server, window=window, messages=2000)
+                if kind == "broker":
+                    record_bytes = server.broker.metric("hutong_record_bytes_total") / 2000
                 measured[kind] = load(server, window=window, seconds=options.seconds, source=1_000_000)
                 if kind == "broker":
                     p99.add(measured[kind]["latency_ms"]["p99"] / 1000)
@@ -343,7 +206,7 @@ def micro(name):
 
 
 SCENARIOS = {"burst": burst, "lockstep": lockstep, "durability": durability, "sustained": sustained, "idle-memory": idle_memory,
-             "connections-memory": connections_memory, "restart": restart}
+             "connections-memory": connections_memory, "restart": restart, "kafka": on_kafka}
 MICRO = {path.stem.removesuffix("_bench"): micro(path.stem) for path in sorted((ROOT / "bench/micro").glob("*_bench.cpp"))}
 ALL = {**MICRO, **SCENARIOS}
 
@@ -352,7 +215,8 @@ def shown(value, unit):
     if unit == "s":
         return f"{value:.3g} s" if value >= 1 else f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
     if unit.startswith("bytes"):
-        return f"{value / 2**20:,.1f} Mi{'B' if unit == 'bytes' else 'B/s'}"
+        per = unit.removeprefix("bytes")
+        return f"{value / 2**20:,.1f} MiB{per}" if value >= 2**20 else f"{value / 2**10:,.1f} KiB{per}"
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 

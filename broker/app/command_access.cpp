@@ -12,6 +12,7 @@
 #include "broker/app/data_folder.h"
 #include "broker/app/facilities.h"
 #include "broker/app/rules.h"
+#include "broker/recognition/catalogue.h"
 
 namespace hutong::app {
 
@@ -27,12 +28,13 @@ void add_check(CLI::App& app, Terminal& terminal) {
     const auto rules = read_rules(config);
     registered_clients(config);
     if (terminal.json) {
-      fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\"}}\n", describe_json(config),
-                 rules->facilities->all().size(), terminology_version(*rules));
+      fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\",\"recognition\":\"{}\"}}\n", describe_json(config),
+                 rules->facilities->all().size(), terminology_version(*rules), rules->catalogue->version());
       return;
     }
     std::fputs(describe(config).c_str(), stdout);
-    fmt::print("\n# {} facilities, terminology {}\n", rules->facilities->all().size(), terminology_version(*rules));
+    fmt::print("\n# {} facilities, terminology {}, recognition {}\n", rules->facilities->all().size(), terminology_version(*rules),
+               rules->catalogue->version());
   });
 }
 

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <vector>
 
 #include "adapters/metrics/prometheus_metrics.h"
 #include "broker/app/commands.h"
@@ -23,16 +24,27 @@ namespace hutong::app {
 namespace fs = std::filesystem;
 namespace {
 
+// Read in pieces: an audit file may be larger than memory.
+std::string digest_of_file(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::vector<char> piece(1U << 20U);
+  PartsHash hash;
+  while (in) {
+    in.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    hash.raw({piece.data(), static_cast<std::size_t>(in.gcount())});
+  }
+  if (in.bad() || !in.eof()) throw ConfigError(file.string() + ": cannot be read");
+  const auto digest = hash.finish();
+  return to_hex(as_view(digest));
+}
+
 // Names and contents of a folder; empty: nothing is in it.
 std::string digest_of(const fs::path& folder) {
   if (!fs::exists(folder)) return {};
   std::map<std::string, std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     if (!entry.is_regular_file()) continue;
-    std::ifstream in(entry.path(), std::ios::binary);
-    const std::string content{std::istreambuf_iterator<char>(in), {}};
-    const auto digest = sha256(content);
-    files[fs::relative(entry.path(), folder).string()] = to_hex(as_view(digest));
+    files[fs::relative(entry.path(), folder).string()] = digest_of_file(entry.path());
   }
   std::string all;
   for (const auto& [name, digest] : files) all += name + " " + digest + "\n";

@@ -53,7 +53,7 @@ void add_normalize(CLI::App& app, Terminal& terminal) {
     const hl7v2::Hl7v2 format;
     const fhir::FhirRendering rendering;
     model::Draft draft;
-    rapidjson::StringBuffer json;
+    Arena arena;
     for (const auto& path : options->files) {
       const auto messages = mllp_client::messages_in_file(read_file(path));
       if (messages.empty()) {
@@ -87,15 +87,14 @@ void add_normalize(CLI::App& app, Terminal& terminal) {
         }
         for (std::uint32_t ordinal = 0; ordinal < draft.parts.size(); ++ordinal) {
           const auto id = model::record_id(draft.source, draft.content_hash, ordinal);
-          json.Clear();
-          model::write_record(json, id, draft, draft.parts[ordinal]);
+          arena.reset();
+          const auto json = model::write_record(arena, id, draft, draft.parts[ordinal]);
           if (options->to == "event") {
-            fmt::print("{}\n", std::string_view(json.GetString(), json.GetSize()));
+            fmt::print("{}\n", json);
             continue;
           }
-          Arena arena;
           model::RecordView record;
-          if (auto good = model::read_record({json.GetString(), json.GetSize()}, arena, record); !good) {
+          if (auto good = model::read_record(json, arena, record); !good) {
             return report_failure(terminal, good.error());
           }
           fmt::print("{}\n", rendering.record(record));

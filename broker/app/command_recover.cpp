@@ -6,7 +6,6 @@
 
 #include "adapters/log/journal/journal_log.h"
 #include "adapters/metrics/prometheus_metrics.h"
-#include "adapters/store/rocksdb/rocksdb_store.h"
 #include "broker/app/commands.h"
 #include "broker/app/data_folder.h"
 #include "broker/app/engines.h"
@@ -14,7 +13,6 @@
 #include "broker/app/progress.h"
 #include "broker/app/rules.h"
 #include "broker/pipeline/projector.h"
-#include "broker/port/tables.h"
 
 namespace hutong::app {
 namespace fs = std::filesystem;
@@ -23,26 +21,15 @@ void add_rebuild(CLI::App& app, Terminal& terminal) {
   command->callback([&terminal] {
     const Config config = read_config(find_config(terminal.config));
     require_stopped(config.data);
-    if (config.store.kind == StoreKind::postgres) {
-      throw ConfigError("the views are in PostgreSQL: there say DROP SCHEMA " + config.store.postgres.schema +
-                        " CASCADE, and start the broker; it makes them anew from the log while it serves");
-    }
     const DataFolder folder{config.data};
     folder.prepare();
     auto opened = open_log(config, folder);
     if (!opened) return report_failure(terminal, opened.error());
-    // Beside the old store, which stays until the new one is whole: an interrupted rebuild changes nothing.
-    const fs::path fresh = config.data / "store.rebuild";
-    const fs::path old = config.data / "store.old";
-    fs::remove_all(fresh);
+    auto fresh = open_fresh_store(config, folder);
+    if (!fresh) return report_failure(terminal, fresh.error());
     std::uint64_t records = 0;
     {
-      store::RocksdbOptions store_options;
-      store_options.directory = fresh;
-      store_options.tables = port::tables::all;
-      store_options.write_buffer_bytes = 64ULL << 20U;
-      auto store = store::RocksdbStore::open(store_options);
-      if (!store) return report_failure(terminal, store.error());
+      const auto store = std::move(fresh->store);
       PrometheusMetrics metrics;
       pipeline::ProjectorOptions projection;
       projection.hmac_key = folder.identifier_key();
@@ -51,27 +38,24 @@ void add_rebuild(CLI::App& app, Terminal& terminal) {
       Progress progress("rebuilding", 0);
       net::io_context io(1);
       auto work = [&]() -> net::awaitable<Result<void>> {
-        auto done = co_await pipeline::rebuild(*opened->log, **store, metrics, system_clock(), projection,
+        auto done = co_await pipeline::rebuild(*opened->log, *store, metrics, system_clock(), projection,
                                                [&](port::Offset at, port::Offset end) {
                                                  records = at;
                                                  progress.total(end);
                                                  progress.show(at);
                                                });
         if (!done) co_return done;
-        co_return co_await (*store)->close();
+        co_return co_await store->close();
       };
       auto finished = net::co_spawn(io, work(), net::use_future);
       io.run();
       if (const auto done = finished.get(); !done) return report_failure(terminal, done.error());
     }
-    fs::remove_all(old);
-    if (fs::exists(folder.store())) fs::rename(folder.store(), old);
-    fs::rename(fresh, folder.store());
-    fs::remove_all(old);
+    if (const auto placed = fresh->take_place(); !placed) return report_failure(terminal, placed.error());
     if (terminal.json) {
       fmt::print("{{\"records\":{}}}\n", records);
     } else {
-      fmt::print("{} records projected into {}\n", records, folder.store().string());
+      fmt::print("{} records projected into {}\n", records, fresh->name);
     }
   });
 }

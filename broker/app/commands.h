@@ -35,6 +35,7 @@ void add_audit(CLI::App& app, Terminal& terminal);
 void add_backup(CLI::App& app, Terminal& terminal);
 void add_restore(CLI::App& app, Terminal& terminal);
 void add_migrate(CLI::App& app, Terminal& terminal);
+void add_recognition(CLI::App& app, Terminal& terminal);
 
 // Prints the error to stderr and sets the exit code to 1.
 void report_failure(Terminal& terminal, const Error& error);

@@ -325,6 +325,7 @@ Config read_config(const fs::path& file_given) {
   kafka.count("insync_replicas", config.log.kafka.insync_replicas, 1, 100);
   kafka.flag("unsafe_topics", config.log.kafka.unsafe_topics);
   kafka.duration("append_deadline", config.log.kafka.append_deadline);
+  kafka.duration("gather", config.log.kafka.gather);
   kafka.size("queue", config.log.kafka.queue_bytes);
   kafka.free("settings", config.log.kafka.settings, config.log.kafka.secrets);
   kafka.finish();
@@ -411,9 +412,10 @@ std::string describe(const Config& c) {
   if (c.log.kind == LogKind::kafka) {
     const auto& k = c.log.kafka;
     kafka = fmt::format("[log.kafka]\nbootstrap = \"{}\"\ntopic_prefix = \"{}\"\npartitions = {}\nreplicas = {}\n"
-                        "insync_replicas = {}\nunsafe_topics = {}\nappend_deadline = \"{}ms\"\nqueue = \"{}\"\n",
+                        "insync_replicas = {}\nunsafe_topics = {}\nappend_deadline = \"{}ms\"\n"
+                        "gather = \"{}ms\"\nqueue = \"{}\"\n",
                         k.bootstrap, k.topic_prefix, k.partitions, k.replicas, k.insync_replicas, k.unsafe_topics,
-                        k.append_deadline.count(), size(k.queue_bytes));
+                        k.append_deadline.count(), k.gather.count(), size(k.queue_bytes));
     if (!k.settings.empty()) kafka += "[log.kafka.settings]\n";
     for (const auto& [name, value] : k.settings) {
       kafka += fmt::format("\"{}\" = {}\n", name, k.secrets.contains(name) ? "\"***\"" : quoted(value));

@@ -68,6 +68,7 @@ struct Config {
       int replicas = 3, insync_replicas = 2;
       bool unsafe_topics = false;         // alarmed
       std::chrono::milliseconds append_deadline{8'000};  // intake hears what happened before its own deadline
+      std::chrono::milliseconds gather{10};              // on a busy line
       std::uint64_t queue_bytes = 64ULL << 20U;
       std::map<std::string, std::string> settings;       // librdkafka's, by its own names
       std::set<std::string> secrets;                     // of these settings, not to be shown

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "broker/app/config.h"
 #include "broker/app/data_folder.h"
@@ -24,5 +25,14 @@ struct OpenedLog {
 Result<OpenedLog> open_log(const Config& config, const DataFolder& folder);
 // Errors: those of the store's own open().
 Result<std::unique_ptr<port::Store>> open_store(const Config& config, const DataFolder& folder);
+
+// An empty store beside the present one, which stays as it is until `take_place` puts the new one there. What an
+// interrupted one left is removed.
+struct FreshStore {
+  std::unique_ptr<port::Store> store;
+  std::function<Result<void>()> take_place;  // once, after the store was closed and destroyed
+  std::string name;                          // of the place
+};
+Result<FreshStore> open_fresh_store(const Config& config, const DataFolder& folder);
 
 }  // namespace hutong::app

@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   hutong::app::add_backup(app, terminal);
   hutong::app::add_restore(app, terminal);
   hutong::app::add_migrate(app, terminal);
+  hutong::app::add_recognition(app, terminal);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -2,6 +2,7 @@
 
 #include "broker/app/facilities.h"
 #include "broker/app/files.h"
+#include "broker/recognition/catalogue.h"
 
 namespace hutong::app {
 namespace fs = std::filesystem;
@@ -15,6 +16,11 @@ std::shared_ptr<const pipeline::Rules> read_rules(const Config& config) {
   if (fs::exists(own / "terminology")) folders.push_back(own / "terminology");
   try {
     rules->normalizer = std::make_shared<normalize::Normalizer>(terminology::Terminology::load(folders));
+  } catch (const std::runtime_error& e) {
+    throw ConfigError(e.what());
+  }
+  try {
+    rules->catalogue = recognition::Catalogue::load(recognition_folders(config));
   } catch (const std::runtime_error& e) {
     throw ConfigError(e.what());
   }
@@ -35,6 +41,12 @@ std::shared_ptr<const identity::Weights> read_identity_weights(const Config& con
   auto weights = identity::read_weights(read_file(file.string()));
   if (!weights) throw ConfigError(file.string() + ": " + weights.error().message);
   return std::make_shared<const identity::Weights>(std::move(*weights));
+}
+
+std::vector<fs::path> recognition_folders(const Config& config) {
+  std::vector<fs::path> folders{find_schemas(config) / "recognition"};
+  if (const auto own = config.data / "schemas" / "recognition"; fs::exists(own)) folders.push_back(own);
+  return folders;
 }
 
 std::string terminology_version(const pipeline::Rules& rules) {

@@ -37,6 +37,11 @@ class Arena {
     return {at, text.size()};
   }
 
+  // What was allocated last ends at `end` after all: the rest, up to `allocated_end`, is free again.
+  void give_back(const char* end, const char* allocated_end) {
+    if (cursor_ == reinterpret_cast<std::uintptr_t>(allocated_end)) cursor_ = reinterpret_cast<std::uintptr_t>(end);
+  }
+
   std::string_view concat(std::initializer_list<std::string_view> parts) {
     std::size_t size = 0;
     for (auto part : parts) size += part.size();

@@ -123,23 +123,24 @@ void fields(V& v, T& value) {
   v("canonicalUnit", value.canonical_unit);
 }
 
-// An item's code stands beside its members. What the item before says too is not said again: the code system, and a
-// path that only counts on ("OBX[4]" after "OBX[3]").
+// An item's code stands beside its members. What the item before says too is not said again: the code systems, the
+// status, the time, the performer (for a report's first item: what the report says), and a path that only counts on
+// ("OBX[4]" after "OBX[3]").
 template <class V, Like<Observation> T>
 void fields(V& v, T& o) {
   v("code", o.code.code);
   v("name", o.code.display);
-  v.repeated("system", o.code.system, v.previous().system);
+  v.repeated("system", o.code.system, v.previous().code.system);
   v("altCode", o.code.alt_code);
   v("altName", o.code.alt_display);
-  v("altSystem", o.code.alt_system);
+  v.repeated("altSystem", o.code.alt_system, v.previous().code.alt_system);
   v("original", o.code.original);
   v.mapping(o.code);
   v("subId", o.sub_id);
   v("value", o.value);
   v.interval(o.interval);
   v("flags", o.flags);
-  v.inherited(o);  // status, statusSent, observed, performer: not said where the report says the same
+  v.inherited(o, v.previous());  // status, statusSent, observed, performer
   v("method", o.method);
   v("notes", o.notes);
   v("labels", o.labels);
@@ -327,10 +328,15 @@ inline void bounds_of(Text sent, Text& low, Text& high) {
   high = sent.substr(dash + 1);
 }
 
-// What an item of a report is compared with: the one before it.
-struct PreviousItem {
-  Text system, path;
-};
+// What a report's first item is compared with; every other is with the one before it.
+inline Observation before_items(const Report& report) {
+  Observation before;
+  before.status = report.status;
+  before.status_sent = report.status_sent;
+  before.observed = report.observed;
+  before.performer = report.performer;
+  return before;
+}
 
 // "OBX[12]" → the place of its number: [first, last). False: no such path.
 inline bool number_in(Text path, std::size_t& first, std::size_t& last) {

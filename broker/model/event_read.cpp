@@ -293,8 +293,8 @@ Timestamp time_of(Text text) {
 template <class Source>
 class EventReader {
  public:
-  EventReader(Arena& arena, Source& source, const Report* report = nullptr, const PreviousItem& previous = {})
-      : arena_(arena), in_(source), report_(report), previous_(previous) {}
+  EventReader(Arena& arena, Source& source, const Observation* previous = nullptr)
+      : arena_(arena), in_(source), previous_(previous) {}
 
   template <std::size_t N>
   void operator()(const char (&name)[N], Text& value) {
@@ -343,15 +343,16 @@ class EventReader {
   template <std::size_t N>
   void operator()(const char (&name)[N], List<Observation>& list, const Report& report) {
     if (!in_.find(name)) return;
-    PreviousItem previous;
+    const Observation first = before_items(report);
+    const Observation* previous = &first;  // stays readable when the list moves: the arena keeps what was
     in_.array([&](std::size_t count) { list.reserve(arena_, static_cast<std::uint32_t>(count)); },
               [&](Source& each) {
                 Observation& item = list.push(arena_);
-                read(each, item, &report, previous);
-                previous = {item.code.system, item.path};
+                read(each, item, previous);
+                previous = &item;
               });
   }
-  const PreviousItem& previous() const { return previous_; }
+  const Observation& previous() const { return *previous_; }
   template <std::size_t N>
   void repeated(const char (&name)[N], Text& value, Text before) {
     value = before;
@@ -417,27 +418,27 @@ class EventReader {
       inner("high", interval.high);
     });
   }
-  void inherited(Observation& o) {
-    o.status = report_->status;
-    o.status_sent = report_->status_sent;
+  void inherited(Observation& o, const Observation& before) {
+    o.status = before.status;
+    o.status_sent = before.status_sent;
     if (in_.find("status")) {
       o.status = word(in_.text(), ResultStatus::unknown, ResultStatus::unknown);
       o.status_sent = {};
       (*this)("statusSent", o.status_sent);
     }
-    o.observed = in_.find("observed") ? read_moment() : report_->observed;
+    o.observed = in_.find("observed") ? read_moment() : before.observed;
     if (in_.find("performer")) {
       read(in_, o.performer);
     } else {
-      o.performer = report_->performer;
+      o.performer = before.performer;
     }
   }
 
   // The current value of `source`.
   template <class T>
-  void read(Source& source, T& noun, const Report* report = nullptr, const PreviousItem& previous = {}) {
+  void read(Source& source, T& noun, const Observation* previous = nullptr) {
     source.object([&](Source& members) {
-      EventReader inner(arena_, members, report, previous);
+      EventReader inner(arena_, members, previous);
       fields(inner, noun);
     });
   }
@@ -461,8 +462,7 @@ class EventReader {
 
   Arena& arena_;
   Source& in_;
-  const Report* report_;
-  const PreviousItem previous_;
+  const Observation* previous_;  // of an item: the one before it
 };
 
 // Hands the document's members to `take`, which begins anew each time: as written, else as RapidJSON parses it.

@@ -80,17 +80,21 @@ bool same(Text a, Text b) {
   return a.size() == b.size() && (a.data() == b.data() || a == b);
 }
 
-// JSON into a StringBuffer, of which a stretch is taken ahead and given back at the end: a member is one look at the
+// JSON into an Arena, of which a stretch is taken ahead and given back at the end: a member is one look at the
 // room left and two copies, of a key whose size is known and of a value. RapidJSON's Writer checks each character
 // twice, reserves six bytes for each and keeps a stack of levels, which is half of what a message costs here. Every
 // value is followed by a comma, which the bracket behind the last one overwrites.
 class EventWriter {
  public:
-  EventWriter(rapidjson::StringBuffer& out, std::size_t ahead) : out_(out), to_(out.Push(ahead)), end_(to_ + ahead) {}
+  EventWriter(Arena& arena, std::size_t ahead)
+      : arena_(arena), from_(static_cast<char*>(arena.allocate(ahead, 1))), to_(from_), end_(from_ + ahead) {}
   EventWriter(const EventWriter&) = delete;
   EventWriter& operator=(const EventWriter&) = delete;
   // The whole is written: without the comma behind it.
-  void finish() { out_.Pop(static_cast<std::size_t>(end_ - to_) + 1); }
+  Text finish() {
+    arena_.give_back(--to_, end_);
+    return {from_, static_cast<std::size_t>(to_ - from_)};
+  }
 
   void start(char bracket) {
     room(1);
@@ -199,17 +203,17 @@ class EventWriter {
   template <std::size_t N>
   void operator()(const char (&name)[N], const List<Observation>& list, const Report& report) {
     if (list.empty()) return;
-    report_ = &report;
-    previous_ = {};
+    const Observation first = before_items(report);
+    previous_ = &first;
     key(name);
     start('[');
     for (const Observation& each : list) {
       object(each);
-      previous_ = {each.code.system, each.path};
+      previous_ = &each;
     }
     end(']');
   }
-  const PreviousItem& previous() const { return previous_; }
+  const Observation& previous() const { return *previous_; }
   template <std::size_t N>
   void repeated(const char (&name)[N], Text value, Text before) {
     if (!same(value, before)) always(name, value);
@@ -273,16 +277,16 @@ class EventWriter {
     (*this)("high", interval.high);
     end('}');
   }
-  void inherited(const Observation& o) {
-    if (o.status != report_->status || !same(o.status_sent, report_->status_sent)) {
+  void inherited(const Observation& o, const Observation& before) {
+    if (o.status != before.status || !same(o.status_sent, before.status_sent)) {
       always("status", to_string(o.status));
       (*this)("statusSent", o.status_sent);
     }
-    if (!same(o.observed.iso, report_->observed.iso) || !same(o.observed.sent, report_->observed.sent)) {
+    if (!same(o.observed.iso, before.observed.iso) || !same(o.observed.sent, before.observed.sent)) {
       key("observed");
       write(o.observed);
     }
-    const Party &own = o.performer, &its = report_->performer;
+    const Party &own = o.performer, &its = before.performer;
     if (!same(own.code, its.code) || !same(own.name, its.name) || !same(own.system, its.system)) {
       key("performer");
       object(own);
@@ -352,10 +356,13 @@ class EventWriter {
       take(bytes);
   }
   [[gnu::noinline]] void take(std::size_t bytes) {
-    out_.Pop(static_cast<std::size_t>(end_ - to_));
-    const std::size_t ahead = std::max(bytes, out_.GetSize());
-    to_ = out_.Push(ahead);
-    end_ = to_ + ahead;
+    const auto written = static_cast<std::size_t>(to_ - from_);
+    const std::size_t size = written + std::max(bytes, written);
+    char* const larger = static_cast<char*>(arena_.allocate(size, 1));
+    std::memcpy(larger, from_, written);
+    from_ = larger;
+    to_ = from_ + written;
+    end_ = from_ + size;
   }
 
   // These have room already.
@@ -471,25 +478,27 @@ class EventWriter {
     return test.empty;
   }
 
-  rapidjson::StringBuffer& out_;
-  char* to_;      // where the next byte goes,
-  char* end_;     // and where what was taken ends
-  Moment usual_;  // the last one that its ISO text alone said
-  const Report* report_ = nullptr;
-  PreviousItem previous_;
+  Arena& arena_;
+  char* from_;                             // where the document begins,
+  char* to_;                               // where the next byte goes,
+  char* end_;                              // and where what was taken ends
+  Moment usual_;                           // the last one that its ISO text alone said
+  const Observation* previous_ = nullptr;  // of the report being written
 };
 
+constexpr std::size_t usual_bytes = 8192;  // taken ahead
+
 template <class T>
-void write_noun(rapidjson::StringBuffer& out, const T& noun) {
-  EventWriter writer(out, 1024);
+Text write_noun(Arena& arena, const T& noun) {
+  EventWriter writer(arena, usual_bytes);
   writer.object(noun);
-  writer.finish();
+  return writer.finish();
 }
 
 }  // namespace
 
-void write_record(rapidjson::StringBuffer& out, const RecordId& id, const Draft& draft, const Part& part) {
-  EventWriter writer(out, 8192);
+Text write_record(Arena& arena, const RecordId& id, const Draft& draft, const Part& part) {
+  EventWriter writer(arena, usual_bytes);
   writer.start('{');
   writer("id", id);
   writer("source", draft.source);
@@ -501,17 +510,17 @@ void write_record(rapidjson::StringBuffer& out, const RecordId& id, const Draft&
   writer("subject", part.subject);
   writer("events", part.events);
   writer.end('}');
-  writer.finish();
+  return writer.finish();
 }
 
-void write_subject(rapidjson::StringBuffer& out, const Subject& subject) {
-  write_noun(out, subject);
+Text write_subject(Arena& arena, const Subject& subject) {
+  return write_noun(arena, subject);
 }
-void write_report(rapidjson::StringBuffer& out, const Report& report) {
-  write_noun(out, report);
+Text write_report(Arena& arena, const Report& report) {
+  return write_noun(arena, report);
 }
-void write_encounter(rapidjson::StringBuffer& out, const Encounter& encounter) {
-  write_noun(out, encounter);
+Text write_encounter(Arena& arena, const Encounter& encounter) {
+  return write_noun(arena, encounter);
 }
 
 }  // namespace hutong::model

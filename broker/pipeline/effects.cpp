@@ -13,8 +13,9 @@ namespace tables = port::tables;
 using port::Row;
 
 constexpr std::size_t records_per_control = 64;
-// Read and looked up together: enough to make a journey to a store cheap, few enough to stay in the processor's cache.
-constexpr std::size_t records_ahead = 16;
+// Read and looked up together: few enough to stay in the processor's cache where the rows are at hand, as many as a
+// batch has where they are a journey away: on a busy machine each journey waits its turn.
+constexpr std::size_t records_ahead_near = 16, records_ahead_far = 500;
 constexpr std::size_t code_bytes_max = 64;  // of a local code in the worklist
 constexpr std::size_t display_bytes_max = 128;
 
@@ -85,13 +86,17 @@ std::string_view to_string(Effect effect) {
   return "unreadable";
 }
 
+Effects::Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights)
+    : overlay_(store), log_id_(std::move(log_id)), hmac_key_(hmac_key), weights_(weights),
+      ahead_(store.is_far() ? records_ahead_far : records_ahead_near) {}
+
 net::awaitable<void> Effects::apply(port::Partition partition, std::span<const port::StoredRecord> records) {
   for (const auto& record : records) newest_ = std::max(newest_, record.appended);
   switch (partition.topic) {
     case port::Topic::events:
       decided_ = co_await decided_up_to(overlay_, partition.number);
       for (auto rest = records; !rest.empty() && !overlay_.failed();) {
-        const auto now = rest.first(std::min(rest.size(), records_ahead));
+        const auto now = rest.first(std::min(rest.size(), ahead_));
         auto views = co_await look_ahead(now);
         for (std::size_t i = 0; i < now.size() && !overlay_.failed(); ++i) {
           co_await apply_event_record(now[i], std::move(views[i]));

@@ -43,8 +43,7 @@ std::string_view to_string(Effect effect);  // "report_created"
 
 class Effects {
  public:
-  Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights)
-      : overlay_(store), log_id_(std::move(log_id)), hmac_key_(hmac_key), weights_(weights) {}
+  Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights);
 
   // The records of the batch, of one partition of the topic events, quarantine or identity; once. A document that does
   // not read is counted with its feed (Effect::unreadable) and passed over: the log keeps it, a rebuild by a version
@@ -99,10 +98,10 @@ class Effects {
   const identity::Weights& weights_;
   port::Offset decided_ = 0;  // of the partition: what came before it was decided about
   std::unordered_map<std::string, std::string> blocks_;
-  Arena documents_;  // of the records that were looked ahead at
-  Arena arena_;      // of the record that is being applied
+  const std::size_t ahead_;  // records that are looked ahead at together
+  Arena documents_;          // of the records that were looked ahead at
+  Arena arena_;              // of the record that is being applied
   model::RecordView view_;
-  rapidjson::StringBuffer json_;
   std::map<std::string, FeedState> feeds_;
   std::map<std::string, std::int64_t> feed_updated_;
   std::map<std::pair<std::string, std::string>, Unmapped> unmapped_;  // by facility and code

@@ -58,9 +58,7 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
       // that was corrected since, or merged with another, the later word stands.
       if (text_in(*stored, column::event_id) != event_name) co_return;
       made = {Correction::superseded, incoming, content_hash(arena_, incoming)};
-      json_.Clear();
-      model::write_report(json_, incoming);
-      if (std::string_view(json_.GetString(), json_.GetSize()) == text_in(*stored, column::body)) co_return;
+      if (model::write_report(arena_, incoming) == text_in(*stored, column::body)) co_return;
       if (as_view(made.hash) != text_in(*stored, column::hash)) co_return;
     } else {
       made = correct(arena_, before, text_in(*stored, column::hash), text_in(*stored, column::event_id), *event.report);
@@ -96,12 +94,10 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
                  {id, old[column::version], old[column::status], old[column::updated], old[column::offset],
                   old[column::event_id], old[column::body], old[column::facility], old[column::number]});
   }
-  json_.Clear();
-  model::write_report(json_, now);
   overlay_.put(tables::reports, {local.facility, local.number, order, id, next_version,
                                  std::string(to_string(now.status)), std::string(now.is_exam ? "exam" : "laboratory"),
                                  record.appended.micros, static_cast<std::int64_t>(record.offset), event_name,
-                                 std::string(as_view(made.hash)), std::string(json_.GetString(), json_.GetSize())});
+                                 std::string(as_view(made.hash)), std::string(model::write_report(arena_, now))});
   overlay_.put(tables::report_ids, {id, local.facility, local.number, order, next_version});
 }
 
@@ -130,9 +126,7 @@ net::awaitable<void> Effects::apply_encounter(const port::StoredRecord& record, 
   } else {
     now = first_encounter(said);
   }
-  json_.Clear();
-  model::write_encounter(json_, now);
-  std::string document(json_.GetString(), json_.GetSize());
+  std::string document(model::write_encounter(arena_, now));
   if (stored && document == text_in(*stored, 8)) co_return;
   // Where no time is said the first message's stays, so that an update does not move the stay.
   std::int64_t order = newest_first({now.admitted, now.occurred}, record.appended);

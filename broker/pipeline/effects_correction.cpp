@@ -256,10 +256,7 @@ Sha256Digest content_hash(Arena& arena, const Report& report) {
     copy.value.canonical = copy.value.canonical_unit = {};
   }
   content.observations = items;
-  thread_local rapidjson::StringBuffer json;
-  json.Clear();
-  model::write_report(json, content);
-  return sha256({json.GetString(), json.GetSize()});
+  return sha256(model::write_report(arena, content));
 }
 
 Corrected correct(Arena& arena, const Report& stored, std::string_view stored_hash, Text stored_event,

@@ -67,9 +67,7 @@ net::awaitable<void> Effects::apply_subject(const port::StoredRecord& record, Lo
   subject.facility = local.facility;
   if (!row) {
     subject.deleted = {};
-    json_.Clear();
-    model::write_subject(json_, subject);
-    overlay_.put(tables::patients, {local.facility, local.number, std::string(json_.GetString(), json_.GetSize()),
+    overlay_.put(tables::patients, {local.facility, local.number, std::string(model::write_subject(arena_, subject)),
                                     std::int64_t{1}, at, at, offset});
     count(Effect::patient_created);
     co_await found_person(overlay_, {std::string(local.facility), std::string(local.number)}, record.appended);
@@ -86,9 +84,7 @@ net::awaitable<void> Effects::apply_subject(const port::StoredRecord& record, Lo
     stored = {};
   }
   const Subject merged = merge_subject(arena_, stored, subject);
-  json_.Clear();
-  model::write_subject(json_, merged);
-  const std::string_view text(json_.GetString(), json_.GetSize());
+  const std::string_view text = model::write_subject(arena_, merged);
   if (text == stored_json) co_return;
   const auto first_seen = std::get<std::int64_t>((*row)[4]);
   overlay_.put(tables::patients, {local.facility, local.number, std::string(text),

@@ -22,7 +22,6 @@ namespace {
 // What is kept for the next batches of a shard: enough for its busy connections, not for its largest messages.
 constexpr std::size_t kept_arenas = 64;
 constexpr std::size_t kept_arena_bytes = 128 * 1024;
-constexpr std::size_t kept_json_bytes = 256 * 1024;
 
 bool is_acknowledgement(const model::Source& source) {
   return source.type == "ACK" || source.type.substr(0, 4) == "ACK^";
@@ -71,6 +70,7 @@ struct Intake::FacilityCounters {
 
 struct Intake::Counters {
   port::Counter& bytes;
+  port::Counter& record_bytes;
   port::Counter& duplicates;
   port::Counter& conflicts;
   port::Histogram& append;
@@ -90,6 +90,8 @@ Intake::Intake(port::Log& log, port::Store& store, const port::Format& format, c
       options_(options),
       counters_(new Counters{
           metrics.counter("hutong_message_bytes_total", "Bytes of messages received"),
+          metrics.counter("hutong_record_bytes_total",
+                          "Bytes of records made durable: documents and what was received"),
           metrics.counter("hutong_duplicates_total", "Messages recognised as resends of one that is durable"),
           metrics.counter("hutong_control_id_conflicts_total",
                           "Messages whose control id came before with other content"),
@@ -166,22 +168,10 @@ net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, 
     bool events_safe = true;
     bool quarantine_safe = true;
     if (!batch.events.empty()) {
-      auto appended = co_await log_.append(port::Topic::events, std::span<const port::RecordView>(batch.events));
-      events_safe = appended.has_value();
-      for (const auto& message : batch.accepted) {
-        if (events_safe) {
-          recent_.durable(message.control, message.first, (*appended)[message.record]);
-        } else {
-          recent_.withdraw(message.control, message.first);
-        }
-      }
+      events_safe = co_await append_events(batch);
       counters_->append.observe(std::chrono::duration<double>(clock_.ticks() - begun).count());
     }
-    if (events_safe && !batch.quarantined.empty()) {
-      quarantine_safe =
-          (co_await log_.append(port::Topic::quarantine, std::span<const port::RecordView>(batch.quarantined)))
-              .has_value();
-    }
+    if (events_safe) quarantine_safe = co_await append_quarantined(batch);
     give_back(std::move(batch.memory));
     if (events_safe && quarantine_safe) {
       for (auto* counter : batch.tally) counter->add();
@@ -204,6 +194,46 @@ net::awaitable<std::vector<port::Reply>> Intake::accept(const port::Peer& peer, 
     co_await timer.async_wait(net::use_awaitable);
     pause = std::min(pause * 2, std::chrono::milliseconds(500));
   }
+}
+
+// In one append, as a rule; in several where the log's bounds ask for it, a message's records in the same. False: the
+// log is away. What was durable by then is known, and answered as a resend when all is judged anew.
+net::awaitable<bool> Intake::append_events(const Batch& batch) {
+  const std::span<const port::RecordView> events(batch.events);
+  const auto& messages = batch.accepted;
+  const auto end_of = [&](std::size_t i) { return i + 1 < messages.size() ? messages[i + 1].record : events.size(); };
+  for (std::size_t i = 0; i < messages.size();) {
+    const std::size_t first = i, from = messages[i].record;
+    std::size_t bytes = 0;
+    for (; i < messages.size(); ++i) {
+      std::size_t message_bytes = 0;
+      for (std::size_t record = messages[i].record; record < end_of(i); ++record)
+        message_bytes += events[record].bytes();
+      if (i > first && (end_of(i) - from > limits::batch_records || bytes + message_bytes > limits::record_bytes))
+        break;
+      bytes += message_bytes;
+    }
+    const auto appended = co_await log_.append(port::Topic::events, events.subspan(from, end_of(i - 1) - from));
+    if (!appended) {
+      for (i = first; i < messages.size(); ++i) recent_.withdraw(messages[i].control, messages[i].first);
+      co_return false;
+    }
+    for (std::size_t done = first; done < i; ++done) {
+      recent_.durable(messages[done].control, messages[done].first, (*appended)[messages[done].record - from]);
+    }
+    counters_->record_bytes.add(static_cast<double>(bytes));
+  }
+  co_return true;
+}
+
+net::awaitable<bool> Intake::append_quarantined(const Batch& batch) {
+  std::span<const port::RecordView> rest(batch.quarantined);
+  while (!rest.empty()) {
+    const auto part = rest.first(std::min(rest.size(), limits::batch_records));
+    if (!co_await log_.append(port::Topic::quarantine, part)) co_return false;
+    rest = rest.subspan(part.size());
+  }
+  co_return true;
 }
 
 // Nearly every message is new. So the batch is weighed as if all were, while the store is asked about them together,
@@ -292,13 +322,14 @@ void Intake::weigh_message(Batch& batch, std::size_t frame, std::string_view byt
   }
   if (reading.answer == Answer::accepted) {
     rules.normalizer->normalize(draft, reading.facility, *rules.facilities);
-    take_accepted(batch, frame, bytes, draft);
-  } else {
-    take_refused(batch, frame, bytes, peer, source, reading, draft);
+    if (take_accepted(batch, frame, bytes, draft)) return;
+    reading.answer = Answer::content_rejected;
   }
+  take_refused(batch, frame, bytes, peer, source, reading, draft);
 }
 
-void Intake::take_accepted(Batch& batch, std::size_t frame, std::string_view bytes, model::Draft& draft) {
+// False: no log takes a record of this size; the issue says so, and nothing was taken.
+bool Intake::take_accepted(Batch& batch, std::size_t frame, std::string_view bytes, model::Draft& draft) {
   auto& reply = batch.replies[frame];
   auto& counters = counters_of(draft.source.facility);
   const ControlKey control = model::control_key(draft.source);
@@ -342,6 +373,8 @@ void Intake::take_accepted(Batch& batch, std::size_t frame, std::string_view byt
                                    "205"});
   }
 
+  const std::size_t events_before = batch.events.size(), tally_before = batch.tally.size();
+  std::size_t message_bytes = 0;
   if (known.same) {
     reply.duplicate = true;
     batch.tally.push_back(&counters_->duplicates);
@@ -364,19 +397,24 @@ void Intake::take_accepted(Batch& batch, std::size_t frame, std::string_view byt
         const auto kind = to_string(event.kind);
         record.kinds = record.kinds.empty() ? kind : batch.memory.concat({record.kinds, " ", kind});
       }
-      json_.Clear();
-      model::write_record(json_, record.id, draft, part);
-      record.json = batch.memory.copy({json_.GetString(), json_.GetSize()});
-      if (json_.GetSize() > kept_json_bytes) {  // one message with a large document must not hold its size for ever
-        json_.Clear();
-        json_.ShrinkToFit();
-      }
-      if (ordinal == 0) {
-        record.raw = bytes;  // once a message: its other patients' records stand beside it in the same append
-        batch.accepted.push_back({control, record.id, batch.events.size()});
+      record.json = model::write_record(batch.memory, record.id, draft, part);
+      if (ordinal == 0)
+        record.raw = bytes;  // once a message: its other patients' records stand beside it in the append
+      message_bytes += record.bytes();
+      if (message_bytes > limits::record_bytes) {
+        recent_.withdraw(control, ids.front());
+        batch.events.resize(events_before);
+        batch.tally.resize(tally_before);
+        draft.issues.add(draft.arena, {model::Severity::error, "event-too-large", "MSH",
+                                       draft.arena.concat({std::to_string(message_bytes), " bytes as an event"}),
+                                       draft.arena.concat({"at most ", std::to_string(limits::record_bytes),
+                                                           " bytes; send large documents by reference"}),
+                                       "104"});
+        return false;
       }
       batch.events.push_back(record);
     }
+    batch.accepted.push_back({control, ids.front(), events_before});
     batch.has_event[frame] = 1;
     batch.tally.push_back(counters.answers[static_cast<int>(Answer::accepted)]);
     for (const auto& issue : draft.issues.list()) {
@@ -394,6 +432,7 @@ void Intake::take_accepted(Batch& batch, std::size_t frame, std::string_view byt
   reply.records.insert(reply.records.end(), ids.begin(), ids.end());
   const std::string id = answer_id();
   format_.acknowledge(draft, {Answer::accepted, &draft.issues, {}, clock_.now(), id}, reply.messages);
+  return true;
 }
 
 void Intake::take_refused(Batch& batch, std::size_t frame, std::string_view bytes, const port::Peer& peer,

@@ -3,8 +3,6 @@
 // One instance a shard. Threads: the shard's; the log, the store and RecentControls are shared.
 #pragma once
 
-#include <rapidjson/stringbuffer.h>
-
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -23,12 +21,17 @@
 #include "broker/port/metrics.h"
 #include "broker/port/store.h"
 
+namespace hutong::recognition {
+class Catalogue;
+}
+
 namespace hutong::pipeline {
 
 // What a reload (SIGHUP) replaces as a whole.
 struct Rules {
   std::shared_ptr<const model::FacilityDirectory> facilities;
   std::shared_ptr<const normalize::Normalizer> normalizer;
+  std::shared_ptr<const recognition::Catalogue> catalogue;
   bool accept_unknown_senders = false;
 };
 using CurrentRules = std::atomic<std::shared_ptr<const Rules>>;
@@ -55,11 +58,13 @@ class Intake final : public port::Inbox {
   struct Counters;
 
   net::awaitable<Batch> judge(const port::Peer& peer, std::span<const port::Frame> frames, const Rules& rules);
+  net::awaitable<bool> append_events(const Batch& batch);
+  net::awaitable<bool> append_quarantined(const Batch& batch);
   net::awaitable<std::vector<std::optional<port::Row>>> ask_store(std::vector<port::Lookup> lookups);
   void weigh(Batch& batch, const port::Peer& peer, std::span<const port::Frame> frames, const Rules& rules);
   void weigh_message(Batch& batch, std::size_t frame, std::string_view bytes, const port::Peer& peer,
                      const port::Frame& source, const Rules& rules, model::Draft& draft);
-  void take_accepted(Batch& batch, std::size_t frame, std::string_view bytes, model::Draft& draft);
+  bool take_accepted(Batch& batch, std::size_t frame, std::string_view bytes, model::Draft& draft);
   void take_refused(Batch& batch, std::size_t frame, std::string_view bytes, const port::Peer& peer,
                     const port::Frame& source, const port::Reading& reading, model::Draft& draft);
   void answer_try_again(std::span<const port::Frame> frames, const port::Peer& peer, const Rules& rules,
@@ -80,7 +85,6 @@ class Intake final : public port::Inbox {
   IntakeOptions options_;
   std::vector<std::unique_ptr<model::Draft>> drafts_;  // reused: an arena warms up once
   std::vector<Arena> batch_arenas_;                    // reused, too
-  rapidjson::StringBuffer json_;                       // of the record being written
   std::unordered_map<std::string, std::unique_ptr<FacilityCounters>, TextHash, std::equal_to<>> by_facility_;
   std::unique_ptr<Counters> counters_;
   std::uint64_t answers_ = 0;

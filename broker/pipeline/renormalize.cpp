@@ -1,6 +1,5 @@
 #include "broker/pipeline/renormalize.h"
 
-#include <cstring>
 #include <unordered_map>
 
 #include "broker/model/event_json.h"
@@ -10,16 +9,15 @@ namespace {
 
 // What a record says, leaving out what always differs between two readings: the map's version and the event's.
 std::string comparable(const model::RecordView& record) {
-  rapidjson::StringBuffer out;
-  model::write_subject(out, record.subject);
+  Arena arena;
+  std::string said(model::write_subject(arena, record.subject));
   for (const auto& event : record.events) {
-    const auto kind = to_string(event.kind);
-    out.Put('\n');
-    std::memcpy(out.Push(kind.size()), kind.data(), kind.size());
-    if (event.report) model::write_report(out, *event.report);
-    if (event.kind == model::EventKind::encounter_changed) model::write_encounter(out, event.encounter);
+    said += '\n';
+    said += to_string(event.kind);
+    if (event.report) said += model::write_report(arena, *event.report);
+    if (event.kind == model::EventKind::encounter_changed) said += model::write_encounter(arena, event.encounter);
   }
-  return {out.GetString(), out.GetSize()};
+  return said;
 }
 
 struct Healed {
@@ -111,9 +109,7 @@ net::awaitable<Result<RenormalizeReport>> renormalize(port::Log& log, const port
         record.id = RecordId(hash.add(renormalized_kind).add(id.view()).add(std::to_string(version)).finish());
         record.key = found->second->record.key;
         record.kinds = std::string(renormalized_kind);
-        rapidjson::StringBuffer json;
-        model::write_record(json, id, draft, part);
-        record.json.assign(json.GetString(), json.GetSize());
+        record.json = model::write_record(draft.arena, id, draft, part);
         healed.push_back(std::move(record));
         ++report.changed;
       }

@@ -102,6 +102,8 @@ class Store {
   // A consistent, synced copy of everything in `directory` (must not exist). While running. Errors: invalid, with what to
   // do instead, where the store keeps nothing of its own (memory) or its server has its own backup (PostgreSQL).
   virtual net::awaitable<Result<void>> checkpoint(const std::filesystem::path& directory) = 0;
+  // Whether rows are a journey away, over a connection: then many are worth asking for together.
+  virtual bool is_far() const { return false; }
   virtual std::uint64_t bytes() const = 0;  // on disk, as last looked at
   virtual net::awaitable<Result<void>> close() = 0;
 };

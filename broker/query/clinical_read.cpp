@@ -48,9 +48,7 @@ std::string content_of(const View& view) {
   item.path = {};
   alone.observations.push(arena, item);
   alone.observed = view.report->report.observed;
-  rapidjson::StringBuffer json;
-  model::write_report(json, alone);
-  return {json.GetString(), json.GetSize()};
+  return std::string(model::write_report(arena, alone));
 }
 
 }  // namespace

@@ -21,6 +21,9 @@ class CsvTable {
   // Throws with the row's place.
   [[noreturn]] void complain(std::size_t row, std::string_view what) const;
   const std::string& text() const { return text_; }
+  const std::vector<std::string>& header() const { return header_; }
+  const std::vector<std::string>& cells(std::size_t row) const { return rows_[row].cells; }
+  std::string place(std::size_t row) const { return file_ + ":" + std::to_string(rows_[row].line); }
 
  private:
   struct Row {

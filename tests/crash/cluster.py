@@ -7,18 +7,16 @@ Afterwards every message counts once and in order: a patient's messages are corr
 many versions as messages were sent, and the last one's value. Played by tests/campaign.sh cluster (HUTONG_ROUNDS)."""
 
 import collections
-import shutil
+import re
 import socket
 import statistics
 import sys
 import threading
 import time
-import unittest
 
-import kafka
-from hutong import CONFIG, Broker, Mllp, Story, ack, engines, rounds, run, seeded
+from engines import OnEngines
+from hutong import Mllp, ack, rounds, run, seconds_until, seeded, until
 from messages import oru, pid
-from postgres import Postgres
 
 RATE = 1000            # messages a second, all senders together
 SENDERS, PATIENTS_EACH = 20, 10
@@ -100,32 +98,20 @@ class Load:
         return sum(sum(sender.sent.values()) for sender in self.senders)
 
 
-class ClusterUnderFire(Story):
+class ClusterUnderFire(OnEngines):
     def setUp(self):
-        try:
-            self.cluster = self.enterContext(kafka.Cluster())
-        except kafka.Unavailable as reason:
-            self.skipTest(str(reason))
-        self.server = self.enterContext(Postgres())
-        config = CONFIG + engines(self.cluster.bootstrap, self.server.connection).replace(
-            "[log.kafka]\n", "[log.kafka]\npartitions = 4\n", 1)
-        self.topic = config.split('topic_prefix = "', 1)[1].split('"', 1)[0] + "events"
-        first = self.broker(config=config)
-        second = Broker(first.dir.parent / "second", config=config)
-        shutil.copytree(first.dir / "keys", second.dir / "keys")
-        self.addCleanup(second.kill)
-        self.brokers = [first, second.start()]
-        for broker in self.brokers:  # the same port after a restart, as a hospital expects
+        self.servers = self.brokers()
+        prefix = re.search('topic_prefix = "(.*)"', self.servers[0].config.read_text(encoding="utf-8"))[1]
+        self.topic = prefix + "events"
+        for broker in self.servers:  # the same port after a restart, as a hospital expects
             broker.config.write_text(broker.config.read_text().replace(
                 'listen = "127.0.0.1:0"', f'listen = "127.0.0.1:{broker.ports["mllp"]}"', 1))
 
     def healthy(self, deadline=120):
         """Every replica in sync, every broker ready: the next fault meets a whole cluster."""
-        began = time.monotonic()
-        while not (all(len(isr) == 3 for _, isr in self.cluster.partitions(self.topic))
-                   and all(broker.http("GET", "/readyz").status == 200 for broker in self.brokers)):
-            self.assertLess(time.monotonic() - began, deadline, "the cluster does not become whole again")
-            time.sleep(0.2)
+        until(lambda: all(len(isr) == 3 for _, isr in self.cluster.partitions(self.topic))
+              and all(broker.http("GET", "/readyz").status == 200 for broker in self.servers),
+              "the cluster does not become whole again", deadline)
 
     # --- what happens ---
 
@@ -142,7 +128,7 @@ class ClusterUnderFire(Story):
         self.cluster.start(node)
 
     def broker_killed(self, chance):
-        broker = chance.choice(self.brokers)
+        broker = chance.choice(self.servers)
         broker.kill()
         time.sleep(chance.uniform(0.5, 4))
         broker.start()
@@ -162,9 +148,9 @@ class ClusterUnderFire(Story):
     # --- what must hold ---
 
     def check(self, load):
-        for broker in self.brokers:
+        for broker in self.servers:
             broker.settle(deadline=180)
-        broker, token = self.brokers[0], self.brokers[0].token()
+        broker, token = self.servers[0], self.servers[0].token()
         for sender in load.senders:
             for patient in sender.patients:
                 self.check_patient(broker, token, patient, sender.sent[patient])
@@ -194,7 +180,7 @@ class ClusterUnderFire(Story):
 
     def test_each_part_dies(self):
         chance = seeded("cluster")
-        load = Load([broker.ports["mllp"] for broker in self.brokers])
+        load = Load([broker.ports["mllp"] for broker in self.servers])
         faults = [self.kafka_node, self.partition_leader, self.broker_killed, self.postgresql, self.frozen_node]
         silence, caught_up = collections.defaultdict(list), collections.defaultdict(list)
         for sender in load.senders:
@@ -210,10 +196,9 @@ class ClusterUnderFire(Story):
                 self.healthy()
                 whole = time.monotonic()
                 silence[fault.__name__].append(load.longest_silence(at, whole))
-                while sum(broker.metric("hutong_projector_lag_records") for broker in self.brokers) > 2 * RATE:
-                    self.assertLess(time.monotonic() - whole, 180, "the views do not catch up")
-                    time.sleep(0.1)
-                caught_up[fault.__name__].append(time.monotonic() - whole)
+                caught_up[fault.__name__].append(seconds_until(
+                    lambda: sum(broker.metric("hutong_projector_lag_records") for broker in self.servers) <= 2 * RATE,
+                    "the views do not catch up", 180))
                 self.assertFalse(load.wrong, load.wrong[:3])
                 print(f"{fault.__name__}: longest silence {silence[fault.__name__][-1]:.1f} s, {load.total()} acknowledged", file=sys.stderr)
         load.stopping.set()

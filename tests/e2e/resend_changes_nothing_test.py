@@ -63,7 +63,7 @@ class ResendChangesNothing(Story):
 
         for _ in range(2):
             broker.stop()
-            broker.rebuild()
+            broker.command("rebuild")
             broker.start()
             broker.settle(deadline=60.0 * rounds(1))
             self.assertEqual(self.everything(broker), seen)

@@ -34,9 +34,46 @@ void mend(std::string& file) {
   }
 }
 
+// What the writer makes of what was read reads as the same again.
+void check_writing(SegmentHeader header, std::string_view file) {
+  std::string block(block_bytes, 'x');
+  write_segment_header(header, block.data());
+  const auto again = read_segment_header(block + std::string(file.substr(block_bytes)));
+  HUTONG_INVARIANT(again && again->checksum == header.checksum && again->first_offset == header.first_offset &&
+                       again->epoch == header.epoch && again->file_bytes == header.file_bytes,
+                   "a segment header is read as it was written");
+}
+
+void check_writing(BatchHeader header, std::string_view bytes) {
+  SegmentHeader segment;
+  segment.log = header.log;
+  segment.topic = header.topic;
+  segment.epoch = header.epoch;
+  std::string batch(bytes);
+  write_batch_header(header, batch.data(), crc32c(payload_of(bytes, header)));
+  const auto again = read_batch_header(batch, segment, header.position);
+  HUTONG_INVARIANT(again && again->checksum == header.checksum && again->records == header.records &&
+                       again->durable == header.durable && check_payload(batch, *again) == nullptr,
+                   "a batch header is read as it was written");
+}
+
+void check_writing(const RecordView& record, std::string_view bytes) {
+  port::RecordView whole;
+  whole.id = record.id;
+  whole.key = record.key;
+  whole.kinds = record.kinds;
+  whole.json = record.json;
+  whole.raw = record.raw;
+  std::string written(encoded_bytes(whole), 'x');
+  HUTONG_INVARIANT(encode_record(whole, record.appended, written.data()) == written.data() + written.size(),
+                   "a record is as long as it says");
+  HUTONG_INVARIANT(bytes.find(written) != std::string_view::npos, "a record is written as it was read");
+}
+
 void scan(std::string_view file) {
   const auto header = read_segment_header(file);
   if (!header) return;
+  check_writing(*header, file);
   const auto tail = scan_segment(file, *header, "events/x.segment");
   if (!tail) {
     HUTONG_INVARIANT(tail.error().code == ErrorCode::corrupt && !tail.error().message.empty(), "damage has words");
@@ -51,7 +88,8 @@ void scan(std::string_view file) {
     const std::string_view bytes = file.substr(position, batch->bytes());
     HUTONG_INVARIANT(check_payload(bytes, *batch) == nullptr, "an accepted payload verifies again");
     std::string_view payload = payload_of(bytes, *batch);
-    for (RecordView record; decode_record(payload, record);) ++records;
+    for (RecordView record; decode_record(payload, record); ++records) check_writing(record, bytes);
+    check_writing(*batch, bytes);
     position += batch->bytes();
   }
   HUTONG_INVARIANT(records == tail->records && tail->next == header->first_offset + records, "no record is half read");

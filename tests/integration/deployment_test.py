@@ -14,10 +14,10 @@ import tempfile
 import unittest
 
 import kafka
-from deployed import BINARY, DEPLOY, Installation, adapted, balancer, program, ready, until
-from hutong import SOURCE, Story, ack, request, run
+from deployed import BINARY, DEPLOY, Installation, adapted, balancer, program, ready
+from hutong import SOURCE, Story, ack, request, run, until
 from messages import oru
-from postgres import NotInstalled, Postgres
+from postgres import Postgres
 
 COMPOSE = DEPLOY / "compose"
 UNIT = DEPLOY / "systemd/hutong.service"
@@ -291,11 +291,7 @@ class BrokerOnTheCluster(Story):
         folder = self.directory()
         installation = Installation(folder / "installation")
         KafkaByFile.cluster_id = (installation.secrets / "kafka-cluster-id").read_text(encoding="utf-8")
-        try:
-            kafka.jars()
-            server = self.enterContext(Postgres())
-        except (kafka.Unavailable, NotInstalled) as reason:
-            self.skipTest(str(reason))
+        server = self.enterContext(Postgres())
         cluster = self.enterContext(KafkaByFile())
         connection = (installation.secrets / "postgres-connection").read_text(encoding="utf-8")
         self.assertRegex(connection, r"^host=postgres dbname=hutong user=hutong password=\w{48}\n$")

@@ -10,17 +10,14 @@ import time
 import unittest
 
 import kafka
-from hutong import SOURCE, rounds, run, seeded
+from hutong import SOURCE, rounds, run, seeded, until
 
 BUILD = pathlib.Path(os.environ.get("HUTONG_BUILD", SOURCE / "build/release"))
 
 
 class KafkaNodes(unittest.TestCase):
     def setUp(self):
-        try:
-            self.cluster = self.enterContext(kafka.Cluster())
-        except kafka.Unavailable as reason:
-            self.skipTest(str(reason))
+        self.cluster = self.enterContext(kafka.Cluster())
         self.traffic = subprocess.Popen(
             [BUILD / "tests/contract_log", "--gtest_filter=All/KafkaNodes.*"],
             env=dict(os.environ, HUTONG_KAFKA_BOOTSTRAP=self.cluster.bootstrap, HUTONG_APPENDS=str(rounds(300))),
@@ -58,7 +55,7 @@ class KafkaNodes(unittest.TestCase):
         self.assertGreater(len(faults), 1, "the traffic was over before anything happened")
 
     def test_with_too_few_replicas_nothing_is_acknowledged_and_nothing_lost(self):
-        time.sleep(1)
+        until(lambda: self.cluster.bytes_of("*events") > 0, "the traffic does not begin")
         self.cluster.kill(1)
         self.cluster.kill(2)
         time.sleep(12)  # longer than an append waits

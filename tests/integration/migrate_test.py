@@ -8,7 +8,7 @@ import time
 import kafka
 from hutong import BINARY, CONFIG, Story, ack, run, seeded
 from messages import ITEMS, adt, oru
-from postgres import NotInstalled, Postgres
+from postgres import Postgres
 
 PATIENTS = 40
 CLUSTER = """
@@ -39,10 +39,7 @@ class Migrate(Story):
 
     def test_from_the_embedded_log_to_kafka(self):
         chance = seeded("migrate")
-        try:
-            cluster, server = self.enterContext(kafka.Cluster()), self.enterContext(Postgres())
-        except (kafka.Unavailable, NotInstalled) as reason:
-            self.skipTest(str(reason))
+        cluster, server = self.enterContext(kafka.Cluster()), self.enterContext(Postgres())
         old = self.broker()
         messages = []
         for i in range(3000):

@@ -2,12 +2,10 @@
 shows the same FHIR, byte for byte, from PostgreSQL and from the embedded store."""
 
 import subprocess
-import sys
-import unittest
 
 from hutong import CONFIG, Story, ack, run
 from messages import adt, oru
-from postgres import SKIPPED, NotInstalled, Postgres
+from postgres import Postgres
 
 VIEWS = """
 [store]
@@ -65,9 +63,4 @@ class PostgresViews(Story):
 
 
 if __name__ == "__main__":
-    try:
-        Postgres().remove()
-    except NotInstalled as reason:
-        print(reason)
-        sys.exit(SKIPPED)
     run()

@@ -18,7 +18,7 @@ import ssl
 import subprocess
 import time
 
-from hutong import BINARY, FACILITY, SOURCE, Broker, Mllp
+from hutong import BINARY, FACILITY, SOURCE, Broker, Mllp, until
 
 DEPLOY = SOURCE / "deploy"
 HOSPITAL = "testhosp.invalid"  # the name in the trial hospital's certificate
@@ -42,17 +42,6 @@ def free_port():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
-
-
-def until(true, what, deadline=60.0):
-    began = time.monotonic()
-    while True:
-        found = true()
-        if found:
-            return found
-        if time.monotonic() - began > deadline:
-            raise AssertionError(f"{what}: not after {deadline:.0f} s")
-        time.sleep(0.05)
 
 
 class Installation:

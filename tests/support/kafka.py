@@ -23,12 +23,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 import uuid
 
 SOURCE = pathlib.Path(os.environ.get("HUTONG_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
 VERSION = os.environ.get("HUTONG_KAFKA_VERSION", "4.3.1")  # librdkafka 2.0.2 and Java 17 speak with 3.9 to 4.3
 HEAP = "-Xmx320m"  # holds a record of 64 MiB on its way in and on its way to a follower
-READY_SECONDS = 60
+READY_SECONDS = 120  # on a machine that has other work, too
 
 POM = f"""\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -36,20 +37,21 @@ POM = f"""\
   <groupId>hutong.tests</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>{VERSION}</version></dependency>
     <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
   </dependencies>
 </project>
 """
 
 
-class Unavailable(Exception):
-    """Kafka cannot be had on this machine; says why."""
+class Unavailable(unittest.SkipTest):
+    """Kafka cannot be had on this machine; says why. A story that does not catch it is skipped."""
 
 
 def jars():
     """The folder with Kafka's jars, fetched when it is not there yet."""
     folder = SOURCE / "build/kafka"
-    libs = folder / f"libs-{VERSION}"
+    libs = folder / f"jars-{VERSION}"
     if libs.is_dir():
         return libs
     for program in ("java", "mvn"):
@@ -84,10 +86,15 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def java(libs, *arguments):
-    """Small and quick to start; what is tested is Kafka's protocol and replication, not its speed."""
-    return ["java", HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:CICompilerCount=1", "-Xshare:auto",
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{libs}/*", *map(str, arguments)]
+SMALL = [HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:CICompilerCount=1", "-Xshare:auto"]
+# For measuring: room for a load. Without the second compiler, which on two cores takes minutes of both before it pays.
+MEASURED = ["-Xms1g", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:CICompilerCount=1"]
+TOOL = ["-Xmx512m"]  # as kafka-producer-perf-test.sh starts it
+
+
+def java(libs, *arguments, machine=SMALL):
+    """Small and quick to start by default: then Kafka's protocol and replication is what is looked at, not its speed."""
+    return ["java", *machine, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{libs}/*", *map(str, arguments)]
 
 
 def metadata(port, topic=None, deadline=2.0):
@@ -137,10 +144,10 @@ def metadata(port, topic=None, deadline=2.0):
 class Cluster:
     """Three nodes, each broker and controller. Nodes are numbered from 1."""
 
-    def __init__(self, nodes=3):
-        self.nodes = nodes
+    def __init__(self, nodes=3, machine=SMALL, directory=None):
+        self.nodes, self.machine = nodes, machine
         self.libs = jars()
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="hutong-kafka-"))
+        self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="hutong-kafka-"))
         ports = free_ports(2 * nodes)
         self.ports, self.controllers = ports[:nodes], ports[nodes:]
         self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in self.ports)
@@ -184,7 +191,7 @@ class Cluster:
                 "controller.quorum.election.timeout.ms=500", "controller.quorum.fetch.timeout.ms=1000",
             ]) + "\n")
             formatting.append(subprocess.Popen(
-                java(self.libs, "kafka.tools.StorageTool", "format", "-t", cluster, "-c",
+                java(self.libs, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c",  # with "=": it may begin with "-"
                      self._folder(node) / "server.properties"),
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=die_with_parent))
         for each in formatting:
@@ -195,7 +202,7 @@ class Cluster:
     def start(self, node, wait=True):
         with open(self._folder(node) / "log", "ab") as log:
             self.processes[node] = subprocess.Popen(
-                java(self.libs, "kafka.Kafka", self._folder(node) / "server.properties"),
+                java(self.libs, "kafka.Kafka", self._folder(node) / "server.properties", machine=self.machine),
                 stdout=log, stderr=subprocess.STDOUT, cwd=self._folder(node), preexec_fn=die_with_parent)
         if wait:
             self.wait()
@@ -222,6 +229,18 @@ class Cluster:
             if found:
                 return found
         return []
+
+    def tool(self, name, *arguments, machine=SMALL):
+        """What one of Kafka's own tools prints, org.apache.kafka.tools.NAME."""
+        done = subprocess.run(java(self.libs, f"org.apache.kafka.tools.{name}", "--bootstrap-server", self.bootstrap, *arguments,
+                                   machine=machine), capture_output=True, text=True, check=False, preexec_fn=die_with_parent)
+        if done.returncode != 0:
+            raise RuntimeError(f"{name} {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def bytes_of(self, topic):
+        """How much of a disk one replica of a topic takes."""
+        return sum(file.stat().st_size for file in self._folder(1).glob(f"data/{topic}-[0-9]*/*.log"))
 
     def kill(self, node):
         process = self.processes.pop(node)

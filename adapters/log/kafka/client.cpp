@@ -41,8 +41,10 @@ Settings producer_settings(const KafkaOptions& options) {
   return {{"enable.idempotence", "true"},
           {"acks", "all"},
           {"message.timeout.ms", std::to_string(options.append_deadline.count())},
-          // An idle line waits for nothing: a batch is what gathered while earlier requests were under way.
+          // An idle line waits for nothing; on a busy one the producer gathers (producer.h). A Kafka broker answers the
+          // requests of a connection one after the other: what waits here meanwhile makes fuller ones.
           {"linger.ms", "0"},
+          {"max.in.flight", "1"},
           // Bounded by our own count, which takes or refuses an append as a whole.
           {"queue.buffering.max.kbytes", "2097151"},
           {"queue.buffering.max.messages", "10000000"}};

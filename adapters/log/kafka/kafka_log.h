@@ -32,6 +32,7 @@ struct KafkaOptions {
   std::chrono::milliseconds open_deadline{15'000};
   std::chrono::milliseconds append_deadline{8'000};  // shorter than the intake's: it is to hear what happened
   std::chrono::milliseconds read_deadline{5'000};
+  std::chrono::milliseconds gather{10};  // on a busy line records are handed over at most this often
   std::size_t queue_bytes = 64 * 1024 * 1024;  // appends not yet confirmed; beyond: overloaded
   // Further settings of librdkafka by its own names, for producer and consumers: security.protocol, sasl.*, ssl.*,
   // compression.type. What the log's promises rest on cannot be set here.

@@ -9,6 +9,7 @@ namespace hutong::kafka {
 namespace {
 
 constexpr std::size_t message_overhead_bytes = 512;  // what librdkafka keeps beside a record's own bytes
+constexpr std::size_t few_records = 2;               // while as many are confirmed: not yet a busy line
 
 // What an append holds in memory until it is confirmed, or why it is refused.
 Result<std::size_t> measure(std::span<const port::RecordView> batch) {
@@ -88,17 +89,65 @@ void Producer::append(port::Topic topic, std::span<const port::RecordView> batch
              "the log's queue is full; Kafka confirms slower than messages arrive. Send again later"));
   }
   auto& append = *new Appending(batch.size(), *bytes, std::move(appended));  // deleted by settle()
+  const Waiting waiting{topic, batch, &append};
+  if (gathers(waiting)) return generation->wake();
+  hand_over(*generation, waiting);
+}
+
+bool Producer::gathers(const Waiting& waiting) {
+  const std::lock_guard lock(gather_mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  if (!handing_ && gathered_.empty() && due(now, waiting.batch.size())) {
+    handed_ = now;
+    handed_records_ = waiting.batch.size();
+    ++under_way_;
+    return false;
+  }
+  gathered_.push_back(waiting);
+  gathered_records_ += waiting.batch.size();
+  return true;
+}
+
+bool Producer::due(std::chrono::steady_clock::time_point now, std::size_t records) const {
+  return now - handed_ >= options_.gather ||
+         (under_way_ == 0 && handed_records_ <= few_records && records <= few_records);
+}
+
+// Hands over what has gathered, when it is time. Returns how long the next may wait.
+std::chrono::milliseconds Producer::hand_over_gathered(Generation& generation, bool all) {
+  std::vector<Waiting> now_due;
+  {
+    const std::lock_guard lock(gather_mutex_);
+    if (gathered_.empty()) return std::chrono::milliseconds::max();
+    const auto now = std::chrono::steady_clock::now();
+    if (!all && !due(now, gathered_records_)) {
+      return std::chrono::ceil<std::chrono::milliseconds>(handed_ + options_.gather - now);
+    }
+    now_due.swap(gathered_);
+    handed_ = now;
+    handed_records_ = std::exchange(gathered_records_, 0);
+    under_way_ += now_due.size();
+    handing_ = true;
+  }
+  for (const Waiting& waiting : now_due) hand_over(generation, waiting);
+  const std::lock_guard lock(gather_mutex_);
+  handing_ = false;
+  return gathered_.empty() ? std::chrono::milliseconds::max() : options_.gather;
+}
+
+void Producer::hand_over(Generation& generation, const Waiting& waiting) {
+  const auto& [topic, batch, append] = waiting;
   const std::uint32_t partitions = partition_count(options_, topic);
   std::size_t sent = 0;
   for (; sent < batch.size(); ++sent) {
     const port::Partition partition{topic, Generation::partition_of(batch[sent].key, partitions)};
-    append.positions[sent].partition = partition;
-    const int code = generation->send(partition, batch[sent], &append.slots[sent]);
+    append->positions[sent].partition = partition;
+    const int code = generation.send(partition, batch[sent], &append->slots[sent]);
     if (code == 0) continue;
-    append.note(code);
+    append->note(code);
     break;
   }
-  settle(append, batch.size() - sent + 1);
+  settle(*append, batch.size() - sent + 1);
 }
 
 bool Producer::reserve(std::size_t bytes) {
@@ -124,6 +173,7 @@ void Producer::delivered(const rd_kafka_message_s& message) {
 void Producer::settle(Appending& append, std::size_t records) {
   if (append.unsettled.fetch_sub(records, std::memory_order_acq_rel) != records) return;
   const std::unique_ptr<Appending> last(&append);
+  --under_way_;
   queued_bytes_.fetch_sub(append.bytes, std::memory_order_relaxed);
   if (const int code = append.error.load(std::memory_order_relaxed)) {
     Error error = as_error(code, "appending (whether it was stored is unknown; a resend is safe)");

@@ -1,5 +1,9 @@
-// Appends to Kafka. The records of an append go to the idempotent producer at once, on the caller's thread, which
-// never blocks; the delivery report of the last one finishes the append, on this producer's own thread.
+// Appends to Kafka. The records of an append go to the idempotent producer on the caller's thread, which never blocks;
+// the delivery report of the last one finishes the append, on this producer's own thread.
+//
+// On a busy line appends are gathered and handed over together by the own thread, at most once in KafkaOptions::gather:
+// a request to Kafka costs much more than a record in it. The first append after a pause, and a few that come one after
+// the other, do not wait.
 //
 // After a fatal error librdkafka's producer can no more promise order without loss. It is then retired: what was on
 // its way is answered with an error (outcome unknown), and a new one takes what comes next.
@@ -7,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -37,10 +42,18 @@ class Producer final : private ProducerEvents {
  private:
   struct Generation;  // one producer of librdkafka, from start or recreation to a fatal error
   struct Appending;
+  struct Waiting {  // an append that is not handed over yet; its records are its caller's, who waits
+    port::Topic topic;
+    std::span<const port::RecordView> batch;
+    Appending* append;
+  };
 
   Producer(const KafkaOptions& options, Confirmed confirmed);
   std::shared_ptr<Generation> current() const;
   bool reserve(std::size_t bytes);
+  bool gathers(const Waiting& waiting);  // else it is to be handed over now
+  bool due(std::chrono::steady_clock::time_point now, std::size_t records) const;
+  void hand_over(Generation& generation, const Waiting& waiting);
   void settle(Appending& append, std::size_t records);
   void delivered(const rd_kafka_message_s& message) override;
   void troubled(int code, const std::string& reason) override;
@@ -48,6 +61,7 @@ class Producer final : private ProducerEvents {
   // producer_thread.cpp
   void run(std::shared_ptr<Generation> generation);
   void replace(std::shared_ptr<Generation>& failed, const std::string& why);
+  std::chrono::milliseconds hand_over_gathered(Generation& generation, bool all);
   static void drain(const std::shared_ptr<Generation>& generation);
   void probe(Generation& generation);
   void finish(std::shared_ptr<Generation> generation);
@@ -56,6 +70,13 @@ class Producer final : private ProducerEvents {
   const Confirmed confirmed_;
   std::atomic<std::size_t> queued_bytes_{0};
   std::atomic<bool> in_trouble_{false};
+  std::atomic<std::size_t> under_way_{0};  // appends handed over and not finished
+
+  mutable std::mutex gather_mutex_;  // guards what follows
+  std::vector<Waiting> gathered_;
+  std::size_t gathered_records_ = 0, handed_records_ = 0;  // the latter: of the last time
+  std::chrono::steady_clock::time_point handed_;
+  bool handing_ = false;  // what was gathered is being handed over: what comes now stays behind it
 
   mutable std::mutex mutex_;             // guards what follows
   std::shared_ptr<Generation> current_;  // null: stopping

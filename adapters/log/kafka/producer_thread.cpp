@@ -2,6 +2,8 @@
 // asks the cluster every second whether they would still.
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
+
 #include "adapters/log/kafka/generation.h"
 
 namespace hutong::kafka {
@@ -33,7 +35,7 @@ std::string obstacle(const rd_kafka_metadata_topic& topic, int insync_replicas) 
 void Producer::run(std::shared_ptr<Generation> generation) {
   while (auto next = current()) {
     generation = std::move(next);
-    generation->poll(poll_patience);
+    generation->poll(std::min(poll_patience, hand_over_gathered(*generation, false)));
     if (const std::string why = generation->fatal(); !why.empty()) replace(generation, why);
     if (in_trouble_.load(std::memory_order_relaxed)) probe(*generation);
   }
@@ -92,8 +94,15 @@ void Producer::stop(std::function<void()> stopped) {
 
 void Producer::finish(std::shared_ptr<Generation> generation) {
   const auto deadline = steady_clock::now() + close_patience;
-  while (!generation->empty() && steady_clock::now() < deadline) generation->poll(std::chrono::milliseconds(20));
-  drain(generation);
+  while (steady_clock::now() < deadline) {
+    hand_over_gathered(*generation, true);
+    if (generation->empty()) break;
+    generation->poll(std::chrono::milliseconds(20));
+  }
+  do {
+    drain(generation);  // nobody appends any more
+    hand_over_gathered(*generation, true);
+  } while (!generation->empty());
   generation.reset();
   std::vector<std::function<void()>> stopped;
   {

@@ -53,6 +53,7 @@ struct PostgresStore::State {
   }
 
   net::awaitable<Result<void>> bring_up();
+  net::awaitable<Result<void>> replace(std::string fresh);
   net::awaitable<Result<void>> write(std::vector<Command> changes, std::vector<port::Cursor> expected);
   net::awaitable<Result<Pool::Lease>> begin(const std::vector<port::Cursor>& expected);
   net::awaitable<Result<std::vector<Rows>>> read(std::vector<Command> commands) {
@@ -94,6 +95,31 @@ net::awaitable<Result<void>> PostgresStore::State::bring_up() {
   if (up) co_await look_at_size(connection);
   connection.close();  // with everything that was prepared for this once
   co_return up;
+}
+
+Result<void> PostgresStore::replace(PostgresOptions options, const std::string& fresh) {
+  auto tables = Tables::of(options.tables);
+  if (!tables) return tl::unexpected(tables.error());
+  State state(std::move(options), std::move(*tables));
+  return net::co_spawn(state.io, state.replace(fresh), net::use_future).get();
+}
+
+net::awaitable<Result<void>> PostgresStore::State::replace(std::string fresh) {
+  auto lease = co_await writer.lease();
+  if (!lease) co_return tl::unexpected(lease.error());
+  const std::string drop = "DROP SCHEMA IF EXISTS " + sql_name(options.schema) + " CASCADE";
+  const std::string rename = "ALTER SCHEMA " + sql_name(fresh) + " RENAME TO " + sql_name(options.schema);
+  std::vector<Command> commands;
+  commands.emplace_back("BEGIN");
+  commands.emplace_back("SELECT set_config('synchronous_commit', 'on', true)");
+  commands.emplace_back(lock_schema).add_text(options.schema);
+  commands.emplace_back(drop);
+  if (!fresh.empty()) commands.emplace_back(rename);
+  commands.emplace_back("COMMIT");
+  auto done = co_await (*lease)->run(commands);
+  (*lease)->close();  // and with it a transaction that failed
+  if (!done) co_return tl::unexpected(done.error());
+  co_return Result<void>();
 }
 
 net::awaitable<void> PostgresStore::State::look_at_size(Connection& connection) {

@@ -38,6 +38,10 @@ class PostgresStore final : public port::Store {
   // encoding).
   static Result<std::unique_ptr<PostgresStore>> open(PostgresOptions options);
   ~PostgresStore() override;
+  // Drops options.schema with all that is in it, where there is one; then the schema `fresh`, when given, takes its
+  // name. In one step: whoever reads meanwhile sees the old rows or the new ones. What was granted on the old one goes
+  // with it.
+  static Result<void> replace(PostgresOptions options, const std::string& fresh = {});
 
   net::awaitable<Result<void>> write(port::StoreBatch batch) override;
   net::awaitable<Result<std::vector<std::optional<port::Row>>>> get_many(std::vector<port::Lookup> lookups) override;
@@ -45,6 +49,7 @@ class PostgresStore final : public port::Store {
   net::awaitable<Result<std::optional<port::Cursor>>> cursor(port::Partition partition) override;
   // Always invalid: PostgreSQL has its own backup (pg_dump), which the message names.
   net::awaitable<Result<void>> checkpoint(const std::filesystem::path& directory) override;
+  bool is_far() const override { return true; }
   std::uint64_t bytes() const override;
   net::awaitable<Result<void>> close() override;
 

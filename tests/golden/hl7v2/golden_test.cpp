@@ -47,12 +47,12 @@ Outcome outcome_of(const std::string& bytes) {
     draft.map_version = "golden";  // the tables' version changes with every table
     draft.times.appended = context.received;
     for (std::uint32_t ordinal = 0; ordinal < draft.parts.size(); ++ordinal) {
-      rapidjson::StringBuffer json;
-      model::write_record(json, model::record_id(draft.source, draft.content_hash, ordinal), draft, draft.parts[ordinal]);
-      out.event += std::string(json.GetString(), json.GetSize()) + "\n";
       Arena arena;
+      const auto id = model::record_id(draft.source, draft.content_hash, ordinal);
+      const auto json = model::write_record(arena, id, draft, draft.parts[ordinal]);
+      out.event += std::string(json) + "\n";
       model::RecordView record;
-      EXPECT_TRUE(model::read_record({json.GetString(), json.GetSize()}, arena, record));
+      EXPECT_TRUE(model::read_record(json, arena, record));
       out.fhir += rendering.record(record) + "\n";
     }
   }

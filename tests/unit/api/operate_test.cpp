@@ -263,9 +263,7 @@ TEST_F(OperateTest, TraceTellsTheLifeOfARecordWithoutItsContent) {
     port::Record record;
     record.id = model::record_id(draft.source, draft.content_hash, 0);
     record.raw = "MSH|SECRET RAW";
-    rapidjson::StringBuffer json;
-    model::write_record(json, record.id, draft, part);
-    record.json.assign(json.GetString(), json.GetSize());
+    record.json = model::write_record(draft.arena, record.id, draft, part);
     if (i == 3) id = record.id.hex();
     std::vector<port::Record> records;
     records.push_back(std::move(record));

@@ -9,14 +9,9 @@
 namespace hutong::model {
 namespace {
 
-std::string text(const rapidjson::StringBuffer& out) {
-  return {out.GetString(), out.GetSize()};
-}
-
 std::string write(const RecordId& id, const Draft& draft, const Part& part) {
-  rapidjson::StringBuffer out;
-  write_record(out, id, draft, part);
-  return text(out);
+  Arena arena;
+  return std::string(write_record(arena, id, draft, part));
 }
 
 // A record that was read, as a Draft again, so that it can be written.
@@ -212,9 +207,7 @@ TEST(EventJson, ControlCharactersAndQuotesAreEscaped) {
       value[position] = static_cast<char>(c);
       Subject subject, read;
       subject.number = value;
-      rapidjson::StringBuffer out;
-      write_subject(out, subject);
-      ASSERT_TRUE(read_subject({out.GetString(), out.GetSize()}, arena, read)) << c;
+      ASSERT_TRUE(read_subject(write_subject(arena, subject), arena, read)) << c;
       ASSERT_EQ(read.number, value) << c;
     }
   }

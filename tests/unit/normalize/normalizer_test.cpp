@@ -215,11 +215,10 @@ TEST(Normalizer, ASecondTimeChangesNothing) {
   card.type = "NI";
   s.part().subject.identifiers.push(s.draft.arena, card);
   const auto json = [&] {
-    rapidjson::StringBuffer out;
     s.draft.issues.clear();
-    model::write_subject(out, s.part().subject);
-    model::write_report(out, s.report());
-    return std::string(out.GetString(), out.GetSize());
+    Arena arena;
+    return std::string(model::write_subject(arena, s.part().subject)) +
+           std::string(model::write_report(arena, s.report()));
   };
   s.run();
   const std::string first = json();

@@ -236,6 +236,33 @@ TEST_F(IntakeTest, asks_a_distant_store_once_about_all_frames_that_came_together
   EXPECT_EQ(stored(events), 3U);
 }
 
+// Control characters are six bytes each in JSON: what no log takes is refused and kept, not answered 207 for ever.
+TEST_F(IntakeTest, a_message_whose_event_no_log_takes_is_refused_and_kept) {
+  const auto reply = accept(oru("1", std::string(11U << 20U, '\x01')));
+  EXPECT_EQ(reply.answer, Answer::content_rejected);
+  EXPECT_THAT(reply.messages[0], HasSubstr("event-too-large"));
+  EXPECT_EQ(stored(events), 0U);
+  EXPECT_EQ(stored(quarantine), 1U);
+  EXPECT_EQ(recent.size(), 0U);
+  EXPECT_FALSE(accept(oru("1")).duplicate);
+}
+
+// Two messages of a thousand patients each are more records than one append takes.
+TEST_F(IntakeTest, many_records_are_several_appends_and_a_message_stays_in_one) {
+  const auto crowd = [](const std::string& control) {
+    std::string message = oru(control);
+    for (int i = 2; i <= 700; ++i) {
+      message += "PID|1||P" + std::to_string(i) + "^^^HOSP^MR||A^B\rOBR|1||R" + std::to_string(i) + "|BIO^x^L\r";
+    }
+    return message;
+  };
+  const auto replies = accept(std::vector<std::string>{crowd("1"), crowd("2")});
+  EXPECT_EQ(replies[0].answer, Answer::accepted);
+  EXPECT_EQ(replies[1].answer, Answer::accepted);
+  EXPECT_EQ(*tests::await(log.end(events)), 1400U);
+  EXPECT_TRUE(accept(crowd("2")).duplicate);
+}
+
 // The store knows the second of three; the others stay new, and each is answered as itself.
 TEST_F(IntakeTest, what_only_the_store_knows_is_a_resend_among_new_messages) {
   const auto first = accept(oru("2"));

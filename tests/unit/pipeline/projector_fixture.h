@@ -149,10 +149,10 @@ class Message {
   // A re-trigger differs in content hash only when something that is hashed differs; here the control id stands for it.
   port::Record record(std::string content = "") {
     if (part_.events.empty()) add(model::EventKind::patient_updated);
-    rapidjson::StringBuffer json;
     const RecordId id = model::record_id(draft_.source, sha256(content + std::string(draft_.source.control_id)), 0);
-    model::write_record(json, id, draft_, part_);
-    return {id, said_.facility + "/" + said_.number, "", std::string(json.GetString(), json.GetSize()), "raw"};
+    Arena arena;
+    return {id, said_.facility + "/" + said_.number, "", std::string(model::write_record(arena, id, draft_, part_)),
+            "raw"};
   }
   std::string_view keep(std::string text) { return texts_.emplace_back(std::move(text)); }
 

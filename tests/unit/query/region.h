@@ -85,11 +85,9 @@ class Region {
     subject.number = number;
     subject.facility = facility;
     if (say) say(arena, subject);
-    rapidjson::StringBuffer json;
-    model::write_subject(json, subject);
     port::StoreBatch batch;
-    batch.put(port::tables::patients, {facility, number, std::string(json.GetString(), json.GetSize()), std::int64_t{1},
-                                       appended, appended, std::int64_t{1}});
+    batch.put(port::tables::patients, {facility, number, std::string(model::write_subject(arena, subject)),
+                                       std::int64_t{1}, appended, appended, std::int64_t{1}});
     batch.put(port::tables::persons, {std::string(person.view()), "[[\"" + facility + "\",\"" + number + "\"]]",
                                       std::int64_t{1}, appended, std::string()});
     batch.put(port::tables::person_of, {facility, number, std::string(person.view())});
@@ -135,9 +133,7 @@ class Region {
     report.path = "OBR[1]";
     if (say) say(arena, report);
     report.id = model::report_id(report.issuer, report);
-    rapidjson::StringBuffer json;
-    model::write_report(json, report);
-    const std::string id(report.id.view()), body(json.GetString(), json.GetSize());
+    const std::string id(report.id.view()), body(model::write_report(arena, report));
     const std::int64_t newest = -parse_iso(observed)->first.micros;
     const auto at = appended + static_cast<std::int64_t>(version) * 1'000'000;
     port::StoreBatch batch;
@@ -166,14 +162,13 @@ class Region {
     encounter.status = discharged.empty() ? model::EncounterStatus::in_progress : model::EncounterStatus::finished;
     encounter.admitted = {admitted, admitted};
     encounter.discharged = {discharged, discharged};
-    rapidjson::StringBuffer json;
-    model::write_encounter(json, encounter);
+    Arena arena;
     const std::string id(encounter.id.view());
     const std::int64_t newest = -parse_iso(admitted)->first.micros;
     port::StoreBatch batch;
     batch.put(port::tables::encounters,
               {facility, number, newest, id, std::int64_t{1}, std::string(model::to_string(encounter.status)), appended,
-               std::int64_t{1}, std::string(json.GetString(), json.GetSize())});
+               std::int64_t{1}, std::string(model::write_encounter(arena, encounter))});
     batch.put(port::tables::encounter_ids, {id, facility, number, newest, std::int64_t{1}});
     write(std::move(batch));
     return encounter.id;
