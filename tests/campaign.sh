@@ -14,6 +14,7 @@
 #   coverage      lines that the committed fuzz corpora reach in each reader; fails below 90 %
 #   tsan          ThreadSanitizer over unit, contract, golden, e2e
 #   asan          AddressSanitizer and UndefinedBehaviorSanitizer over those and crash
+#   identity      a simulated population of 1,000,000 is linked            (HUTONG_PEOPLE)
 #   sustained     ten minutes at 5,000 messages a second                    (HUTONG_SUSTAINED_SECONDS, _RATE)
 #
 #   --restart     forgets what an unfinished run had reached
@@ -33,6 +34,7 @@ case "$name" in
   fuzz-?*) need_gb=3 ;;
   coverage) need_gb=3 ;;
   tsan | asan) need_gb=8 ;;
+  identity) need_gb=15 ;;
   sustained) need_gb=25 ;;
   *) usage ;;
 esac
@@ -221,6 +223,14 @@ case "$name" in
     ;;
   tsan) sanitizer tsan '^(unit|contract|golden|e2e)$' ;;
   asan) sanitizer asan '^(unit|contract|golden|e2e|crash)$' ;;
+  identity)
+    build release identity_population
+    build/release/tests/identity_population --people "${HUTONG_PEOPLE:-1000000}" --seed "$seed" --rate 2000 --rebuild \
+      --folder "$folder/population" >"$folder/summary" || { cat "$folder/summary" >&2; fail "identity_population"; }
+    rm -rf "$folder/population"
+    cat "$folder/summary"
+    report "$(quoted "$folder/summary")"
+    ;;
   sustained)
     bench/run.sh sustained --json "$folder/sustained.json" >"$folder/summary" || { cat "$folder/summary" >&2; fail "bench/run.sh sustained"; }
     cat "$folder/summary"

@@ -203,6 +203,60 @@ class FhirService : public std::enable_shared_from_this<FhirService> {
     co_return with_offset(document(200, deps_.rendering.many(sheaf)), answer->offset);
   }
 
+  net::awaitable<Response> match(const Request& request) {
+    if (auto refused = not_acceptable(request)) co_return *refused;
+    Arena arena;
+    auto asked = deps_.rendering.match_question(request.body, arena);
+    if (!asked) co_return failed(asked.error());
+    auto permit = co_await decide(request, Action::search, "Patient/$match", "", "resource");
+    if (!permit) co_return failed(permit.error());
+    auto answer = co_await deps_.clinical.match(*permit, asked->subject, asked->count, asked->only_certain);
+    if (!answer) co_return failed(answer.error());
+    std::vector<port::Grade> grades;
+    for (const auto& each : answer->grades) {
+      grades.push_back({each.chance, each.certain ? "certain" : each.probable ? "probable" : "possible"});
+    }
+    const std::string base = base_of(request);
+    port::Sheaf sheaf{.type = "searchset",
+                      .base_url = base,
+                      .matches = answer->matches,
+                      .includes = {},
+                      .total = answer->matches.size(),
+                      .links = {},
+                      .grades = grades};
+    co_return with_offset(document(200, deps_.rendering.many(sheaf)), answer->offset);
+  }
+
+  // ITI-83 (PIXm): the other identifiers of whom one identifier names.
+  net::awaitable<Response> cross_references(const Request& request) {
+    if (auto refused = not_acceptable(request)) co_return *refused;
+    const std::string source(request.parameter("sourceIdentifier"));
+    const auto bar = source.find('|');
+    if (bar == std::string::npos || bar == 0 || bar + 1 == source.size()) {
+      co_return failed({ErrorCode::invalid, "an identifier with its system: SYSTEM|VALUE"}, "sourceIdentifier");
+    }
+    std::vector<std::string> systems;
+    for (const auto& [name, value] : request.query) {
+      if (name == "targetSystem") systems.push_back(value);
+    }
+    auto permit = co_await decide(request, Action::search, "Patient/$ihe-pix", "", "sourceIdentifier,targetSystem");
+    if (!permit) co_return failed(permit.error());
+    query::PersonSearch search;
+    search.identifiers.push_back({.system = source.substr(0, bar), .value = source.substr(bar + 1)});
+    search.count = 2;
+    auto answer = co_await deps_.clinical.persons(*permit, std::move(search));
+    if (!answer) co_return failed(answer.error());
+    if (answer->matches.empty()) {
+      co_return failed({ErrorCode::not_found, "nobody is known under this identifier"}, "sourceIdentifier");
+    }
+    if (answer->matches.size() > 1) {
+      co_return failed({ErrorCode::conflict, "more than one person has this identifier; a steward has to decide"},
+                       "sourceIdentifier");
+    }
+    co_return with_offset(document(200, deps_.rendering.cross_references(*answer->matches.front().person, systems)),
+                          answer->offset);
+  }
+
   net::awaitable<Response> latest(const FhirKind& kind, const Request& request) {
     if (auto refused = not_acceptable(request)) co_return *refused;
     auto asked = read_search(kind, request.query, lenient(request), "lastn");
@@ -373,6 +427,9 @@ std::vector<Route> fhir_routes(FhirDeps deps) {
   }
   add("GET", "/fhir/Patient/{id}/$everything",
       [service](const Request& request) { return service->everything(request); });
+  add("POST", "/fhir/Patient/$match", [service](const Request& request) { return service->match(request); });
+  add("GET", "/fhir/Patient/$ihe-pix",
+      [service](const Request& request) { return service->cross_references(request); });
   const FhirKind* observation = find_fhir_kind("Observation");
   add("GET", "/fhir/Observation/$lastn",
       [service, observation](const Request& request) { return service->latest(*observation, request); });

@@ -97,7 +97,9 @@ constexpr Include encounter_includes[] = {
 };
 
 constexpr std::pair<std::string_view, std::string_view> patient_operations[] = {
-    {"everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"}};
+    {"everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
+    {"match", "http://hl7.org/fhir/OperationDefinition/Patient-match"},
+    {"ihe-pix", "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix"}};
 constexpr std::pair<std::string_view, std::string_view> observation_operations[] = {
     {"lastn", "http://hl7.org/fhir/OperationDefinition/Observation-lastn"}};
 

@@ -38,6 +38,10 @@ Answering quarantine(const OperateDeps& deps, const Request& request);
 Answering quarantined(const OperateDeps& deps, const Request& request);
 Answering quarantined_raw(const OperateDeps& deps, const Request& request);
 Answering retry_quarantined(const OperateDeps& deps, const Request& request);
+// operate_identity.cpp
+Answering identity_questions(const OperateDeps& deps, const Request& request);
+Answering identity_person(const OperateDeps& deps, const Request& request);
+Answering decide_identity(const OperateDeps& deps, const Request& request);
 // operate_session.cpp
 Answering issue_sign_in(const OperateDeps& deps, const Request& request);
 Answering begin_session(const OperateDeps& deps, const Request& request);

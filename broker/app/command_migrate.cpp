@@ -15,6 +15,7 @@
 #include "broker/app/engines.h"
 #include "broker/app/local_client.h"
 #include "broker/app/progress.h"
+#include "broker/app/rules.h"
 #include "broker/base/hash.h"
 #include "broker/pipeline/carry.h"
 #include "broker/pipeline/projector.h"
@@ -89,6 +90,7 @@ Result<pipeline::CarryReport> carry_records(const Config& from, const Config& to
   PrometheusMetrics metrics;
   pipeline::ProjectorOptions options;
   options.hmac_key = target.identifier_key();
+  options.weights = read_identity_weights(to);
   options.emit = false;
   net::io_context io(1);
   auto work = [&]() -> net::awaitable<Result<pipeline::CarryReport>> {

@@ -11,6 +11,7 @@
 #include "broker/app/engines.h"
 #include "broker/app/local_client.h"
 #include "broker/app/progress.h"
+#include "broker/app/rules.h"
 #include "broker/pipeline/projector.h"
 
 namespace hutong::app {
@@ -32,6 +33,7 @@ void add_rebuild(CLI::App& app, Terminal& terminal) {
       PrometheusMetrics metrics;
       pipeline::ProjectorOptions projection;
       projection.hmac_key = folder.identifier_key();
+      projection.weights = read_identity_weights(config);
       projection.emit = false;
       Progress progress("rebuilding", 0);
       net::io_context io(1);

@@ -27,6 +27,7 @@ void add_send(CLI::App& app, Terminal& terminal);
 void add_simulate(CLI::App& app, Terminal& terminal);
 void add_trace(CLI::App& app, Terminal& terminal);
 void add_quarantine(CLI::App& app, Terminal& terminal);
+void add_identity(CLI::App& app, Terminal& terminal);
 void add_rebuild(CLI::App& app, Terminal& terminal);
 void add_renormalize(CLI::App& app, Terminal& terminal);
 void add_token(CLI::App& app, Terminal& terminal);

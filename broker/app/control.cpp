@@ -23,7 +23,8 @@ BrokerControl::BrokerControl(const Config& config, port::Log& log, CopyLog copy_
       rules_(rules),
       inbox_(std::move(inbox)),
       clock_(clock),
-      status_(std::move(status)) {}
+      status_(std::move(status)),
+      steward_(log, store, clock) {}
 
 BrokerControl::~BrokerControl() {
   slow_.stop();

@@ -7,6 +7,7 @@
 #include "broker/app/config.h"
 #include "broker/app/data_folder.h"
 #include "broker/pipeline/intake.h"
+#include "broker/pipeline/steward.h"
 #include "broker/port/control.h"
 #include "broker/port/format.h"
 
@@ -24,6 +25,9 @@ class BrokerControl final : public port::Control {
   net::awaitable<Result<port::Reply>> retry_quarantined(std::string facility, std::string raw_hash_hex) override;
   net::awaitable<Result<Renormalized>> renormalize(std::uint64_t from, std::string sender) override;
   net::awaitable<Result<std::string>> backup(std::string directory) override;
+  net::awaitable<Result<port::IdentityVerdict>> decide_identity(port::IdentityCommand command) override {
+    return steward_.decide(std::move(command));
+  }
   Result<void> reload() override;
 
  private:
@@ -36,6 +40,7 @@ class BrokerControl final : public port::Control {
   std::function<port::Inbox&()> inbox_;  // of the shard that asks
   const Clock& clock_;
   std::function<port::StatusView()> status_;
+  pipeline::Steward steward_;
   net::thread_pool slow_{1};
   std::vector<std::shared_ptr<const pipeline::Rules>> retired_;  // sessions may still point into them
 };

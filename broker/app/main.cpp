@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
   hutong::app::add_trace(app, terminal);
   hutong::app::add_quarantine(app, terminal);
   hutong::app::add_rebuild(app, terminal);
+  hutong::app::add_identity(app, terminal);
   hutong::app::add_renormalize(app, terminal);
   hutong::app::add_token(app, terminal);
   hutong::app::add_audit(app, terminal);

@@ -23,6 +23,7 @@ class NoControl final : public port::Control {
   net::awaitable<Result<port::Reply>> retry_quarantined(std::string, std::string) override { co_return refusal(); }
   net::awaitable<Result<Renormalized>> renormalize(std::uint64_t, std::string) override { co_return refusal(); }
   net::awaitable<Result<std::string>> backup(std::string) override { co_return refusal(); }
+  net::awaitable<Result<port::IdentityVerdict>> decide_identity(port::IdentityCommand) override { co_return refusal(); }
   Result<void> reload() override { return refusal(); }
 
  private:

@@ -1,6 +1,7 @@
 #include "broker/app/rules.h"
 
 #include "broker/app/facilities.h"
+#include "broker/app/files.h"
 #include "broker/recognition/catalogue.h"
 
 namespace hutong::app {
@@ -31,6 +32,15 @@ std::shared_ptr<const pipeline::Rules> read_rules(const Config& config) {
     }
   }
   return rules;
+}
+
+std::shared_ptr<const identity::Weights> read_identity_weights(const Config& config) {
+  const fs::path name = fs::path("identity") / "weights.csv";
+  const fs::path own = config.data / "schemas" / name;
+  const fs::path file = fs::exists(own) ? own : find_schemas(config) / name;
+  auto weights = identity::read_weights(read_file(file.string()));
+  if (!weights) throw ConfigError(file.string() + ": " + weights.error().message);
+  return std::make_shared<const identity::Weights>(std::move(*weights));
 }
 
 std::vector<fs::path> recognition_folders(const Config& config) {

@@ -205,6 +205,7 @@ void Running::State::wire() {
 
   pipeline::ProjectorOptions projection;
   projection.hmac_key = identifier_key;
+  projection.weights = read_identity_weights(config);
   // Brokers that share a store each have a projector; one of them writes.
   if (config.store.kind == StoreKind::postgres) projection.take_over = std::chrono::seconds(2);
   projection.on_projected = [this](port::Partition partition, port::Offset next) { recent.projected_below(partition, next); };
@@ -217,7 +218,8 @@ void Running::State::wire() {
   projector = std::make_unique<pipeline::Projector>(*log, *store, metrics, clock, projection);
 
   const auto directory = [this] { return facilities(); };
-  clinical = std::make_unique<query::Clinical>(*store, identifier_key, directory, log->partitions(port::Topic::events));
+  clinical = std::make_unique<query::Clinical>(*store, identifier_key, directory, log->partitions(port::Topic::events),
+                                               projection.weights);
   operations = std::make_unique<query::Operations>(*log, *store, directory,
                                                    [this](std::string_view facility, std::string_view raw_hash) {
                                                      const auto count = refusals.count(facility, raw_hash);

@@ -40,6 +40,26 @@ bool is_oid(Text text) {
   return is_digit(text.back()) && std::all_of(text.begin(), text.end(), [](char c) { return is_digit(c) || c == '.'; });
 }
 
+// What a QR code says beside the card follows behind colons.
+Text first_field(Text text) {
+  return text.substr(0, text.find(':'));
+}
+
+bool is_insurance_token(Text type, Text authority) {
+  return contains(type, "电子凭证") || contains(authority, "电子凭证") || is_any(type, {"ECQR", "ECQRCODE", "ECTOKEN"});
+}
+
+Text in_capitals(Text text, Arena& arena) {
+  const auto small = [](char c) { return c >= 'a' && c <= 'z'; };
+  if (std::none_of(text.begin(), text.end(), small)) return text;
+  const Text copy = arena.copy(text);
+  for (std::size_t i = 0; i < copy.size(); ++i) {
+    char& c = const_cast<char&>(copy[i]);  // the arena's own bytes
+    if (small(c)) c = static_cast<char>(c - 'a' + 'A');
+  }
+  return copy;
+}
+
 bool is_hex64(Text text) {
   return text.size() == 64 && std::all_of(text.begin(), text.end(),
                                           [](char c) { return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f'); });
@@ -68,7 +88,8 @@ std::optional<IdentifierKind> by_type(Text type, Text value) {
     case 2:
       if (is_any(type, {"MR", "PI", "PT"})) return IdentifierKind::facility_number;
       if (is_any(type, {"NI", "01"})) return card ? IdentifierKind::resident_card : IdentifierKind::other;
-      if (is_any(type, {"HC", "EH"})) return is_hex64(value) ? IdentifierKind::health_card : IdentifierKind::other;
+      if (is_any(type, {"HC", "EH"}))
+        return is_hex64(first_field(value)) ? IdentifierKind::health_card : IdentifierKind::other;
       if (is_any(type, {"SS"})) return card ? IdentifierKind::resident_card : IdentifierKind::social_security;
       if (is_any(type, {"03"})) return IdentifierKind::passport;
       if (is_any(type, {"06", "07"})) return IdentifierKind::permit;
@@ -154,6 +175,21 @@ Text modern_card(Text fifteen, Arena& arena) {
   return seventeen;
 }
 
+Text normal_number(IdentifierKind kind, Text number, Arena& arena) {
+  number = fold_number(number, arena);
+  switch (kind) {
+    case IdentifierKind::resident_card:
+      if (const Text modern = modern_card(number, arena); !modern.empty()) return modern;
+      if (!number.empty() && number.back() == 'x') return arena.concat({number.substr(0, number.size() - 1), "X"});
+      return number;
+    case IdentifierKind::health_card:
+      return is_hex64(first_field(number)) ? in_capitals(first_field(number), arena) : number;
+    case IdentifierKind::passport:
+    case IdentifierKind::permit: return in_capitals(number, arena);
+    default: return number;
+  }
+}
+
 IdentifierKind classify(Text type, Text authority, Text value) {
   if (auto kind = by_authority(authority)) return *kind;
   if (auto kind = by_type(type, value)) return *kind;
@@ -168,11 +204,13 @@ void complete(Identifier& identifier, Text facility, Arena& arena) {
   if (identifier.kind == IdentifierKind::other && identifier.value.size() == 15 &&
       is_any(identifier.type, {"NI", "01", "NNCHN"}) && !modern_card(identifier.value, arena).empty())
     identifier.kind = IdentifierKind::resident_card;
+  if (is_insurance_token(identifier.type, identifier.authority)) {
+    identifier.kind = IdentifierKind::insurance;
+    identifier.value = {};
+  }
+  identifier.value = normal_number(identifier.kind, identifier.value, arena);
   switch (identifier.kind) {
     case IdentifierKind::resident_card:
-      if (const Text modern = modern_card(identifier.value, arena); !modern.empty()) identifier.value = modern;
-      if (!identifier.value.empty() && identifier.value.back() == 'x')
-        identifier.value = arena.concat({identifier.value.substr(0, identifier.value.size() - 1), "X"});
       identifier.valid = read_resident_card(identifier.value).has_value();
       identifier.system = card_system;
       return;

@@ -26,12 +26,18 @@ std::optional<CardFacts> read_resident_card(Text number);
 // A card of the first generation (15 digits, born 19YY) as today's 18; "" when it is none.
 Text modern_card(Text fifteen, Arena& arena);
 
+// A number of this kind as it is kept, keyed and compared: folded; a card with 18 characters and a capital X; a health
+// card's hex digits, a passport and a permit in capitals; of the text of a health card's QR code the card alone (its
+// first field). The health card is opaque: it is encrypted identity, and nobody here holds the key.
+Text normal_number(IdentifierKind kind, Text number, Arena& arena);
+
 // What kind of number a sender means, by its type (HL7 table 0203, CV02.01.101 of WS/T 364), its authority (an OID of
 // domain.md §4.6 or a namespace) and, where it names no type, by the number's own form.
 IdentifierKind classify(Text type, Text authority, Text value);
 
-// Completes `identifier` from type, authority and value: folds the number, brings a card to 18 digits, sets kind,
-// valid and system. `facility` is whose number it is when it is a facility's. Placeholders are not its matter.
+// Completes `identifier` from type, authority and value: normal_number, kind, valid and system. A 医保电子凭证 (a token
+// for one use, good for minutes) loses its value: it is resolved where it is shown, and never stored. `facility` is
+// whose number it is when it is a facility's. Placeholders are not its matter.
 void complete(Identifier& identifier, Text facility, Arena& arena);
 
 }  // namespace hutong::model

@@ -87,13 +87,15 @@ std::string_view to_string(Effect effect) {
   return "unreadable";
 }
 
-Effects::Effects(port::Store& store, const std::string& hmac_key)
-    : overlay_(store), hmac_key_(hmac_key), ahead_(store.is_far() ? records_ahead_far : records_ahead_near) {}
+Effects::Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights)
+    : overlay_(store), log_id_(std::move(log_id)), hmac_key_(hmac_key), weights_(weights),
+      ahead_(store.is_far() ? records_ahead_far : records_ahead_near) {}
 
-net::awaitable<void> Effects::apply(port::Topic topic, std::span<const port::StoredRecord> records) {
+net::awaitable<void> Effects::apply(port::Partition partition, std::span<const port::StoredRecord> records) {
   for (const auto& record : records) newest_ = std::max(newest_, record.appended);
-  switch (topic) {
+  switch (partition.topic) {
     case port::Topic::events:
+      decided_ = co_await decided_up_to(overlay_, partition.number);
       for (auto rest = records; !rest.empty() && !overlay_.failed();) {
         const auto now = rest.first(std::min(rest.size(), ahead_));
         auto views = co_await look_ahead(now);
@@ -115,7 +117,7 @@ net::awaitable<void> Effects::apply(port::Topic topic, std::span<const port::Sto
       }
       co_await look_ahead(decisions);
       for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i)
-        co_await apply_decision(std::move(decisions[i]));
+        co_await apply_decision(std::move(decisions[i]), records[i].offset);
       break;
     }
     case port::Topic::operations:
@@ -272,15 +274,17 @@ net::awaitable<void> Effects::apply_quarantine_record(const port::StoredRecord& 
   count(Effect::quarantined);
 }
 
-net::awaitable<void> Effects::apply_decision(std::optional<IdentityDecision> decision) {
+net::awaitable<void> Effects::apply_decision(std::optional<IdentityDecision> decision, port::Offset offset) {
   if (!decision) {
     count(Effect::unreadable);
     co_return;
   }
   decisions_met_.push_back(decision->id);
-  const DecisionKind kind = decision->kind;
-  if (co_await pipeline::apply(overlay_, std::move(*decision))) {
-    count(kind == DecisionKind::conflict ? Effect::conflict : Effect::person_linked);
+  switch (co_await pipeline::apply(overlay_, std::move(*decision), offset, log_id_)) {
+    case Applied::shaped: count(Effect::person_linked); break;
+    case Applied::queued: count(Effect::conflict); break;
+    case Applied::known:
+    case Applied::no_effect: break;
   }
 }
 

@@ -10,7 +10,10 @@
 #include <map>
 #include <span>
 #include <string>
+#include <unordered_map>
 
+#include "broker/identity/candidate.h"
+#include "broker/identity/weights.h"
 #include "broker/model/record.h"
 #include "broker/pipeline/effects_correction.h"
 #include "broker/pipeline/effects_identity.h"
@@ -40,12 +43,12 @@ std::string_view to_string(Effect effect);  // "report_created"
 
 class Effects {
  public:
-  Effects(port::Store& store, const std::string& hmac_key);
+  Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights);
 
-  // The records of the batch, of the topic events, quarantine or identity; once. A document that does not read is
-  // counted with its feed (Effect::unreadable) and passed over: the log keeps it, a rebuild by a version that can read
-  // it heals the views. Where overlay().failed() says so, the batch is spoilt and was left half done.
-  net::awaitable<void> apply(port::Topic topic, std::span<const port::StoredRecord> records);
+  // The records of the batch, of one partition of the topic events, quarantine or identity; once. A document that does
+  // not read is counted with its feed (Effect::unreadable) and passed over: the log keeps it, a rebuild by a version
+  // that can read it heals the views. Where overlay().failed() says so, the batch is spoilt and was left half done.
+  net::awaitable<void> apply(port::Partition partition, std::span<const port::StoredRecord> records);
 
   Overlay& overlay() { return overlay_; }
   const std::array<std::uint64_t, effect_count>& counts() const { return counts_; }
@@ -69,12 +72,16 @@ class Effects {
   net::awaitable<void> apply_event_record(const port::StoredRecord& record, std::optional<model::RecordView> view);
   net::awaitable<void> apply_quarantine_record(const port::StoredRecord& record);
   net::awaitable<void> apply_recognition(const port::StoredRecord& record);
-  net::awaitable<void> apply_decision(std::optional<IdentityDecision> decision);
+  net::awaitable<void> apply_decision(std::optional<IdentityDecision> decision, port::Offset offset);
   net::awaitable<bool> is_duplicate(const port::StoredRecord& record);
   net::awaitable<void> apply_subject(const port::StoredRecord& record, Local local);
   net::awaitable<void> index_subject(Local local, const model::Subject* before, const model::Subject& after);
-  net::awaitable<void> match(const port::StoredRecord& record, Local local, const model::Subject& subject,
+  // Whom it may be one with: those who share a card, and those who share a block.
+  net::awaitable<void> match(const port::StoredRecord& record, const identity::Candidate& newcomer,
                              std::int64_t first_seen);
+  net::awaitable<void> index_blocks(const identity::Candidate* before, const identity::Candidate& after);
+  const std::string& block_of(const std::string& key);  // as the store keys it
+  std::vector<std::string> card_keys(const identity::Candidate& candidate) const;
   net::awaitable<void> apply_report(const port::StoredRecord& record, Local local, const model::Event& event);
   net::awaitable<void> apply_encounter(const port::StoredRecord& record, Local local, const model::Event& event);
   net::awaitable<void> apply_merge(const port::StoredRecord& record, Local local, const model::Event& event);
@@ -87,7 +94,11 @@ class Effects {
   void count(Effect effect) { ++counts_[static_cast<std::size_t>(effect)]; }
 
   Overlay overlay_;
+  std::string log_id_;
   const std::string& hmac_key_;
+  const identity::Weights& weights_;
+  port::Offset decided_ = 0;  // of the partition: what came before it was decided about
+  std::unordered_map<std::string, std::string> blocks_;
   const std::size_t ahead_;  // records that are looked ahead at together
   Arena documents_;          // of the records that were looked ahead at
   Arena arena_;              // of the record that is being applied

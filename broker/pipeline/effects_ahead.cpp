@@ -38,9 +38,17 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
   co_await overlay_.foresee(std::move(first));
 
   std::vector<Lookup> second;
-  for (const auto& local : locals) {
+  std::vector<std::string> blocks;  // of newcomers, whom somebody may know
+  for (std::size_t i = 0, place = 0; i < records.size(); ++i) {
+    if (!views[i]) continue;
+    const LocalKey& local = locals[place++];
     if (co_await overlay_.get(tables::patients, {local.facility, local.number})) continue;
     second.push_back({&tables::persons, {std::string(model::first_person_id(local.facility, local.number).view())}});
+    if (weights_.empty()) continue;
+    for (const auto& key : identity::block_keys(identity::candidate(local.facility, local.number, views[i]->subject))) {
+      blocks.push_back(block_of(key));
+      second.push_back({&tables::blocks, {blocks.back()}});
+    }
   }
   for (auto& [table, id] : by_id) {
     const port::Row* place = co_await overlay_.get(*table, {id});  // facility, number and newest behind the id
@@ -49,6 +57,16 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
     second.push_back({&rows, {(*place)[1], (*place)[2], (*place)[3], std::move(id)}});
   }
   co_await overlay_.foresee(std::move(second));
+
+  std::vector<Lookup> third;
+  std::vector<LocalKey> known;
+  for (const auto& block : blocks) {
+    const port::Row* row = co_await overlay_.get(tables::blocks, {block});
+    if (row && records.front().offset >= decided_)
+      identity::read_block_members(std::get<std::string>((*row)[1]), known);
+  }
+  for (const auto& local : known) third.push_back({&tables::patients, {local.facility, local.number}});
+  co_await overlay_.foresee(std::move(third));
   co_return views;
 }
 
@@ -57,8 +75,12 @@ net::awaitable<void> Effects::look_ahead(std::span<const std::optional<IdentityD
   for (const auto& decision : decisions) {
     if (!decision) continue;
     first.push_back({&tables::decisions, {std::string(decision->id.view())}});
-    first.push_back({&tables::conflicts,
-                     {std::string(pair_id(DecisionKind::conflict, decision->patient, decision->other).view())}});
+    for (auto kind : {DecisionKind::conflict, DecisionKind::possible}) {
+      first.push_back({&tables::conflicts, {std::string(pair_id(kind, decision->patient, decision->other).view())}});
+    }
+    for (const auto& [partition, next] : decision->decided) {
+      first.push_back({&tables::decided, {static_cast<std::int64_t>(partition)}});
+    }
     for (const auto& local : {decision->patient, decision->other}) {
       first.push_back({&tables::person_of, {local.facility, local.number}});
     }

@@ -4,7 +4,12 @@
 #include <rapidjson/writer.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <map>
+#include <set>
 
+#include "broker/identity/persons.h"
 #include "broker/model/record.h"
 #include "broker/pipeline/effects_document.h"
 #include "broker/port/tables.h"
@@ -13,7 +18,14 @@ namespace hutong::pipeline {
 namespace {
 
 namespace tables = port::tables;
+using identity::Person;
+using identity::Refusal;
 using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
+
+// Local patients that one step back in a history may touch; a person of more is damage, or an attack.
+constexpr std::size_t history_locals_max = 4'096;
+// Pairs of members whose open questions an answer closes.
+constexpr std::size_t answered_pairs_max = 4'096;
 
 void put(Writer& writer, std::string_view text) {
   writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
@@ -26,6 +38,15 @@ void put(Writer& writer, const LocalKey& key) {
   writer.EndArray();
 }
 
+template <class List>
+void put_all(Writer& writer, const char* name, const List& list) {
+  if (list.empty()) return;
+  writer.Key(name);
+  writer.StartArray();
+  for (const auto& each : list) put(writer, each);
+  writer.EndArray();
+}
+
 bool take(const Json* json, LocalKey& key) {
   if (!json || !json->IsArray() || json->Size() != 2) return false;
   key.facility = text_of((*json)[0]);
@@ -33,36 +54,34 @@ bool take(const Json* json, LocalKey& key) {
   return true;
 }
 
-// A person as the `persons` table holds it, or the one local patient that a person is made from.
-struct Person {
-  PersonId id;
-  std::vector<LocalKey> members;
-  std::int64_t version = 1;
-};
-
-net::awaitable<Person> person_of(Overlay& overlay, LocalKey local) {
-  Person person;
-  person.id = model::first_person_id(local.facility, local.number);
-  const port::Row* row = co_await overlay.get(tables::person_of, {local.facility, local.number});
-  if (row) person.id = PersonId::from_bytes(std::get<std::string>((*row)[2])).value_or(person.id);
-  const port::Row* stored = co_await overlay.get(tables::persons, {std::string(person.id.view())});
-  if (!stored) {
-    person.members = {local};
-    co_return person;
-  }
-  SmallDocument members;
-  // The document is an array; SmallDocument reads objects.
-  if (members.parse("{\"m\":" + std::get<std::string>((*stored)[1]) + "}")) {
-    if (const Json* list = member(members.root(), "m"); list && list->IsArray()) {
-      for (const auto& each : list->GetArray()) {
-        LocalKey key;
-        if (take(&each, key)) person.members.push_back(std::move(key));
-      }
-    }
-  }
-  person.version = std::get<std::int64_t>((*stored)[2]);
-  co_return person;
+template <class Each>
+void for_each_in(const Json& object, const char* name, Each each) {
+  const Json* list = member(object, name);
+  if (!list || !list->IsArray()) return;
+  for (const auto& one : list->GetArray()) each(one);
 }
+
+std::vector<LocalKey> locals_in(const Json& object, const char* name) {
+  std::vector<LocalKey> out;
+  for_each_in(object, name, [&](const Json& each) {
+    LocalKey key;
+    if (take(&each, key)) out.push_back(std::move(key));
+  });
+  return out;
+}
+
+std::vector<std::string> texts_in(const Json& object, const char* name) {
+  std::vector<std::string> out;
+  for_each_in(object, name, [&](const Json& each) { out.emplace_back(text_of(each)); });
+  return out;
+}
+
+// A person as the `persons` table holds it, or the one local patient that a person is made from.
+struct Stored {
+  Person person;
+  std::int64_t version = 1;
+  bool is_stored = false;
+};
 
 std::string members_json(const std::vector<LocalKey>& members) {
   rapidjson::StringBuffer out;
@@ -73,42 +92,282 @@ std::string members_json(const std::vector<LocalKey>& members) {
   return {out.GetString(), out.GetSize()};
 }
 
-net::awaitable<void> unite(Overlay& overlay, IdentityDecision decision) {
-  Person stays = co_await person_of(overlay, decision.patient);
-  Person goes = co_await person_of(overlay, decision.other);
-  if (stays.id == goes.id) co_return;
-  for (const auto& key : goes.members) {
-    overlay.put(tables::person_of, {key.facility, key.number, std::string(stays.id.view())});
+std::string guard_json(const Person& person) {
+  rapidjson::StringBuffer out;
+  Writer writer(out);
+  writer.StartObject();
+  put_all(writer, "cards", person.cards);
+  if (person.separated) {
+    writer.Key("separated");
+    writer.Bool(true);
   }
-  for (const auto& key : stays.members) {
-    overlay.put(tables::person_of, {key.facility, key.number, std::string(stays.id.view())});
+  writer.EndObject();
+  return {out.GetString(), out.GetSize()};
+}
+
+port::Row row_of(const Person& person, std::int64_t version, Timestamp at) {
+  return {std::string(person.id.view()),
+          members_json(person.members),
+          version,
+          at.micros,
+          std::string(),
+          guard_json(person)};
+}
+
+void read_person(const port::Row& row, Person& person) {
+  SmallDocument members;  // the column is an array; SmallDocument reads objects
+  if (members.parse("{\"m\":" + std::get<std::string>(row[1]) + "}")) person.members = locals_in(members.root(), "m");
+  if (row.size() < 6) return;  // of an earlier version of the table
+  SmallDocument guard;
+  if (!guard.parse(std::get<std::string>(row[5]))) return;
+  for (auto& card : texts_in(guard.root(), "cards")) person.cards.insert(std::move(card));
+  person.separated = member(guard.root(), "separated") != nullptr;
+}
+
+net::awaitable<PersonId> id_of_person(Overlay& overlay, LocalKey local) {
+  const port::Row* row = co_await overlay.get(tables::person_of, {local.facility, local.number});
+  const PersonId first = model::first_person_id(local.facility, local.number);
+  co_return row ? PersonId::from_bytes(std::get<std::string>((*row)[2])).value_or(first) : first;
+}
+
+net::awaitable<Stored> person_of(Overlay& overlay, LocalKey local) {
+  Stored out;
+  out.person.id = co_await id_of_person(overlay, local);
+  const port::Row* row = co_await overlay.get(tables::persons, {std::string(out.person.id.view())});
+  if (!row) {
+    out.person = identity::alone(local);
+    co_return out;
   }
-  auto members = std::move(stays.members);
-  members.insert(members.end(), goes.members.begin(), goes.members.end());
-  std::sort(members.begin(), members.end());
-  members.erase(std::unique(members.begin(), members.end()), members.end());
-  overlay.put(tables::persons, {std::string(stays.id.view()), members_json(members), stays.version + 1,
-                                decision.at.micros, std::string()});
-  overlay.put(tables::persons, {std::string(goes.id.view()), std::string("[]"), goes.version + 1, decision.at.micros,
-                                std::string(stays.id.view())});
+  out.is_stored = true;
+  out.version = std::get<std::int64_t>((*row)[2]);
+  read_person(*row, out.person);
+  co_return out;
+}
+
+port::Key conflict_key(DecisionKind kind, const LocalKey& a, const LocalKey& b) {
+  return {std::string(pair_id(kind, a, b).view())};
+}
+
+// What a steward was asked about pairs that have become one person.
+net::awaitable<void> answered(Overlay& overlay, std::vector<LocalKey> some, std::vector<LocalKey> others) {
+  std::vector<port::Lookup> asked;
+  for (const auto& a : some) {
+    for (const auto& b : others) {
+      if (asked.size() >= answered_pairs_max) break;
+      asked.push_back({&tables::conflicts, conflict_key(DecisionKind::conflict, a, b)});
+      asked.push_back({&tables::conflicts, conflict_key(DecisionKind::possible, a, b)});
+    }
+  }
+  auto keys = asked;
+  co_await overlay.foresee(std::move(asked));
+  for (auto& each : keys) {
+    if (co_await overlay.get(tables::conflicts, each.key)) overlay.erase(tables::conflicts, std::move(each.key));
+  }
+}
+
+// A link that may not be: the same question as a conflict, put to a steward.
+void ask_instead(Overlay& overlay, IdentityDecision decision, Refusal refusal) {
+  decision.reasons.emplace_back(to_string(refusal));
+  decision.kind = DecisionKind::conflict;
+  decision.decided.clear();
+  overlay.put(tables::conflicts, {std::string(pair_id(DecisionKind::conflict, decision.patient, decision.other).view()),
+                                  write(decision), decision.at.micros});
+}
+
+std::vector<LocalKey> locals_of(const IdentityDecision& decision) {
+  std::set<LocalKey> all{decision.patient, decision.other};
+  all.insert(decision.apart.begin(), decision.apart.end());
+  all.insert(decision.rest.begin(), decision.rest.end());
+  return {all.begin(), all.end()};
+}
+
+struct History {
+  std::set<LocalKey> locals;
+  std::map<port::Offset, IdentityDecision> decisions;  // by their place in the topic
+  bool whole = true;                                   // false: more than history_locals_max
+};
+
+// Every decision that names one of these, or one of those named there, and so on.
+net::awaitable<History> history_of(Overlay& overlay, std::vector<LocalKey> from) {
+  History out;
+  std::vector<LocalKey> next = std::move(from);
+  while (!next.empty()) {
+    std::map<port::Offset, std::string> found;
+    for (const auto& local : next) {
+      if (!out.locals.insert(local).second) continue;
+      for (const auto& row :
+           co_await overlay.scan(tables::person_history, {local.facility, local.number}, history_locals_max)) {
+        found.emplace(static_cast<port::Offset>(std::get<std::int64_t>(row[2])), std::get<std::string>(row[3]));
+      }
+    }
+    next.clear();
+    if (out.locals.size() > history_locals_max) {
+      out.whole = false;
+      co_return out;
+    }
+    std::vector<port::Lookup> lookups;
+    for (const auto& [offset, id] : found) lookups.push_back({&tables::decisions, {id}});
+    co_await overlay.foresee(std::move(lookups));
+    for (const auto& [offset, id] : found) {
+      if (out.decisions.contains(offset)) continue;
+      const port::Row* row = co_await overlay.get(tables::decisions, {id});
+      if (!row) continue;
+      auto decision = read_identity_decision(std::get<std::string>((*row)[1]));
+      if (!decision) continue;
+      if (decision->shapes()) {  // a question links nobody
+        for (auto& local : locals_of(*decision)) {
+          if (!out.locals.contains(local)) next.push_back(std::move(local));
+        }
+      }
+      out.decisions.emplace(offset, std::move(*decision));
+    }
+  }
+  co_return out;
+}
+
+bool parted(const History& history, const LocalKey& a, const LocalKey& b) {
+  std::set<RecordId> undone;
+  for (auto each = history.decisions.rbegin(); each != history.decisions.rend(); ++each) {
+    const auto& decision = each->second;
+    if (undone.contains(decision.id)) continue;
+    if (decision.kind == DecisionKind::undone && decision.of) undone.insert(*decision.of);
+    if (decision.kind != DecisionKind::split) continue;
+    const auto in = [](const std::vector<LocalKey>& list, const LocalKey& key) {
+      return std::find(list.begin(), list.end(), key) != list.end();
+    };
+    if ((in(decision.apart, a) && in(decision.rest, b)) || (in(decision.rest, a) && in(decision.apart, b))) return true;
+  }
+  return false;
+}
+
+// The persons anew from everything that was ever decided about them.
+net::awaitable<Applied> reshape(Overlay& overlay, IdentityDecision decision) {
+  const History history = co_await history_of(overlay, locals_of(decision));
+  if (!history.whole) co_return Applied::no_effect;
+  std::vector<const IdentityDecision*> order;
+  for (const auto& [offset, each] : history.decisions) {
+    if (each.shapes()) order.push_back(&each);
+  }
+  const auto persons = identity::replay(order);
+  bool changed = false;
+  for (const auto& local : history.locals) {
+    const auto now = persons.person_of.find(local);
+    const PersonId first = model::first_person_id(local.facility, local.number);
+    const PersonId id = now == persons.person_of.end() ? first : now->second;
+    if (co_await id_of_person(overlay, local) != id) {
+      overlay.put(tables::person_of, {local.facility, local.number, std::string(id.view())});
+      changed = true;
+    }
+    // The person that this local patient founds: standing, or part of another.
+    Person expected = identity::alone(local);
+    std::string replaced_by;
+    if (auto standing = persons.standing.find(first); standing != persons.standing.end()) {
+      expected = standing->second;
+    } else if (auto gone = persons.replaced.find(first); gone != persons.replaced.end()) {
+      expected.members.clear();
+      replaced_by = gone->second.view();
+    }
+    const port::Row* row = co_await overlay.get(tables::persons, {std::string(first.view())});
+    // No row: the decision is read before the patient, who is as yet alone.
+    const port::Row before = row ? *row : row_of(identity::alone(local), 1, Timestamp());
+    const auto version = std::get<std::int64_t>(before[2]);
+    auto wanted = row_of(expected, version + 1, decision.at);
+    wanted[4] = replaced_by;
+    if (!replaced_by.empty()) wanted[5] = std::string("{}");
+    if (before[1] == wanted[1] && before[4] == wanted[4]) {
+      if (before.size() > 5 && before[5] == wanted[5]) continue;
+      wanted[2] = version;  // only what guards it
+      wanted[3] = before[3];
+    }
+    overlay.put(tables::persons, std::move(wanted));
+  }
+  // Questions: answered where they are one person or parted now, open again where they are neither.
+  Applied out = changed ? Applied::shaped : Applied::no_effect;
+  for (const auto& [offset, each] : history.decisions) {
+    const auto refusal = persons.refused.find(each.id);
+    const bool refused = refusal != persons.refused.end();
+    if (each.shapes() && !refused) continue;
+    const auto person = [&](const LocalKey& local) {
+      const auto found = persons.person_of.find(local);
+      return found == persons.person_of.end() ? model::first_person_id(local.facility, local.number) : found->second;
+    };
+    const auto kind = each.kind == DecisionKind::possible ? DecisionKind::possible : DecisionKind::conflict;
+    auto key = conflict_key(kind, each.patient, each.other);
+    const bool one = person(each.patient) == person(each.other);
+    // A link that a steward's split refused was answered by that split.
+    const bool apart = (refused && refusal->second == Refusal::separated) || parted(history, each.patient, each.other);
+    if (apart || (one && each.kind != DecisionKind::conflict)) {
+      if (co_await overlay.get(tables::conflicts, key)) overlay.erase(tables::conflicts, std::move(key));
+    } else if (!one) {
+      if (refused) {
+        ask_instead(overlay, each, refusal->second);
+        if (each.id == decision.id) out = Applied::queued;
+      } else {
+        overlay.put(tables::conflicts, {std::get<std::string>(key[0]), write(each), each.at.micros});
+      }
+    }
+  }
+  co_return out;
+}
+
+net::awaitable<Applied> link(Overlay& overlay, IdentityDecision decision) {
+  Stored stays = co_await person_of(overlay, decision.patient);
+  const Stored goes = co_await person_of(overlay, decision.other);
+  if (stays.person.id == goes.person.id) {
+    if (identity::learn_cards(stays.person, decision) && stays.is_stored) {
+      const port::Row* row = co_await overlay.get(tables::persons, {std::string(stays.person.id.view())});
+      port::Row learned = *row;
+      learned.resize(6);
+      learned[5] = guard_json(stays.person);
+      overlay.put(tables::persons, std::move(learned));
+    }
+    co_await answered(overlay, {decision.patient}, {decision.other});
+    co_return Applied::shaped;
+  }
+  if (stays.person.separated || goes.person.separated) co_return co_await reshape(overlay, std::move(decision));
+  if (const Refusal refusal = identity::refuses(decision, stays.person, goes.person, {}); refusal != Refusal::none) {
+    ask_instead(overlay, std::move(decision), refusal);
+    co_return Applied::queued;
+  }
+  const auto some = stays.person.members, others = goes.person.members;
+  identity::unite(stays.person, goes.person, decision);
+  for (const auto& key : stays.person.members) {
+    overlay.put(tables::person_of, {key.facility, key.number, std::string(stays.person.id.view())});
+  }
+  overlay.put(tables::persons, row_of(stays.person, stays.version + 1, decision.at));
+  overlay.put(tables::persons, {std::string(goes.person.id.view()), std::string("[]"), goes.version + 1,
+                                decision.at.micros, std::string(stays.person.id.view()), std::string("{}")});
+  co_await answered(overlay, some, others);
+  co_return Applied::shaped;
+}
+
+net::awaitable<Applied> ask(Overlay& overlay, const IdentityDecision& decision, std::string document) {
+  if (decision.kind == DecisionKind::possible) {
+    if (co_await id_of_person(overlay, decision.patient) == co_await id_of_person(overlay, decision.other)) {
+      co_return Applied::no_effect;
+    }
+  }
+  const Stored patient = co_await person_of(overlay, decision.patient);
+  if (patient.person.separated) {
+    const History history = co_await history_of(overlay, {decision.patient, decision.other});
+    if (parted(history, decision.patient, decision.other)) co_return Applied::no_effect;
+  }
+  overlay.put(tables::conflicts, {std::string(decision.id.view()), std::move(document), decision.at.micros});
+  co_return Applied::queued;
 }
 
 }  // namespace
 
 net::awaitable<void> found_person(Overlay& overlay, LocalKey local, Timestamp at) {
   const PersonId id = model::first_person_id(local.facility, local.number);
-  if (co_await overlay.get(tables::persons, {std::string(id.view())})) co_return;
-  overlay.put(tables::persons,
-              {std::string(id.view()), members_json({std::move(local)}), std::int64_t{1}, at.micros, std::string()});
-}
-
-std::string_view to_string(DecisionKind kind) {
-  switch (kind) {
-    case DecisionKind::linked: return "identity.linked";
-    case DecisionKind::merged: return "identity.merged";
-    case DecisionKind::conflict: return "identity.conflict";
+  if (const port::Row* row = co_await overlay.get(tables::persons, {std::string(id.view())})) {
+    if (std::get<std::int64_t>((*row)[2]) != 1 || std::get<std::int64_t>((*row)[3]) != 0) co_return;
+    port::Row founded = *row;  // a decision was read first, and changed only what guards the person
+    founded[3] = at.micros;
+    overlay.put(tables::persons, std::move(founded));
+    co_return;
   }
-  return "identity.conflict";
+  overlay.put(tables::persons, row_of(identity::alone(local), 1, at));
 }
 
 RecordId pair_id(DecisionKind kind, const LocalKey& a, const LocalKey& b) {
@@ -146,6 +405,39 @@ std::string write(const IdentityDecision& decision) {
   writer.StartArray();
   for (const auto& reason : decision.reasons) put(writer, reason);
   writer.EndArray();
+  if (decision.chance >= 0) {
+    char chance[16];
+    std::snprintf(chance, sizeof chance, "%.4f", decision.chance);
+    writer.Key("chance");
+    put(writer, chance);
+  }
+  put_all(writer, "patientCards", decision.patient_cards);
+  put_all(writer, "otherCards", decision.other_cards);
+  if (!decision.by.empty()) {
+    writer.Key("by");
+    put(writer, decision.by);
+    writer.Key("note");
+    put(writer, decision.note);
+  }
+  put_all(writer, "apart", decision.apart);
+  put_all(writer, "rest", decision.rest);
+  if (decision.of) {
+    writer.Key("of");
+    put(writer, decision.of->hex());
+  }
+  if (!decision.decided.empty()) {
+    writer.Key("decidedIn");
+    put(writer, decision.decided_in);
+    writer.Key("decided");
+    writer.StartArray();
+    for (const auto& [partition, offset] : decision.decided) {
+      writer.StartArray();
+      writer.Uint(partition);
+      writer.Uint64(offset);
+      writer.EndArray();
+    }
+    writer.EndArray();
+  }
   writer.Key("cause");
   put(writer, decision.cause);
   writer.Key("at");
@@ -163,7 +455,7 @@ Result<IdentityDecision> read_identity_decision(std::string_view json) {
   auto id = RecordId::from_hex(text_of(root, "id"));
   const std::string kind = text_of(root, "kind");
   bool known = false;
-  for (auto each : {DecisionKind::linked, DecisionKind::merged, DecisionKind::conflict}) {
+  for (auto each : identity::all_decision_kinds) {
     if (kind != to_string(each)) continue;
     decision.kind = each;
     known = true;
@@ -173,9 +465,23 @@ Result<IdentityDecision> read_identity_decision(std::string_view json) {
     return corrupt();
   }
   decision.id = *id;
-  if (const Json* reasons = member(root, "reasons"); reasons && reasons->IsArray()) {
-    for (const auto& reason : reasons->GetArray()) decision.reasons.emplace_back(text_of(reason));
+  decision.reasons = texts_in(root, "reasons");
+  if (const auto chance = text_of(root, "chance"); !chance.empty()) {
+    std::from_chars(chance.data(), chance.data() + chance.size(), decision.chance);
   }
+  decision.patient_cards = texts_in(root, "patientCards");
+  decision.other_cards = texts_in(root, "otherCards");
+  decision.by = text_of(root, "by");
+  decision.note = text_of(root, "note");
+  decision.apart = locals_in(root, "apart");
+  decision.rest = locals_in(root, "rest");
+  if (auto of = RecordId::from_hex(text_of(root, "of"))) decision.of = *of;
+  decision.decided_in = text_of(root, "decidedIn");
+  for_each_in(root, "decided", [&](const Json& each) {
+    if (!each.IsArray() || each.Size() != 2) return;
+    decision.decided.emplace_back(static_cast<std::uint32_t>(integer_of(each[0])),
+                                  static_cast<std::uint64_t>(integer_of(each[1])));
+  });
   decision.cause = text_of(root, "cause");
   decision.at = {integer_of(root, "at")};
   return decision;
@@ -190,21 +496,34 @@ net::awaitable<bool> propose(Overlay& overlay, IdentityDecision decision) {
   co_return true;
 }
 
-net::awaitable<bool> apply(Overlay& overlay, IdentityDecision decision) {
+net::awaitable<port::Offset> decided_up_to(Overlay& overlay, std::uint32_t partition) {
+  const port::Row* row = co_await overlay.get(tables::decided, {static_cast<std::int64_t>(partition)});
+  co_return row ? static_cast<port::Offset>(std::get<std::int64_t>((*row)[1])) : 0;
+}
+
+net::awaitable<Applied> apply(Overlay& overlay, IdentityDecision decision, port::Offset offset,
+                              std::string_view log_id) {
   const std::string id(decision.id.view());
-  overlay.erase(tables::pending, {static_cast<std::int64_t>(port::Topic::identity), id});
-  if (co_await overlay.get(tables::decisions, {id})) co_return false;
-  const std::string document = write(decision);
-  overlay.put(tables::decisions, {id, document, decision.at.micros});
-  const auto conflict = std::string(pair_id(DecisionKind::conflict, decision.patient, decision.other).view());
-  if (decision.kind == DecisionKind::conflict) {
-    overlay.put(tables::conflicts, {id, document, decision.at.micros});
-    co_return true;
+  for (const auto& [partition, next] : decision.decided) {
+    if (decision.decided_in != log_id || next <= co_await decided_up_to(overlay, partition)) continue;
+    overlay.put(tables::decided, {static_cast<std::int64_t>(partition), static_cast<std::int64_t>(next)});
   }
-  // One person now: nothing is left to a steward.
-  if (co_await overlay.get(tables::conflicts, {conflict})) overlay.erase(tables::conflicts, {conflict});
-  co_await unite(overlay, std::move(decision));
-  co_return true;
+  overlay.erase(tables::pending, {static_cast<std::int64_t>(port::Topic::identity), id});
+  if (co_await overlay.get(tables::decisions, {id})) co_return Applied::known;
+  std::string document = write(decision);
+  overlay.put(tables::decisions, {id, document, decision.at.micros});
+  for (const auto& local : locals_of(decision)) {
+    overlay.put(tables::person_history, {local.facility, local.number, static_cast<std::int64_t>(offset), id});
+  }
+  switch (decision.kind) {
+    case DecisionKind::conflict:
+    case DecisionKind::possible: co_return co_await ask(overlay, decision, std::move(document));
+    case DecisionKind::linked:
+    case DecisionKind::merged: co_return co_await link(overlay, std::move(decision));
+    case DecisionKind::split:
+    case DecisionKind::undone: co_return co_await reshape(overlay, std::move(decision));
+  }
+  co_return Applied::no_effect;
 }
 
 }  // namespace hutong::pipeline

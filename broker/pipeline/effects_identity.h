@@ -1,7 +1,7 @@
 // Identity decisions as documents of the identity topic, and what they make of persons. A decision is made once, where
-// an event is projected, from local patients alone (never from persons); it is applied where it is met in the identity
-// topic, from persons alone. So a rebuild may read the topics in any order and ends where the first run did.
-// Threads: the projector's.
+// an event is projected, from what local patients say; it is applied where it is met in the identity topic, from the
+// decisions before it alone (broker/identity/persons.h). So a rebuild may read the topics in any order and ends where
+// the first run did. Threads: the projector's.
 #pragma once
 
 #include <string>
@@ -11,27 +11,15 @@
 #include "broker/base/error.h"
 #include "broker/base/id.h"
 #include "broker/base/time.h"
+#include "broker/identity/decision.h"
 #include "broker/pipeline/overlay.h"
 
 namespace hutong::pipeline {
 
-enum class DecisionKind { linked, merged, conflict };
-std::string_view to_string(DecisionKind kind);  // "identity.linked"
-
-struct LocalKey {
-  std::string facility, number;
-  auto operator<=>(const LocalKey&) const = default;
-};
-
-struct IdentityDecision {
-  RecordId id;  // from the cause, see below
-  DecisionKind kind = DecisionKind::linked;
-  LocalKey patient;  // whose person stays: the older one; of a merge the surviving number
-  LocalKey other;
-  std::vector<std::string> reasons;  // from a fixed set; no personal data
-  std::string cause;                 // event id
-  Timestamp at;                      // when the cause was appended
-};
+using identity::DecisionKind;
+using identity::IdentityDecision;
+using identity::LocalKey;
+using identity::to_string;
 
 // A pair is linked, or reported to a steward, once, whichever message shows it first and however often.
 RecordId pair_id(DecisionKind kind, const LocalKey& a, const LocalKey& b);
@@ -49,7 +37,18 @@ net::awaitable<void> found_person(Overlay& overlay, LocalKey local, Timestamp at
 // Puts the decision among the pending ones unless it is known already. True: it is new.
 net::awaitable<bool> propose(Overlay& overlay, IdentityDecision decision);
 
-// The decision was met in the log. True: it was not known yet and persons (or conflicts) changed.
-net::awaitable<bool> apply(Overlay& overlay, IdentityDecision decision);
+// What became of a decision that was met in the log.
+enum class Applied {
+  known,      // nothing: it was met before
+  shaped,     // persons changed
+  queued,     // a steward is asked
+  no_effect,  // noted only: they are one person already, or a steward has parted them
+};
+// `offset`: its place in the topic of the log `log_id`.
+net::awaitable<Applied> apply(Overlay& overlay, IdentityDecision decision, port::Offset offset,
+                              std::string_view log_id);
+
+// Up to which offset of a partition of events everything is decided, as the identity topic says.
+net::awaitable<port::Offset> decided_up_to(Overlay& overlay, std::uint32_t partition);
 
 }  // namespace hutong::pipeline

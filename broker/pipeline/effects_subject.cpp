@@ -50,10 +50,13 @@ std::string birth_of(const Subject& subject) {
   return std::string(subject.born.iso.substr(0, 10));
 }
 
-// What matching looks at has changed.
-bool differs(const identity::Candidate& a, const identity::Candidate& b) {
-  return a.cards != b.cards || a.names != b.names || a.birth_date != b.birth_date || a.sex != b.sex;
-}
+constexpr char after_number = '\x1e';  // ends a member of a block
+// More in one block: it says little (a shared 13800000000, a common name) and would cost much.
+constexpr std::size_t block_members_max = 64;
+// Others that one newcomer is held against; the blocks come in the order of their selectivity.
+constexpr std::size_t compared_max = 256;
+// Possible matches of one newcomer that a steward is asked about: the likeliest.
+constexpr std::size_t possible_max = 4;
 
 }  // namespace
 
@@ -69,7 +72,9 @@ net::awaitable<void> Effects::apply_subject(const port::StoredRecord& record, Lo
     count(Effect::patient_created);
     co_await found_person(overlay_, {std::string(local.facility), std::string(local.number)}, record.appended);
     co_await index_subject(local, nullptr, subject);
-    co_await match(record, local, subject, at);
+    const auto newcomer = identity::candidate(local.facility, local.number, subject);
+    co_await index_blocks(nullptr, newcomer);
+    co_await match(record, newcomer, at);
     co_return;
   }
   Subject stored;
@@ -86,10 +91,11 @@ net::awaitable<void> Effects::apply_subject(const port::StoredRecord& record, Lo
                                   std::get<std::int64_t>((*row)[3]) + 1, first_seen, at, offset});
   count(Effect::patient_updated);
   co_await index_subject(local, &stored, merged);
-  if (differs(identity::candidate(local.facility, local.number, stored),
-              identity::candidate(local.facility, local.number, merged))) {
-    co_await match(record, local, merged, first_seen);
-  }
+  const auto before = identity::candidate(local.facility, local.number, stored);
+  const auto now = identity::candidate(local.facility, local.number, merged);
+  if (before == now) co_return;  // nothing that matching looks at
+  co_await index_blocks(&before, now);
+  co_await match(record, now, first_seen);
 }
 
 net::awaitable<void> Effects::index_subject(Local local, const Subject* before, const Subject& after) {
@@ -122,52 +128,149 @@ net::awaitable<void> Effects::index_subject(Local local, const Subject* before, 
   co_return;
 }
 
-net::awaitable<void> Effects::match(const port::StoredRecord& record, Local local, const Subject& subject,
+const std::string& Effects::block_of(const std::string& key) {
+  auto [place, fresh] = blocks_.try_emplace(key);
+  if (fresh) place->second = identity::stored_block(hmac_key_, key);
+  return place->second;
+}
+
+std::vector<std::string> Effects::card_keys(const identity::Candidate& candidate) const {
+  std::vector<std::string> keys;
+  for (const auto& card : candidate.cards) {
+    // Half of the key that the identifiers table has: enough to tell cards apart, of no use to find one.
+    const auto key = model::identifier_key(hmac_key_, IdentifierKind::resident_card, {}, card);
+    keys.push_back(RecordId::from_bytes(key.substr(16)).value_or(RecordId()).hex());
+  }
+  return keys;
+}
+
+net::awaitable<void> Effects::index_blocks(const identity::Candidate* before, const identity::Candidate& after) {
+  if (weights_.empty()) co_return;
+  const auto fresh = identity::block_keys(after);
+  const auto stored = before ? identity::block_keys(*before) : std::vector<std::string>();
+  const auto in = [](const std::vector<std::string>& keys, const std::string& key) {
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+  };
+  const std::string self = identity::block_member({after.facility, after.number});
+  for (const auto& key : stored) {
+    if (in(fresh, key)) continue;
+    const port::Row* row = co_await overlay_.get(tables::blocks, {block_of(key)});
+    if (!row || std::get<std::int64_t>((*row)[2]) != 0) continue;
+    std::string members = std::get<std::string>((*row)[1]);
+    const auto at = members.find(self);
+    if (at == std::string::npos || (at > 0 && members[at - 1] != after_number)) continue;
+    members.erase(at, self.size());
+    if (members.empty()) {
+      overlay_.erase(tables::blocks, {block_of(key)});
+    } else {
+      overlay_.put(tables::blocks, {block_of(key), std::move(members), std::int64_t{0}});
+    }
+  }
+  for (const auto& key : fresh) {
+    if (in(stored, key)) continue;
+    const port::Row* row = co_await overlay_.get(tables::blocks, {block_of(key)});
+    if (row && std::get<std::int64_t>((*row)[2]) != 0) continue;
+    std::string members = row ? std::get<std::string>((*row)[1]) : std::string();
+    const auto count = static_cast<std::size_t>(std::count(members.begin(), members.end(), after_number));
+    const bool crowded = count >= block_members_max;
+    overlay_.put(tables::blocks, {block_of(key), crowded ? std::string() : members + self, std::int64_t{crowded}});
+  }
+}
+
+net::awaitable<void> Effects::match(const port::StoredRecord& record, const identity::Candidate& newcomer,
                                     std::int64_t first_seen) {
-  const auto newcomer = identity::candidate(local.facility, local.number, subject);
-  const LocalKey self{local.facility, local.number};
-  std::map<LocalKey, std::int64_t> others;  // first seen
-  std::vector<identity::Candidate> sharing;
+  if (record.offset < decided_) co_return;
+  const LocalKey self{newcomer.facility, newcomer.number};
+  std::vector<LocalKey> found;
   bool crowded = false;
   for (const auto& card : newcomer.cards) {
     auto key = model::identifier_key(hmac_key_, IdentifierKind::resident_card, {}, card);
     auto rows = co_await overlay_.scan(tables::identifiers, {std::move(key)}, sharing_card_max + 2);
+    std::size_t sharing = 0;
     for (const auto& row : rows) {
       LocalKey other{std::get<std::string>(row[1]), std::get<std::string>(row[2])};
-      if (other == self || others.contains(other)) continue;
-      if (others.size() == sharing_card_max) {
+      if (other == self) continue;
+      if (sharing == sharing_card_max) {
         crowded = true;
         break;
       }
-      const port::Row* patient = co_await overlay_.get(tables::patients, {other.facility, other.number});
-      if (!patient) continue;
-      Subject described;
-      if (!model::read_subject(std::get<std::string>((*patient)[2]), arena_, described)) continue;
-      sharing.push_back(identity::candidate(other.facility, other.number, described));
-      others.emplace(std::move(other), std::get<std::int64_t>((*patient)[4]));
+      ++sharing;
+      found.push_back(std::move(other));
     }
   }
-  const auto decided = identity::decide(newcomer, sharing);
+  if (!weights_.empty()) {
+    for (const auto& key : identity::block_keys(newcomer)) {
+      const port::Row* row = co_await overlay_.get(tables::blocks, {block_of(key)});
+      if (row && found.size() < compared_max) identity::read_block_members(std::get<std::string>((*row)[1]), found);
+    }
+  }
+  std::vector<port::Lookup> lookups;
+  for (const auto& other : found) lookups.push_back({&tables::patients, {other.facility, other.number}});
+  co_await overlay_.foresee(std::move(lookups));
+  std::map<LocalKey, std::int64_t> others;  // first seen
+  std::vector<identity::Candidate> candidates;
+  for (auto& other : found) {
+    if (other == self || others.contains(other)) continue;
+    const port::Row* patient = co_await overlay_.get(tables::patients, {other.facility, other.number});
+    if (!patient) continue;
+    Subject described;
+    if (!model::read_subject(std::get<std::string>((*patient)[2]), arena_, described)) continue;
+    candidates.push_back(identity::candidate(other.facility, other.number, described));
+    others.emplace(std::move(other), std::get<std::int64_t>((*patient)[4]));
+  }
+  const auto decided = identity::decide(newcomer, candidates, weights_);
+  std::vector<std::size_t> order;  // the likeliest first; what a card decides stands before what is weighed
   for (std::size_t i = 0; i < decided.size(); ++i) {
-    if (decided[i].outcome == identity::Outcome::none) continue;
-    const LocalKey other{sharing[i].facility, sharing[i].number};
+    if (decided[i].outcome != identity::Outcome::none) order.push_back(i);
+  }
+  const auto weight = [&](std::size_t i) { return decided[i].chance < 0 ? 2.0 : decided[i].chance; };
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return weight(a) > weight(b); });
+  const auto own_cards = card_keys(newcomer);
+  const auto person = [&](const LocalKey& local) -> net::awaitable<std::string> {
+    const port::Row* row = co_await overlay_.get(tables::person_of, {local.facility, local.number});
+    co_return row ? std::get<std::string>((*row)[2])
+                  : std::string(model::first_person_id(local.facility, local.number).view());
+  };
+  std::set<std::string> linked;  // persons: one link to each is enough, and a question about one of its others is none
+  std::size_t possible = 0;
+  for (std::size_t i : order) {
+    const LocalKey other{candidates[i].facility, candidates[i].number};
+    const bool weighed = decided[i].chance >= 0;
+    if (weighed && decided[i].outcome != identity::Outcome::conflict) {
+      const std::string whose = co_await person(other);
+      if (linked.contains(whose) || whose == co_await person(self)) continue;
+      if (decided[i].outcome == identity::Outcome::link) linked.insert(whose);
+      if (decided[i].outcome == identity::Outcome::possible && ++possible > possible_max) continue;
+    } else if (decided[i].outcome == identity::Outcome::link) {
+      linked.insert(co_await person(other));
+    }
     const bool other_is_older = std::pair(others.at(other), other) < std::pair(first_seen, self);
     IdentityDecision decision;
-    decision.kind =
-        decided[i].outcome == identity::Outcome::link && !crowded ? DecisionKind::linked : DecisionKind::conflict;
+    switch (decided[i].outcome) {
+      case identity::Outcome::link:
+        decision.kind = crowded && !weighed ? DecisionKind::conflict : DecisionKind::linked;
+        break;
+      case identity::Outcome::possible: decision.kind = DecisionKind::possible; break;
+      default: decision.kind = DecisionKind::conflict; break;
+    }
+    const auto other_cards = card_keys(candidates[i]);
     decision.patient = other_is_older ? other : self;
     decision.other = other_is_older ? self : other;
+    decision.patient_cards = other_is_older ? other_cards : own_cards;
+    decision.other_cards = other_is_older ? own_cards : other_cards;
     decision.id = pair_id(decision.kind, self, other);
-    decision.reasons.assign(decided[i].reasons.begin(), decided[i].reasons.end());
+    decision.reasons = decided[i].reasons;
+    decision.chance = decided[i].chance;
     if (crowded) decision.reasons.emplace_back("card-shared-by-many");
     decision.cause = record.record.id.hex();
     decision.at = record.appended;
     proposed_ = co_await propose(overlay_, std::move(decision)) || proposed_;
-    if (crowded) break;  // one word to the steward is enough
+    if (crowded && !weighed) break;  // one word to the steward is enough
   }
 }
 
 net::awaitable<void> Effects::apply_merge(const port::StoredRecord& record, Local local, const model::Event& event) {
+  if (record.offset < decided_) co_return;
   const auto& merge = event.merge;
   LocalKey self{local.facility, local.number};
   LocalKey prior{std::string(merge.prior_facility.empty() ? local.facility : merge.prior_facility),
@@ -176,6 +279,13 @@ net::awaitable<void> Effects::apply_merge(const port::StoredRecord& record, Loca
   IdentityDecision decision;
   decision.id = merge_id(record.record.id, self, prior);
   decision.kind = DecisionKind::merged;
+  for (const auto& [key, cards] :
+       {std::pair(&self, &decision.patient_cards), std::pair(&prior, &decision.other_cards)}) {
+    const port::Row* patient = co_await overlay_.get(tables::patients, {key->facility, key->number});
+    Subject described;
+    if (!patient || !model::read_subject(std::get<std::string>((*patient)[2]), arena_, described)) continue;
+    *cards = card_keys(identity::candidate(key->facility, key->number, described));
+  }
   decision.patient = std::move(self);
   decision.other = std::move(prior);
   decision.reasons = {merge.identifier_change ? "number-changed-by-facility" : "merged-by-facility",

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include "broker/port/log.h"
 #include "broker/port/store.h"
@@ -16,9 +18,10 @@ class Emitter {
 
   // Pending rows may have come; the next emit() looks.
   void wake() { awake_ = true; }
-  // Appends what is pending and not under way yet; how many. Errors: the log's and the store's; asked again later it
-  // goes on, and what was appended after all is recognised by its id.
-  net::awaitable<Result<std::size_t>> emit();
+  // Appends what is pending and not under way yet; how many. `projected`: of each partition of events, how far it is in
+  // the store; the last decision of all that are pending says it (IdentityDecision::decided). Errors: the log's and the
+  // store's; asked again later it goes on, and what was appended after all is recognised by its id.
+  net::awaitable<Result<std::size_t>> emit(std::vector<std::pair<std::uint32_t, port::Offset>> projected);
   // Whether anything is pending, whoever is to append it. Errors: the store's.
   net::awaitable<Result<bool>> pending();
   // Forgets what is under way: who waits for it is perhaps another by now. What was appended is known by its id.

@@ -17,6 +17,11 @@ constexpr std::chrono::milliseconds watch_every{100};
 constexpr port::Topic projected_topics[] = {port::Topic::events, port::Topic::quarantine, port::Topic::identity,
                                             port::Topic::operations};
 
+// Everything decided so far comes before the events: what they gave rise to is not decided again.
+bool decisions_first(const port::Partition& partition, bool caught_up) {
+  return !caught_up && partition.topic == port::Topic::identity;
+}
+
 net::awaitable<void> pause(std::chrono::milliseconds time) {
   net::steady_timer timer(co_await net::this_coro::executor, time);
   co_await timer.async_wait(net::use_awaitable);
@@ -197,6 +202,16 @@ net::awaitable<Result<std::size_t>> Projector::apply_topics() {
   std::size_t applied = 0;
   bool all = true;
   for (auto& tail : tails_) {
+    if (!decisions_first(tail.partition, caught_up_)) continue;
+    while (tail.next < tail.end_at_start && !stopping_) {
+      const auto before = tail.next;
+      auto some = co_await step(tail);
+      if (!some) co_return tl::unexpected(some.error());
+      applied += *some;
+      if (tail.next == before) break;
+    }
+  }
+  for (auto& tail : tails_) {
     auto some = co_await step(tail);
     if (!some) co_return tl::unexpected(some.error());
     applied += *some;
@@ -204,7 +219,11 @@ net::awaitable<Result<std::size_t>> Projector::apply_topics() {
   }
   if (all) caught_up_ = true;
   if (caught_up_ && options_.emit) {
-    auto emitted = co_await emitter_.emit();
+    std::vector<std::pair<std::uint32_t, port::Offset>> projected;
+    for (const auto& tail : tails_) {
+      if (tail.partition.topic == port::Topic::events) projected.emplace_back(tail.partition.number, tail.stored.next);
+    }
+    auto emitted = co_await emitter_.emit(std::move(projected));
     if (!emitted) co_return tl::unexpected(emitted.error());
     applied += *emitted;  // they wait in the identity topic already
   }
@@ -233,8 +252,8 @@ net::awaitable<Result<std::size_t>> Projector::step(Tail& tail) {
 }
 
 net::awaitable<Result<void>> Projector::write(Tail& tail, port::Slice slice) {
-  Effects effects(store_, options_.hmac_key);
-  co_await effects.apply(tail.partition.topic, slice.records);
+  Effects effects(store_, log_.id(), options_.hmac_key, *options_.weights);
+  co_await effects.apply(tail.partition, slice.records);
   if (effects.overlay().failed()) co_return tl::unexpected(*effects.overlay().failed());
   auto batch = effects.overlay().take();
   const port::Cursor next{tail.partition, slice.next, log_.id()};

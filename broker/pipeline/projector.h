@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "broker/base/time.h"
+#include "broker/identity/weights.h"
 #include "broker/pipeline/emitter.h"
 #include "broker/port/log.h"
 #include "broker/port/metrics.h"
@@ -31,6 +32,8 @@ namespace hutong::pipeline {
 
 struct ProjectorOptions {
   std::string hmac_key;  // of the installation: keys identifiers in the store
+  // What agreements between patients are worth; empty ones: only equal cards link.
+  std::shared_ptr<const identity::Weights> weights = std::make_shared<identity::Weights>();
   std::size_t batch_records = 500;
   std::size_t batch_bytes = 4 * 1024 * 1024;
   std::chrono::milliseconds patience{50};  // until the seldom written topics are looked at while events rest

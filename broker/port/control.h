@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/base/error.h"
@@ -31,6 +32,26 @@ struct StatusView {
   bool unknown_senders_accepted = false, plain_beyond_loopback = false;
 };
 
+// What a steward decides about who is one person. `by`: whose decision it is.
+struct IdentityCommand {
+  enum class Kind {
+    link,      // two patients are one person
+    merge,     // the same; the first one's person is the one that stays
+    unlink,    // one patient is another person than those it is linked to
+    split,     // so are these, together
+    separate,  // two patients that may look like one are not: nobody asks again
+    undo,      // a decision no longer stands
+  };
+  Kind kind = Kind::link;
+  std::vector<std::pair<std::string, std::string>> patients;  // facility, number
+  std::string decision;                                       // undo: its id, hex
+  std::string by, note;
+};
+struct IdentityVerdict {
+  std::string decision;  // id, hex
+  bool applied = false;  // false: appended, the projector has not met it within two seconds
+};
+
 class Control {
  public:
   virtual ~Control() = default;
@@ -45,6 +66,9 @@ class Control {
   // A consistent copy of what the installation keeps on this machine, while running. `directory` must not exist. Tells
   // what is kept elsewhere and how that is copied; "": nothing is.
   virtual net::awaitable<Result<std::string>> backup(std::string directory) = 0;
+  // Appends a steward's decision and waits for what the projector makes of it. Errors: invalid, not_found, conflict, and
+  // the log's.
+  virtual net::awaitable<Result<IdentityVerdict>> decide_identity(IdentityCommand command) = 0;
   virtual Result<void> reload() = 0;
 };
 

@@ -16,6 +16,19 @@
 
 namespace hutong::port {
 
+// How sure it is that one of a Sheaf's matches is who was looked for.
+struct Grade {
+  double score = 0;        // the chance, 0 to 1
+  std::string_view grade;  // "certain" | "probable" | "possible"
+};
+
+// Whom a client looks for by what it knows of somebody.
+struct MatchQuestion {
+  model::Subject subject;
+  bool only_certain = false;
+  std::size_t count = 20;
+};
+
 // A set of things as one document.
 struct Sheaf {
   std::string_view type;      // "searchset" | "history" | "collection"
@@ -23,6 +36,7 @@ struct Sheaf {
   std::span<const model::View> matches, includes;
   std::optional<std::size_t> total;                        // where it is known
   std::vector<std::pair<std::string, std::string>> links;  // "self", "next" → URL
+  std::span<const Grade> grades = {};                      // of the matches, or none
 };
 
 // What the service offers of one kind, as the routes' own table says it.
@@ -50,6 +64,10 @@ class Rendering {
   virtual std::string outcome(ErrorCode code, std::string_view message, std::string_view where) const = 0;
   virtual std::string offers(std::span<const Offer> offers, std::string_view version,
                              std::string_view base_url) const = 0;
+  // Reads whom a client looks for. Texts point into `arena`. Errors: invalid, with the element.
+  virtual Result<MatchQuestion> match_question(std::string_view body, Arena& arena) const = 0;
+  // A person's identifiers in one of `systems` (none: all) and where the person is.
+  virtual std::string cross_references(const model::PersonView& person, std::span<const std::string> systems) const = 0;
   // One record without any store: what `hutong normalize --to fhir` prints.
   virtual std::string record(const model::RecordView& record) const = 0;
 };

@@ -10,48 +10,53 @@ namespace hutong::port::tables {
 
 namespace detail {
 using enum ColumnType;
-inline constexpr Column patients[] = {{"facility", text}, {"number", text}, {"subject", json}, {"version", integer},
-                                      {"first_seen", integer}, {"updated", integer}, {"event_offset", integer}};
+inline constexpr Column patients[] = {{"facility", text},       {"number", text},        {"subject", json},
+                                      {"version", integer},     {"first_seen", integer}, {"updated", integer},
+                                      {"event_offset", integer}};
 inline constexpr Column identifiers[] = {{"identifier", bytes}, {"facility", text}, {"number", text}, {"kind", text}};
 inline constexpr Column names[] = {{"name", text}, {"facility", text}, {"number", text}};
 inline constexpr Column births[] = {{"birth_date", text}, {"facility", text}, {"number", text}};
 inline constexpr Column person_of[] = {{"facility", text}, {"number", text}, {"person", bytes}};
-inline constexpr Column persons[] = {{"person", bytes}, {"members", json}, {"version", integer}, {"updated", integer},
-                                     {"replaced_by", bytes}};
-inline constexpr Column reports[] = {{"facility", text}, {"number", text}, {"newest", integer}, {"report", bytes},
-                                     {"version", integer}, {"status", text}, {"kind", text}, {"updated", integer},
-                                     {"event_offset", integer}, {"event_id", text}, {"content_hash", bytes},
-                                     {"body", json}};
-inline constexpr Column report_ids[] = {{"report", bytes}, {"facility", text}, {"number", text}, {"newest", integer},
-                                        {"version", integer}};
-inline constexpr Column report_versions[] = {{"report", bytes}, {"version", integer}, {"status", text},
+inline constexpr Column persons[] = {{"person", bytes},    {"members", json},      {"version", integer},
+                                     {"updated", integer}, {"replaced_by", bytes}, {"guard", json}};
+inline constexpr Column reports[] = {{"facility", text}, {"number", text},        {"newest", integer},
+                                     {"report", bytes},  {"version", integer},    {"status", text},
+                                     {"kind", text},     {"updated", integer},    {"event_offset", integer},
+                                     {"event_id", text}, {"content_hash", bytes}, {"body", json}};
+inline constexpr Column report_ids[] = {
+    {"report", bytes}, {"facility", text}, {"number", text}, {"newest", integer}, {"version", integer}};
+inline constexpr Column report_versions[] = {{"report", bytes},    {"version", integer},      {"status", text},
                                              {"updated", integer}, {"event_offset", integer}, {"event_id", text},
-                                             {"body", json}, {"facility", text}, {"number", text}};
-inline constexpr Column encounters[] = {{"facility", text}, {"number", text}, {"newest", integer},
-                                        {"encounter", bytes}, {"version", integer}, {"status", text},
+                                             {"body", json},       {"facility", text},        {"number", text}};
+inline constexpr Column encounters[] = {{"facility", text},   {"number", text},          {"newest", integer},
+                                        {"encounter", bytes}, {"version", integer},      {"status", text},
                                         {"updated", integer}, {"event_offset", integer}, {"body", json}};
-inline constexpr Column encounter_ids[] = {{"encounter", bytes}, {"facility", text}, {"number", text},
-                                           {"newest", integer}, {"version", integer}};
-inline constexpr Column controls[] = {{"control", bytes}, {"records", bytes}, {"event_offset", integer},
-                                      {"issues", json}, {"appended", integer}};
+inline constexpr Column encounter_ids[] = {
+    {"encounter", bytes}, {"facility", text}, {"number", text}, {"newest", integer}, {"version", integer}};
+inline constexpr Column controls[] = {
+    {"control", bytes}, {"records", bytes}, {"event_offset", integer}, {"issues", json}, {"appended", integer}};
 inline constexpr Column feeds[] = {{"facility", text}, {"state", json}, {"updated", integer}};
-inline constexpr Column unmapped[] = {{"facility", text}, {"code", text}, {"display", text}, {"count", integer},
-                                      {"first_seen", integer}, {"last_seen", integer}};
-inline constexpr Column quarantine[] = {{"facility", text}, {"raw_hash", bytes}, {"event_offset", integer},
-                                        {"answer", text}, {"reason", text}, {"path", text}, {"type", text},
-                                        {"control_id", text}, {"received", integer}, {"retried", text}};
+inline constexpr Column unmapped[] = {{"facility", text}, {"code", text},          {"display", text},
+                                      {"count", integer}, {"first_seen", integer}, {"last_seen", integer}};
+inline constexpr Column quarantine[] = {
+    {"facility", text}, {"raw_hash", bytes}, {"event_offset", integer}, {"answer", text},      {"reason", text},
+    {"path", text},     {"type", text},      {"control_id", text},      {"received", integer}, {"retried", text}};
 inline constexpr Column pending[] = {{"topic", integer}, {"id", bytes}, {"key", text}, {"document", json}};
 inline constexpr Column conflicts[] = {{"id", bytes}, {"detail", json}, {"at", integer}};
 inline constexpr Column recognition_decisions[] = {{"decision", bytes}, {"document", json}, {"state", json},
                                                    {"counts_on", text}, {"facility", text}, {"at", integer}};
-inline constexpr Column recognition_uses[] = {{"report", bytes}, {"decision", bytes}, {"version", integer},
-                                              {"facility", text}, {"use", text}, {"at", integer}};
-inline constexpr Column recognition_counts[] = {{"day", text}, {"facility", text}, {"department", text}, {"item", text},
-                                                {"measure", text}, {"count", integer}};
-inline constexpr Column recognition_notices[] = {{"facility", text}, {"newest", integer}, {"report", bytes},
+inline constexpr Column recognition_uses[] = {{"report", bytes},  {"decision", bytes}, {"version", integer},
+                                              {"facility", text}, {"use", text},       {"at", integer}};
+inline constexpr Column recognition_counts[] = {{"day", text},  {"facility", text}, {"department", text},
+                                                {"item", text}, {"measure", text},  {"count", integer}};
+inline constexpr Column recognition_notices[] = {{"facility", text},   {"newest", integer}, {"report", bytes},
                                                  {"version", integer}, {"decision", bytes}, {"status", text}};
 inline constexpr Column recognition_seen[] = {{"id", bytes}, {"at", integer}};
 inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at", integer}};
+inline constexpr Column blocks[] = {{"block", bytes}, {"members", bytes}, {"crowded", integer}};
+inline constexpr Column person_history[] = {
+    {"facility", text}, {"number", text}, {"event_offset", integer}, {"id", bytes}};
+inline constexpr Column decided[] = {{"events_partition", integer}, {"next", integer}};
 }  // namespace detail
 
 // A local patient as the facility last described it (schemas/event/v1 subject).
@@ -64,7 +69,8 @@ inline constexpr Table births{"births", 4, detail::births, 3};
 // Which person a local patient belongs to. No row: model::first_person_id(facility, number).
 inline constexpr Table person_of{"person_of", 5, detail::person_of, 2};
 // A person's local patients: members = [["facility","number"],…]. Written with a local patient's first row, because a
-// person's id is a hash that nothing else leads back from.
+// person's id is a hash that nothing else leads back from. `guard`: {"cards":[keys of their valid
+// cards],"separated":true where a steward has split them from somebody}, what a later link is held against.
 inline constexpr Table persons{"persons", 6, detail::persons, 1};
 // One row per report, its items inside; `kind` is "laboratory" or "exam"; `newest` is the negated clinical time
 // (observed, else issued, else requested, else appended).
@@ -85,26 +91,56 @@ inline constexpr Table unmapped{"unmapped", 14, detail::unmapped, 2};
 inline constexpr Table quarantine{"quarantine", 15, detail::quarantine, 2};
 // Derived facts not seen in the log yet; an emitter appends them, meeting the id in the log deletes the row.
 inline constexpr Table pending{"pending", 16, detail::pending, 2};
-// Identity conflicts for a steward.
+// Identity conflicts and possible matches that wait for a steward: the decision's document.
 inline constexpr Table conflicts{"conflicts", 17, detail::conflicts, 1};
 // Identity decisions met in the log, with their reasons (identity/decision.h): none is made or applied twice.
 inline constexpr Table decisions{"decisions", 18, detail::decisions, 1};
+// HMAC(what patients may have in common: a phone, a name's sound with a month of birth…; identity/candidate.h) → those
+// who have it: facility, 0x1F, number, 0x1E for each. A crowded one names nobody: it would say little and cost much.
+inline constexpr Table blocks{"blocks", 19, detail::blocks, 1};
+// Every decision that names a local patient, in the order of the identity topic.
+inline constexpr Table person_history{"person_history", 20, detail::person_history, 4};
+// Up to which offset of the events everything was decided: a rebuild, which reads the identity topic first, decides
+// nothing below it again.
+inline constexpr Table decided{"decided", 21, detail::decided, 1};
 
-// What mutual recognition offered (model/recognition.h), and how each of its lines stands (pipeline/effects_recognition.h).
-inline constexpr Table recognition_decisions{"recognition_decisions", 19, detail::recognition_decisions, 1};
+// What mutual recognition offered (model/recognition.h), and how each of its lines stands
+// (pipeline/effects_recognition.h).
+inline constexpr Table recognition_decisions{"recognition_decisions", 22, detail::recognition_decisions, 1};
 // Which decisions showed a report, in which version, and what came of it: offered, viewed, recognised, refused.
-inline constexpr Table recognition_uses{"recognition_uses", 20, detail::recognition_uses, 2};
+inline constexpr Table recognition_uses{"recognition_uses", 23, detail::recognition_uses, 2};
 // Counters behind the statistics. `day` is the area's, of the decision; `item` "" counts orders.
-inline constexpr Table recognition_counts{"recognition_counts", 21, detail::recognition_counts, 5};
+inline constexpr Table recognition_counts{"recognition_counts", 24, detail::recognition_counts, 5};
 // A result that a facility was shown was corrected since: whom to tell. `newest`: the negated time of the correction.
-inline constexpr Table recognition_notices{"recognition_notices", 22, detail::recognition_notices, 5};
+inline constexpr Table recognition_notices{"recognition_notices", 25, detail::recognition_notices, 5};
 // Outcomes met in the log: none counts twice.
-inline constexpr Table recognition_seen{"recognition_seen", 23, detail::recognition_seen, 1};
+inline constexpr Table recognition_seen{"recognition_seen", 26, detail::recognition_seen, 1};
 
-inline constexpr const Table* all[] = {&patients, &identifiers, &names, &births, &person_of, &persons, &reports,
-                                       &report_ids, &report_versions, &encounters, &encounter_ids, &controls, &feeds,
-                                       &unmapped, &quarantine, &pending, &conflicts,
-                                       &decisions, &recognition_decisions, &recognition_uses,
-                                       &recognition_counts, &recognition_notices, &recognition_seen};
+inline constexpr const Table* all[] = {&patients,
+                                       &identifiers,
+                                       &names,
+                                       &births,
+                                       &person_of,
+                                       &persons,
+                                       &reports,
+                                       &report_ids,
+                                       &report_versions,
+                                       &encounters,
+                                       &encounter_ids,
+                                       &controls,
+                                       &feeds,
+                                       &unmapped,
+                                       &quarantine,
+                                       &pending,
+                                       &conflicts,
+                                       &decisions,
+                                       &blocks,
+                                       &person_history,
+                                       &decided,
+                                       &recognition_decisions,
+                                       &recognition_uses,
+                                       &recognition_counts,
+                                       &recognition_notices,
+                                       &recognition_seen};
 
 }  // namespace hutong::port::tables

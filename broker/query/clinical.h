@@ -13,6 +13,7 @@
 
 #include "broker/access/permit.h"
 #include "broker/base/error.h"
+#include "broker/identity/weights.h"
 #include "broker/model/facility.h"
 #include "broker/model/views.h"
 #include "broker/port/store.h"
@@ -25,6 +26,11 @@ inline constexpr std::size_t rows_per_page = 5'000;
 // Local patients that one search for persons may find before it is refused.
 inline constexpr std::size_t candidates_per_search = 2'000;
 inline constexpr std::size_t ids_per_search = 200;
+
+struct Graded {
+  double chance = 0;  // that it is who was looked for
+  bool certain = false, probable = false;
+};
 
 // What a query found, and the owner of everything its views point to. Moves keep the views valid.
 struct Answer {
@@ -46,6 +52,7 @@ struct Answer {
   std::deque<HeldPerson> persons;
   std::deque<model::Facility> facilities;
   std::vector<model::View> matches, includes;
+  std::vector<Graded> grades;  // of the matches, where they were weighed
   std::string next;         // position of the next page; "" nothing further
   std::size_t counted = 0;  // count_only: how many
   port::Offset offset = 0;  // how much of the log is reflected: of each partition the first so many, together this
@@ -56,12 +63,14 @@ using Facilities = std::function<std::shared_ptr<const model::FacilityDirectory>
 
 class Clinical {
  public:
-  // `partitions`: of the log's events, which the store was made from.
-  Clinical(port::Store& store, std::string identifier_key, Facilities facilities, std::uint32_t partitions = 1)
+  // `partitions`: of the log's events, which the store was made from. `weights`: what agreements are worth (match).
+  Clinical(port::Store& store, std::string identifier_key, Facilities facilities, std::uint32_t partitions = 1,
+           std::shared_ptr<const identity::Weights> weights = std::make_shared<identity::Weights>())
       : store_(store),
         identifier_key_(std::move(identifier_key)),
         facilities_(std::move(facilities)),
-        partitions_(partitions) {}
+        partitions_(partitions),
+        weights_(std::move(weights)) {}
 
   // One thing by its id, now. Errors: not_found; gone (an item that an earlier version of the report held).
   net::awaitable<Result<Answer>> read(const access::Permit& permit, model::ViewKind kind, std::string id);
@@ -73,6 +82,10 @@ class Clinical {
   net::awaitable<Result<Answer>> history(const access::Permit& permit, model::ViewKind kind, std::string id);
 
   net::awaitable<Result<Answer>> persons(const access::Permit& permit, PersonSearch search);
+  // Persons who may be whom `subject` describes, the likeliest first, each with its grade; by the same evidence and weights
+  // as the matcher links by. `only_certain`: those it would link, and only where it is one.
+  net::awaitable<Result<Answer>> match(const access::Permit& permit, model::Subject subject, std::size_t count,
+                                       bool only_certain);
   // Reports, their parts, and encounters. Errors: too_costly (neither patient nor id), invalid (position).
   net::awaitable<Result<Answer>> results(const access::Permit& permit, ResultSearch search);
   net::awaitable<Result<Answer>> facilities(const access::Permit& permit, FacilitySearch search);
@@ -106,6 +119,7 @@ class Clinical {
   std::string identifier_key_;
   Facilities facilities_;
   std::uint32_t partitions_;
+  std::shared_ptr<const identity::Weights> weights_;
 };
 
 }  // namespace hutong::query

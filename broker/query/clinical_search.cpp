@@ -175,12 +175,7 @@ bool matches(const model::Facility& facility, const FacilitySearch& search) {
 
 std::string fold_identifier(model::IdentifierKind kind, std::string_view typed) {
   Arena arena(256);
-  Text folded = model::fold_number(typed, arena);
-  if (kind != model::IdentifierKind::resident_card) return std::string(folded);
-  if (const Text modern = model::modern_card(folded, arena); !modern.empty()) folded = modern;
-  std::string card(folded);
-  if (!card.empty() && card.back() == 'x') card.back() = 'X';
-  return card;
+  return std::string(model::normal_number(kind, typed, arena));
 }
 
 }  // namespace hutong::query

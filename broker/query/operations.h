@@ -82,6 +82,24 @@ struct Trace {
   std::optional<port::Offset> next;                 // `before` of the search further back; nothing: all was searched
 };
 
+// What waits for a steward: `document` as the identity topic has it (schemas/api, IdentityDecision).
+struct IdentityQuestion {
+  std::string id, document;
+};
+struct IdentityQuestions {
+  std::vector<IdentityQuestion> questions;
+  std::string next;  // `after` of the next page; "": this was the last
+};
+// Everyone who is one person with a local patient, as their facilities describe them, and what was decided about it.
+struct IdentityPerson {
+  struct Member {
+    std::string facility, number, subject;  // the compact document of schemas/event/v1
+  };
+  std::string person;
+  std::vector<Member> members;
+  std::vector<std::string> decisions;  // documents, oldest first
+};
+
 class Operations {
  public:
   Operations(port::Log& log, port::Store& store, Facilities facilities, Repetitions repetitions = {})
@@ -104,6 +122,12 @@ class Operations {
                                                       std::string raw_hash);
   // An offset from which, in every partition, the events are found that were appended at or after a time.
   net::awaitable<Result<port::Offset>> offset_since(const access::Permit& permit, Timestamp time);
+  // In the order of their ids, which is none.
+  net::awaitable<Result<IdentityQuestions>> identity_questions(const access::Permit& permit, std::string after,
+                                                               std::size_t limit);
+  // Errors: not_found.
+  net::awaitable<Result<IdentityPerson>> identity_person(const access::Permit& permit, std::string facility,
+                                                         std::string number);
   // `id`: a record id, an event id, or FACILITY/control-id. Searches the newest 50,000 records below `before` of each partition: nothing
   // leads from an id to its offset, because an index would cost every message a row for a question that is asked a few
   // times a day, mostly about today. Errors: not_found once all was searched.

@@ -110,7 +110,7 @@ class Corrections(Story):
 
     def test_10_two_laboratories_with_the_same_report_number_are_two_reports(self):
         self.send("P1", "R1", [("GLU", "5.8", "F")])
-        self.send("P1", "R1", [("GLU", "7.7", "F")], facility="OTHERLAB")
+        self.send("P9", "R1", [("GLU", "7.7", "F")], facility="OTHERLAB")
         self.one("P1", 1, "final")
 
     def test_11_a_preliminary_becomes_final(self):

@@ -14,8 +14,9 @@
         run()
 
 The environment says what to test: HUTONG_BINARY, HUTONG_SOURCE, HUTONG_DATA (public samples, may be absent), HUTONG_ROUNDS
-(how often a crash story kills; a campaign raises it), HUTONG_SEED, HUTONG_KEEP=1 (leave directories for a look). With
-HUTONG_KAFKA_BOOTSTRAP and HUTONG_POSTGRES the same stories are told to brokers on those (tests/support/engines.py).
+(how often a crash story kills; a campaign raises it), HUTONG_SEED, HUTONG_KEEP=1 (leave directories for a look), HUTONG_SANITIZE
+(what the binary was built with). With HUTONG_KAFKA_BOOTSTRAP and HUTONG_POSTGRES the same stories are told to brokers on
+those (tests/support/engines.py).
 Threads: a Broker may be shared; a Mllp connection belongs to one thread.
 """
 
@@ -41,6 +42,8 @@ SOURCE = pathlib.Path(os.environ.get("HUTONG_SOURCE", pathlib.Path(__file__).res
 BINARY = pathlib.Path(os.environ.get("HUTONG_BINARY", SOURCE / "build/release/hutong"))
 DATA = pathlib.Path(os.environ.get("HUTONG_DATA", SOURCE.parent / "shared/data"))
 SEED = int(os.environ.get("HUTONG_SEED", "1"))
+# What AddressSanitizer keeps of freed memory before it gives it out again: a bound on the broker's memory allows it that.
+SANITIZER_BYTES = 256 << 20 if "address" in os.environ.get("HUTONG_SANITIZE", "") else 0
 
 
 def rounds(usual):

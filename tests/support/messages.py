@@ -1,5 +1,7 @@
 """HL7 v2 messages of invented patients for the stories. Each function gives a str with CR line ends; encode as you need."""
 
+import zlib
+
 ITEMS = [  # local code, name, value, unit, interval
     ("GLU", "葡萄糖", "5.8", "mmol/L", "3.9-6.1"), ("UREA", "尿素", "4.6", "mmol/L", "2.8-7.2"),
     ("CREA", "肌酐", "71", "umol/L", "45-84"), ("UA", "尿酸", "312", "umol/L", "155-357"),
@@ -27,7 +29,16 @@ def msh(message_type, control, facility="TESTHOSP", application="LIS", time="202
             f"||||||{charset}")
 
 
-def pid(number="P1", name="测试^一", born="19800101", sex="F", card="", facility="TESTHOSP"):
+def birth_date(number):
+    """Of the invented patient with this number: who shares name, sex and birth date would be one person."""
+    if number == "P1":
+        return "19800101"
+    h = zlib.crc32(str(number).encode())
+    return f"{1940 + h % 60}{1 + h // 60 % 12:02d}{1 + h // 720 % 28:02d}"
+
+
+def pid(number="P1", name="测试^一", born=None, sex="F", card="", facility="TESTHOSP"):
+    born = birth_date(number) if born is None else born
     identifiers = f"{number}^^^{facility}^MR" + (f"~{card}^^^^NI" if card else "")
     return f"PID|1||{identifiers}||{name}||{born}|{sex}"
 

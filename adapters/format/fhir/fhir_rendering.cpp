@@ -1,6 +1,12 @@
 #include "adapters/format/fhir/fhir_rendering.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+#include "adapters/format/fhir/patient_reader.h"
 #include "adapters/format/fhir/resources.h"
+#include "broker/model/identifier_key.h"
 
 namespace hutong::fhir {
 namespace {
@@ -32,6 +38,47 @@ std::string FhirRendering::one(const model::View& view) const {
   return out.take();
 }
 
+Result<port::MatchQuestion> FhirRendering::match_question(std::string_view body, Arena& arena) const {
+  return read_match(body, arena);
+}
+
+std::string FhirRendering::cross_references(const model::PersonView& person,
+                                            std::span<const std::string> systems) const {
+  Writer out;
+  out.open();
+  out.member("resourceType", "Parameters");
+  out.open_list("parameter");
+  std::set<std::pair<std::string, model::Text>> seen;
+  const auto write = [&](const model::Identifier& identifier) {
+    const std::string system = model::identifier_system(identifier);
+    const bool asked = systems.empty() || std::find(systems.begin(), systems.end(), system) != systems.end();
+    if (!asked || system.empty() || identifier.value.empty() || identifier.placeholder || !identifier.valid) return;
+    if (!seen.emplace(system, identifier.value).second) return;
+    out.open();
+    out.member("name", "targetIdentifier");
+    out.open("valueIdentifier");
+    out.member("system", system);
+    out.member("value", identifier.value);
+    out.close();
+    out.close();
+  };
+  for (const auto& member : person.members) {
+    model::Identifier own;
+    own.kind = model::IdentifierKind::facility_number;
+    own.facility = member.facility;
+    own.value = member.subject.number;
+    write(own);
+    for (const auto& identifier : member.subject.identifiers) write(identifier);
+  }
+  out.open();
+  out.member("name", "targetId");
+  write_reference(out, "valueReference", "Patient", person.id.hex());
+  out.close();
+  out.close_list();
+  out.close();
+  return out.take();
+}
+
 std::string FhirRendering::many(const port::Sheaf& sheaf) const {
   Writer out;
   out.open();
@@ -50,7 +97,7 @@ std::string FhirRendering::many(const port::Sheaf& sheaf) const {
   }
   if (!sheaf.matches.empty() || !sheaf.includes.empty()) {
     out.open_list("entry");
-    const auto entry = [&](const model::View& view, std::string_view mode) {
+    const auto entry = [&](const model::View& view, std::string_view mode, const port::Grade* grade = nullptr) {
       const std::string path = std::string(type_of(view.kind)) + "/" + model::id_of(view);
       out.open();
       out.member("fullUrl", std::string(sheaf.base_url) + "/" + path);
@@ -58,7 +105,20 @@ std::string FhirRendering::many(const port::Sheaf& sheaf) const {
       write_resource(out, view);
       if (sheaf.type == "searchset") {
         out.open("search");
+        if (grade) {
+          out.open_list("extension");
+          out.open();
+          out.member("url", "http://hl7.org/fhir/StructureDefinition/match-grade");
+          out.member("valueCode", grade->grade);
+          out.close();
+          out.close_list();
+        }
         out.member("mode", mode);
+        if (grade) {
+          char score[16];
+          std::snprintf(score, sizeof score, "%.4f", grade->score);
+          out.decimal("score", score);
+        }
         out.close();
       } else if (sheaf.type == "history") {
         const std::string version = std::to_string(model::version_of(view));
@@ -74,7 +134,9 @@ std::string FhirRendering::many(const port::Sheaf& sheaf) const {
       }
       out.close();
     };
-    for (const auto& view : sheaf.matches) entry(view, "match");
+    for (std::size_t i = 0; i < sheaf.matches.size(); ++i) {
+      entry(sheaf.matches[i], "match", i < sheaf.grades.size() ? &sheaf.grades[i] : nullptr);
+    }
     for (const auto& view : sheaf.includes) entry(view, "include");
     out.close_list();
   }

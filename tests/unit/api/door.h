@@ -52,6 +52,11 @@ struct FakeControl final : port::Control {
     backed_up = directory;
     co_return std::string("the messages are in Kafka");
   }
+  port::IdentityCommand decided;
+  net::awaitable<Result<port::IdentityVerdict>> decide_identity(port::IdentityCommand command) override {
+    decided = std::move(command);
+    co_return port::IdentityVerdict{"00112233445566778899aabbccddeeff", decided.note != "slow"};
+  }
   Result<void> reload() override { return fail(ErrorCode::invalid, "schemas/facilities/a.toml:3: unknown key"); }
 };
 

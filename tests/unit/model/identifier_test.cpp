@@ -102,6 +102,40 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"XX", "1.2.156.99", "1", IdentifierKind::other, "urn:oid:1.2.156.99"},
                     Case{"军官证", "", "1", IdentifierKind::other, "urn:hutong:facility:bc-county:other"}));
 
+// The vector of the national specification, as domain facts quote it: opaque to us, one card however it is written.
+TEST(Identifier, AHealthCardIsOneHoweverItsDigitsAreWritten) {
+  constexpr auto upper = "98FF9F2C05145CB9305E9D8A57E072BB51180CA49E5BE5E9D41BCE3A9A571928";
+  for (const std::string& sent :
+       {std::string(upper), std::string(hex64), std::string(hex64) + ":1", std::string(hex64) + ":1:x"}) {
+    Arena arena;
+    Identifier id;
+    id.type = "HC";
+    id.value = sent;
+    complete(id, "f", arena);
+    EXPECT_EQ(id.kind, IdentifierKind::health_card) << sent;
+    EXPECT_EQ(id.value, upper) << sent;
+  }
+}
+
+TEST(Identifier, AnInsuranceTokenIsNeverKept) {
+  for (const char* type : {"医保电子凭证", "ecQrcode", "ECTOKEN"}) {
+    Arena arena;
+    Identifier id;
+    id.type = type;
+    id.value = "28000000000000000000000000000000";
+    complete(id, "f", arena);
+    EXPECT_EQ(id.kind, IdentifierKind::insurance) << type;
+    EXPECT_EQ(id.value, "") << type;
+  }
+}
+
+TEST(Identifier, PassportsAndPermitsAreInCapitals) {
+  Arena arena;
+  EXPECT_EQ(normal_number(IdentifierKind::passport, "e1234 5678", arena), "E12345678");
+  EXPECT_EQ(normal_number(IdentifierKind::permit, "ｈ0123456789", arena), "H0123456789");
+  EXPECT_EQ(normal_number(IdentifierKind::facility_number, "p1", arena), "p1");  // a facility's own may tell them apart
+}
+
 TEST(Identifier, ALowerCaseXIsRaised) {
   Arena arena;
   Identifier id;

@@ -62,7 +62,7 @@ TEST_F(ProjectorIdentity, a_child_on_a_parents_card_stays_apart_and_becomes_a_co
 
 TEST_F(ProjectorIdentity, a_conflict_that_a_corrected_name_resolves_is_taken_from_the_steward) {
   tell(at("h1", "P1"));
-  tell(at("h2", "Q7", "王晓明"));
+  tell(at("h2", "Q7", "王大明"));
   ASSERT_EQ(rows(tables::conflicts).size(), 1u);
   tell(at("h2", "Q7", "王小明"));
   EXPECT_TRUE(same_person("h1", "P1", "h2", "Q7"));
@@ -233,19 +233,35 @@ TEST_F(ProjectorIdentity, a_card_that_a_crowd_shares_links_nobody_and_tells_the_
 }
 
 TEST_F(ProjectorIdentity, a_decision_reads_back_as_written) {
-  IdentityDecision decision{pair_id(DecisionKind::linked, {"h1", "1"}, {"h2", "2"}),
-                            DecisionKind::linked,
-                            {"h1", "1"},
-                            {"h2", "2\"\n"},
-                            {"same-card"},
-                            "cause",
-                            {42}};
+  IdentityDecision decision;
+  decision.id = pair_id(DecisionKind::linked, {"h1", "1"}, {"h2", "2"});
+  decision.patient = {"h1", "1"};
+  decision.other = {"h2", "2\"\n"};
+  decision.reasons = {"same-card"};
+  decision.cause = "cause";
+  decision.at = {42};
+  decision.chance = 0.9876;
+  decision.patient_cards = {"a", "b"};
+  decision.by = "steward";
+  decision.apart = {{"h3", "3"}};
+  decision.rest = {{"h4", "4"}, {"h5", "5"}};
+  decision.of = decision.id;
+  decision.decided_in = "log";
+  decision.decided = {{0, 7}};
   auto read = read_identity_decision(write(decision));
   ASSERT_TRUE(read);
   EXPECT_EQ(read->id, decision.id);
   EXPECT_EQ(read->other, decision.other);
   EXPECT_EQ(read->reasons, decision.reasons);
   EXPECT_EQ(read->at, decision.at);
+  EXPECT_DOUBLE_EQ(read->chance, decision.chance);
+  EXPECT_EQ(read->patient_cards, decision.patient_cards);
+  EXPECT_EQ(read->by, decision.by);
+  EXPECT_EQ(read->apart, decision.apart);
+  EXPECT_EQ(read->rest, decision.rest);
+  EXPECT_EQ(read->of, decision.of);
+  EXPECT_EQ(read->decided_in, decision.decided_in);
+  EXPECT_EQ(read->decided, decision.decided);
   EXPECT_EQ(pair_id(DecisionKind::linked, {"h2", "2"}, {"h1", "1"}), decision.id);
   EXPECT_NE(pair_id(DecisionKind::conflict, {"h2", "2"}, {"h1", "1"}), decision.id);
   EXPECT_FALSE(read_identity_decision("{}"));

@@ -325,15 +325,16 @@ TEST_F(ProjectorFold, whichever_call_the_store_refuses_the_next_try_leaves_the_s
     const auto number = std::to_string(i);
     append(Message("d" + number, {.number = "Q" + number, .card = "110105198001020011"}));
   }
-  project();
+  auto quiet = options();
+  quiet.emit = false;  // nothing is decided in the log yet: each try decides anew
+  PrometheusMetrics once;
+  ASSERT_TRUE(await(Projector(log, *store, once, clock, quiet).catch_up()));
   const auto expected = everything(*store);
   for (int call = 0;; ++call) {
     store::MemoryStore memory;
     FailingStore failing(memory);
     failing.fail_at = call;
     PrometheusMetrics own;
-    auto quiet = options();
-    quiet.emit = false;
     Projector again(log, failing, own, clock, quiet);
     auto first = await(again.catch_up());
     if (first) {

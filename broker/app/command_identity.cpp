@@ -1,0 +1,203 @@
+// hutong identity: a steward's terminal. What matching asks, what is decided; and the weights that it decides by.
+#include <fmt/format.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "broker/app/commands.h"
+#include "broker/app/data_folder.h"
+#include "broker/app/engines.h"
+#include "broker/app/local_json.h"
+#include "broker/app/progress.h"
+#include "broker/identity/estimate.h"
+#include "broker/model/event_json.h"
+#include "broker/port/tables.h"
+
+namespace hutong::app {
+namespace fs = std::filesystem;
+namespace {
+
+// Patients looked at by estimate: more tell nothing new and fill the memory.
+constexpr std::size_t estimated_patients_max = 1'000'000;
+
+std::string json_text(std::string_view text) {
+  rapidjson::StringBuffer out;
+  rapidjson::Writer<rapidjson::StringBuffer> writer(out);
+  writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+  return {out.GetString(), out.GetSize()};
+}
+
+std::string local_of(const rapidjson::Value& pair) {
+  if (!pair.IsArray() || pair.Size() != 2) return {};
+  return std::string(pair[0].GetString()) + "/" + pair[1].GetString();
+}
+
+void print_decision(const rapidjson::Value& decision, const Config& config) {
+  std::string reasons;
+  for (const auto& reason : decision["reasons"].GetArray()) {
+    reasons += (reasons.empty() ? "" : ", ") + std::string(reason.GetString(), reason.GetStringLength());
+  }
+  const auto micros = static_cast<std::int64_t>(number_of(decision, "at"));
+  fmt::print("{}  {}  {} and {}\n", text_of(decision, "id"), text_of(decision, "kind"), local_of(decision["patient"]),
+             local_of(decision["other"]));
+  fmt::print("    {}{}{}\n", to_iso(Timestamp{micros}, config.zone_minutes).substr(0, 19),
+             decision.HasMember("chance") ? "  chance " + text_of(decision, "chance") : "",
+             decision.HasMember("by") ? "  by " + text_of(decision, "by") + ": " + text_of(decision, "note") : "");
+  fmt::print("    {}\n", reasons);
+}
+
+void decide(Terminal& terminal, const std::string& kind, const std::vector<std::string>& patients,
+            const std::string& decision, const std::string& note) {
+  const Config config = read_config(find_config(terminal.config));
+  std::string named;
+  for (const auto& each : patients) named += (named.empty() ? "" : " ") + each;
+  const auto body = ask(terminal, config, "POST", "/api/v1/identity/decisions",
+                        fmt::format("{{\"kind\":{},\"patients\":{},\"decision\":{},\"note\":{}}}", json_text(kind), json_text(named),
+                                    json_text(decision), json_text(note)));
+  if (!body) return;
+  if (terminal.json) {
+    fmt::print("{}", *body);
+    return;
+  }
+  const auto answer = read_answer(*body);
+  fmt::print("{}: {}\n", text_of(answer, "decision"),
+             answer["applied"].GetBool() ? "decided; undo it with: hutong identity undo " + text_of(answer, "decision")
+                                         : "appended; the projector has not come to it yet");
+}
+
+// Every local patient that the views hold, as candidates.
+net::awaitable<Result<std::vector<identity::Candidate>>> read_patients(port::Store& store, Progress& progress) {
+  std::vector<identity::Candidate> out;
+  port::Scan scan;
+  scan.limit = 5'000;
+  for (;;) {
+    auto rows = co_await store.scan(port::tables::patients, scan);
+    if (!rows) co_return tl::unexpected(rows.error());
+    for (const auto& row : *rows) {
+      Arena arena;
+      model::Subject subject;
+      if (!model::read_subject(std::get<std::string>(row[2]), arena, subject)) continue;
+      out.push_back(identity::candidate(std::get<std::string>(row[0]), std::get<std::string>(row[1]), subject));
+    }
+    progress.show(out.size());
+    if (rows->size() < scan.limit || out.size() >= estimated_patients_max) co_return out;
+    scan.after = port::Key{rows->back()[0], rows->back()[1]};
+  }
+}
+
+void estimate(Terminal& terminal, const std::string& to) {
+  const Config config = read_config(find_config(terminal.config));
+  if (LocalClient(config.data).reachable() && config.store.kind == StoreKind::rocksdb) {
+    return report_failure(terminal, {ErrorCode::conflict, "the broker has the store open; stop it for the minutes that this takes"});
+  }
+  if (fs::exists(to)) return report_failure(terminal, {ErrorCode::conflict, to + " exists already; look at it, then move it away"});
+  DataFolder folder(config.data);
+  folder.prepare();
+  auto store = open_store(config, folder);
+  if (!store) return report_failure(terminal, store.error());
+  Progress progress("reading patients", 0);
+  net::io_context io(1);
+  auto reading = net::co_spawn(io, read_patients(**store, progress), net::use_future);
+  io.run();
+  auto patients = reading.get();
+  if (!patients) return report_failure(terminal, patients.error());
+  const auto today = to_iso(system_clock().now(), config.zone_minutes).substr(0, 10);
+  auto weights = identity::estimate(*patients, today);
+  if (!weights) return report_failure(terminal, weights.error());
+  std::ofstream file(to, std::ios::binary);
+  file << identity::write_weights(*weights, fmt::format("Estimated on {} from {} local patients of this installation: hutong identity estimate",
+                                                        today, patients->size()));
+  if (!file.flush()) return report_failure(terminal, {ErrorCode::unavailable, to + " cannot be written"});
+  if (terminal.json) {
+    fmt::print("{{\"patients\":{},\"version\":{},\"file\":{}}}\n", patients->size(), json_text(today), json_text(to));
+  } else {
+    fmt::print("weights of {} patients are in {}; as {} they hold from the next start on\n", patients->size(), to,
+               (config.data / "schemas" / "identity" / "weights.csv").string());
+  }
+}
+
+}  // namespace
+
+void add_identity(CLI::App& app, Terminal& terminal) {
+  struct Options {
+    std::string after, patient, other, decision, note, to;
+    std::vector<std::string> patients;
+    std::size_t limit = 100;
+  };
+  auto* command = app.add_subcommand("identity", "Who is one person: questions for a steward, link, merge, unlink, split, undo");
+  command->require_subcommand(1);
+  auto options = std::make_shared<Options>();
+
+  auto* list = command->add_subcommand("list", "Possible matches and conflicts that wait for a steward");
+  list->add_option("--limit", options->limit, "At most so many")->check(CLI::Range(1, 1000))->capture_default_str();
+  list->add_option("--after", options->after, "The page behind, as the page before it says");
+  list->callback([options, &terminal] {
+    const Config config = read_config(find_config(terminal.config));
+    const auto body = ask(terminal, config, "GET",
+                          fmt::format("/api/v1/identity/questions?limit={}{}", options->limit,
+                                      options->after.empty() ? "" : "&after=" + percent_encoded(options->after)));
+    if (!body) return;
+    if (terminal.json) {
+      fmt::print("{}", *body);
+      return;
+    }
+    const auto answer = read_answer(*body);
+    for (const auto& question : answer["questions"].GetArray()) print_decision(question, config);
+    if (answer.HasMember("next")) fmt::print("more: hutong identity list --after {}\n", text_of(answer, "next"));
+  });
+
+  auto* show = command->add_subcommand("show", "A person with all its local patients, and what was decided about one of them");
+  show->add_option("PATIENT", options->patient, "FACILITY/NUMBER")->required();
+  show->callback([options, &terminal] {
+    const Config config = read_config(find_config(terminal.config));
+    const auto body = ask(terminal, config, "POST", "/api/v1/identity/person", "{\"patient\":" + json_text(options->patient) + "}");
+    if (!body) return;
+    if (terminal.json) {
+      fmt::print("{}", *body);
+      return;
+    }
+    const auto answer = read_answer(*body);
+    fmt::print("person {}\n", text_of(answer, "person"));
+    for (const auto& each : answer["members"].GetArray()) fmt::print("  {}/{}\n", text_of(each, "facility"), text_of(each, "number"));
+    for (const auto& decision : answer["decisions"].GetArray()) print_decision(decision, config);
+  });
+
+  const auto two = [&](const char* name, const char* what) {
+    auto* each = command->add_subcommand(name, what);
+    each->add_option("PATIENT", options->patient, "FACILITY/NUMBER; its person's id stays")->required();
+    each->add_option("OTHER", options->other, "FACILITY/NUMBER")->required();
+    each->add_option("--note", options->note, "Why; kept with the decision")->required();
+    each->callback([options, &terminal, kind = std::string(name)] {
+      decide(terminal, kind, {options->patient, options->other}, "", options->note);
+    });
+  };
+  two("link", "Two local patients are one person");
+  two("merge", "The same; the first one's person stays");
+  two("separate", "Two local patients that look alike are two people; nobody asks again");
+
+  auto* unlink = command->add_subcommand("unlink", "A local patient is another person than those it is linked to");
+  unlink->add_option("PATIENT", options->patient, "FACILITY/NUMBER")->required();
+  unlink->add_option("--note", options->note, "Why; kept with the decision")->required();
+  unlink->callback([options, &terminal] { decide(terminal, "unlink", {options->patient}, "", options->note); });
+
+  auto* split = command->add_subcommand("split", "Some local patients of a person are together another one");
+  split->add_option("PATIENTS", options->patients, "Those that leave, each FACILITY/NUMBER")->required();
+  split->add_option("--note", options->note, "Why; kept with the decision")->required();
+  split->callback([options, &terminal] { decide(terminal, "split", options->patients, "", options->note); });
+
+  auto* undo = command->add_subcommand("undo", "A decision no longer stands: persons are as if it had never been");
+  undo->add_option("DECISION", options->decision, "Its id, as list and show print it")->required();
+  undo->add_option("--note", options->note, "Why; kept with the decision")->required();
+  undo->callback([options, &terminal] { decide(terminal, "undo", {}, options->decision, options->note); });
+
+  auto* weights = command->add_subcommand("estimate", "What agreements are worth, estimated from this installation's own patients");
+  weights->add_option("--to", options->to, "File to write, as schemas/identity/weights.csv is")->required();
+  weights->callback([options, &terminal] { estimate(terminal, options->to); });
+}
+
+}  // namespace hutong::app

@@ -1,0 +1,294 @@
+// A simulated population (tests/support/population.h) through the projector: journal, RocksDB, the weights that are
+// shipped. What it counts and what it must reach, see usage(). Exit: 0 reached, 1 not, 2 bad usage.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <sstream>
+#include <unordered_map>
+
+#include "adapters/log/journal/journal_log.h"
+#include "adapters/metrics/prometheus_metrics.h"
+#include "adapters/store/rocksdb/rocksdb_store.h"
+#include "broker/identity/estimate.h"
+#include "broker/model/event_json.h"
+#include "broker/pipeline/projector.h"
+#include "broker/port/tables.h"
+#include "tests/support/await.h"
+#include "tests/support/population.h"
+
+namespace {
+
+using namespace hutong;
+using tests::await;
+using tests::Population;
+using tests::Registration;
+
+void usage() {
+  std::fputs(
+      "identity_population [--people N] [--seed S] [--weights FILE] [--rate N] [--folder DIR] [--rebuild]\n"
+      "  links N people (20000) as the projector does; precision and recall of pairs, wrong persons, registrations a "
+      "second;\n"
+      "  fails below F1 0.99, at one person made of two over a card, below N registrations a second (--rate), or where "
+      "a\n"
+      "  rebuild's persons differ (--rebuild)\n"
+      "identity_population --estimate FILE [--people N] [--region N] [--seed S]\n"
+      "  writes the weights of a population of N; `prior` for a region of --region people\n",
+      stderr);
+}
+
+port::Record record_of(const Registration& registration) {
+  model::Draft draft;
+  const std::string control = registration.facility + "-" + registration.number;
+  draft.source = {.facility = registration.facility,
+                  .protocol = "mllp",
+                  .format = "hl7v2",
+                  .sender_application = "HIS",
+                  .sender_facility = registration.facility,
+                  .control_id = control,
+                  .type = "ADT^A04",
+                  .version = "2.5.1",
+                  .charset = "UTF-8"};
+  draft.times.received = {1'780'000'000'000'000};
+  model::Part part;
+  part.subject = registration.subject(draft.arena);
+  part.events.push(draft.arena).kind = model::EventKind::patient_updated;
+  rapidjson::StringBuffer json;
+  const auto id = model::record_id(draft.source, sha256(control), 0);
+  model::write_record(json, id, draft, part);
+  return {id, registration.facility + "/" + registration.number, "patient.updated",
+          std::string(json.GetString(), json.GetSize()), ""};
+}
+
+double cpu_seconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+struct Arguments {
+  std::uint32_t people = 20'000, region = 1'000'000;
+  std::uint64_t seed = 1;
+  double rate = 0;
+  std::string weights = HUTONG_SOURCE_DIR "/schemas/identity/weights.csv", estimate, folder;
+  bool rebuild = false;
+};
+
+int estimate(const Arguments& arguments) {
+  const Population population(arguments.seed, arguments.people);
+  std::vector<identity::Candidate> candidates;
+  for (std::uint32_t person = 0; person < arguments.people; ++person) {
+    for (const auto& registration : population.registrations(person)) {
+      Arena arena;
+      candidates.push_back(
+          identity::candidate(registration.facility, registration.number, registration.subject(arena)));
+    }
+  }
+  auto weights = identity::estimate(candidates, "2026-11-26");
+  if (!weights) return std::fprintf(stderr, "%s\n", weights.error().message.c_str()), 1;
+  weights->prior *= static_cast<double>(arguments.people) / static_cast<double>(arguments.region);
+  // A name that this simulation does not have is no rare one for that.
+  weights->family_rest = std::max(weights->family_rest, 0.002);
+  weights->given_rest = std::max(weights->given_rest, 0.0005);
+  const std::string remark =
+      "What agreements between two local patients are worth (broker/identity/weights.h), and how common names are.\n"
+      "Estimated by: identity_population --estimate FILE --people " +
+      std::to_string(arguments.people) + " --region " + std::to_string(arguments.region) + " --seed " +
+      std::to_string(arguments.seed) +
+      "\nfrom a simulated population. An installation estimates its own: hutong identity estimate";
+  std::ofstream(arguments.estimate, std::ios::binary) << identity::write_weights(*weights, remark);
+  return 0;
+}
+
+struct Pairs {
+  std::uint64_t true_pairs = 0, linked = 0, right = 0;
+};
+
+int run(const Arguments& arguments) {
+  std::stringstream csv;
+  csv << std::ifstream(arguments.weights, std::ios::binary).rdbuf();
+  auto weights = identity::read_weights(csv.str());
+  if (!weights) return std::fprintf(stderr, "%s: %s\n", arguments.weights.c_str(), weights.error().message.c_str()), 1;
+
+  namespace fs = std::filesystem;
+  const fs::path folder = arguments.folder.empty()
+                              ? fs::temp_directory_path() / ("hutong-population-" + std::to_string(::getpid()))
+                              : fs::path(arguments.folder);
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  auto opened_log = journal::JournalLog::open({.directory = folder / "log"});
+  auto opened_store = store::RocksdbStore::open({.directory = folder / "store", .tables = port::tables::all});
+  if (!opened_log || !opened_store) return std::fprintf(stderr, "cannot open %s\n", folder.c_str()), 1;
+  auto& journal = **opened_log;
+  auto& store = **opened_store;
+  PrometheusMetrics metrics;
+  pipeline::ProjectorOptions options;
+  options.hmac_key = "the key of a simulated installation";
+  options.weights = std::make_shared<const identity::Weights>(std::move(*weights));
+  pipeline::Projector projector(journal, store, metrics, system_clock(), options);
+
+  // First everybody's first registration, in an order of its own, then the second ones: as years go by.
+  const Population population(arguments.seed, arguments.people);
+  const std::uint64_t stride = 7'368'787;  // a prime
+  std::uint64_t registered = 0;
+  double wall = 0, slowest = 1e18;
+  const double cpu_before = cpu_seconds();
+  double cpu = 0;
+  std::vector<port::Record> batch;
+  const auto flush = [&]() -> bool {
+    if (batch.empty()) return true;
+    const auto count = batch.size();
+    for (std::size_t from = 0; from < count; from += 1'000) {
+      std::vector<port::Record> some(
+          std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(from)),
+          std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(std::min(count, from + 1'000))));
+      if (auto appended = await(journal.append(port::Topic::events, std::move(some))); !appended) {
+        return std::fprintf(stderr, "%s\n", appended.error().message.c_str()), false;
+      }
+    }
+    batch.clear();
+    const auto began = std::chrono::steady_clock::now();
+    const double cpu_began = cpu_seconds();
+    if (auto done = await(projector.catch_up()); !done)
+      return std::fprintf(stderr, "%s\n", done.error().message.c_str()), false;
+    const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    cpu += cpu_seconds() - cpu_began;
+    wall += took;
+    registered += count;
+    if (count > 1000) slowest = std::min(slowest, static_cast<double>(count) / took);
+    if (registered % 50'000 < count) {
+      std::fprintf(stderr, "\r%llu registrations, %.0f a second, the last %.0f ",
+                   static_cast<unsigned long long>(registered), static_cast<double>(registered) / wall,
+                   static_cast<double>(count) / took);
+    }
+    return true;
+  };
+  std::uint64_t shared_cards = 0;
+  for (std::size_t time = 0; time < 4; ++time) {
+    for (std::uint64_t i = 0; i < arguments.people; ++i) {
+      const auto person = static_cast<std::uint32_t>((i * stride + time * 1'000'003) % arguments.people);
+      const auto all = population.registrations(person);
+      if (time >= all.size()) continue;
+      shared_cards += all[time].placeholder || all[time].borrowed;
+      batch.push_back(record_of(all[time]));
+      if (batch.size() == 5'000 && !flush()) return 1;
+    }
+  }
+  if (!flush()) return 1;
+  std::fprintf(stderr, "\n");
+
+  std::unordered_map<std::string, std::vector<std::pair<std::uint32_t, bool>>>
+      persons;  // whose registrations; shared card
+  std::map<std::pair<std::uint32_t, std::string>, std::uint64_t> parts;
+  Pairs pairs;
+  for (std::uint32_t person = 0; person < arguments.people; ++person) {
+    const auto all = population.registrations(person);
+    pairs.true_pairs += all.size() * (all.size() - 1) / 2;
+    for (const auto& each : all) {
+      auto row = await(store.get(port::tables::person_of, {each.facility, each.number}));
+      if (!row) return 1;
+      const std::string id = *row ? std::get<std::string>((**row)[2])
+                                  : std::string(model::first_person_id(each.facility, each.number).view());
+      persons[id].emplace_back(person, each.placeholder || each.borrowed);
+    }
+  }
+  std::uint64_t wrong_persons = 0, wrong_over_cards = 0;
+  for (const auto& [id, members] : persons) {
+    bool wrong = false, shared = false;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      for (std::size_t j = i + 1; j < members.size(); ++j) {
+        ++pairs.linked;
+        pairs.right += members[i].first == members[j].first;
+        wrong = wrong || members[i].first != members[j].first;
+        shared = shared || members[i].second || members[j].second;
+      }
+    }
+    wrong_persons += wrong;
+    wrong_over_cards += wrong && shared;
+  }
+  const double precision = pairs.linked ? double(pairs.right) / double(pairs.linked) : 1;
+  const double recall = pairs.true_pairs ? double(pairs.right) / double(pairs.true_pairs) : 1;
+  const double f1 = 2 * precision * recall / (precision + recall);
+  port::Scan scan;
+  scan.limit = 100'000'000;
+  const auto waiting = await(store.scan(port::tables::conflicts, scan));
+  const double rate = static_cast<double>(registered) / wall;
+  std::printf(
+      "people                      %u\nregistrations               %llu (%llu with a placeholder's or another's card)\n"
+      "pairs of one person         %llu\nprecision                   %.6f\nrecall                      %.6f\n"
+      "F1                          %.6f\nwrong persons               %llu (over a shared or lent card: %llu)\n"
+      "waiting for a steward       %zu\nregistrations a second      %.0f (slowest 5,000: %.0f), %.2f ms of CPU each\n"
+      "store                       %.0f MB\n",
+      arguments.people, (unsigned long long)registered, (unsigned long long)shared_cards,
+      (unsigned long long)pairs.true_pairs, precision, recall, f1, (unsigned long long)wrong_persons,
+      (unsigned long long)wrong_over_cards, waiting ? waiting->size() : 0, rate, slowest,
+      cpu * 1e3 / static_cast<double>(registered), static_cast<double>(store.bytes()) / 1e6);
+  (void)cpu_before;
+  bool good = f1 >= 0.99 && wrong_over_cards == 0 && rate >= arguments.rate;
+  if (arguments.rebuild) {
+    auto fresh = store::RocksdbStore::open({.directory = folder / "rebuilt", .tables = port::tables::all});
+    PrometheusMetrics other;
+    const auto began = std::chrono::steady_clock::now();
+    if (!fresh || !await(pipeline::rebuild(journal, **fresh, other, system_clock(), options))) return 1;
+    std::uint64_t differing = 0;
+    for (const auto* table :
+         {&port::tables::persons, &port::tables::person_of, &port::tables::conflicts, &port::tables::decisions,
+          &port::tables::pending, &port::tables::decided, &port::tables::blocks}) {
+      const auto a = await(store.scan(*table, scan)), b = await((*fresh)->scan(*table, scan));
+      if (!a || !b) return 1;
+      if (*a != *b) {
+        ++differing;
+        std::printf("rebuilt table %s differs: %zu rows, was %zu\n", std::string(table->name).c_str(), b->size(),
+                    a->size());
+      }
+    }
+    std::printf("rebuilt in                  %.1f s, %s\n",
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(),
+                differing == 0 ? "equal" : "NOT equal");
+    good = good && differing == 0;
+  }
+  if (arguments.folder.empty()) fs::remove_all(folder);
+  return good ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  Arguments arguments;
+  for (int i = 1; i < count; ++i) {
+    const std::string name = words[i];
+    if (name == "--rebuild") {
+      arguments.rebuild = true;
+      continue;
+    }
+    if (i + 1 == count) return usage(), 2;
+    const std::string value = words[++i];
+    if (name == "--people") {
+      arguments.people = static_cast<std::uint32_t>(std::stoul(value));
+    } else if (name == "--region") {
+      arguments.region = static_cast<std::uint32_t>(std::stoul(value));
+    } else if (name == "--seed") {
+      arguments.seed = std::stoull(value);
+    } else if (name == "--weights") {
+      arguments.weights = value;
+    } else if (name == "--estimate") {
+      arguments.estimate = value;
+    } else if (name == "--rate") {
+      arguments.rate = std::stod(value);
+    } else if (name == "--folder") {
+      arguments.folder = value;
+    } else {
+      return usage(), 2;
+    }
+  }
+  return arguments.estimate.empty() ? run(arguments) : estimate(arguments);
+}
