@@ -17,7 +17,8 @@ std::shared_ptr<const pipeline::Rules> read_rules(const Config& config);
 // What agreements between patients are worth: schemas/identity/weights.csv, the installation's own before the built-in.
 // Throws ConfigError with file and line.
 std::shared_ptr<const identity::Weights> read_identity_weights(const Config& config);
-// Where the tables of mutual recognition lie: the built-in ones, and the installation's own, which replace them by file.
+// Where the tables of mutual recognition lie: the built-in ones, and the installation's own, which replace them by
+// file.
 std::vector<std::filesystem::path> recognition_folders(const Config& config);
 std::string terminology_version(const pipeline::Rules& rules);
 

@@ -88,7 +88,10 @@ std::string_view to_string(Effect effect) {
 }
 
 Effects::Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights)
-    : overlay_(store), log_id_(std::move(log_id)), hmac_key_(hmac_key), weights_(weights),
+    : overlay_(store),
+      log_id_(std::move(log_id)),
+      hmac_key_(hmac_key),
+      weights_(weights),
       ahead_(store.is_far() ? records_ahead_far : records_ahead_near) {}
 
 net::awaitable<void> Effects::apply(port::Partition partition, std::span<const port::StoredRecord> records) {
