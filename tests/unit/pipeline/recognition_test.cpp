@@ -213,9 +213,10 @@ TEST_P(RecognitionHistory, EndsTheSameInWhateverOrderTheTopicsAreRead) {
     store::MemoryStore other;
     for (const auto topic : operations_first ? std::vector{port::Topic::operations, port::Topic::events}
                                              : std::vector{port::Topic::events, port::Topic::operations}) {
-      Effects effects(other, key);
+      const identity::Weights weights;
+      Effects effects(other, log.id(), key, weights);
       const auto records = in_log(topic);
-      await(effects.apply(topic, records));
+      await(effects.apply({topic, 0}, records));
       ASSERT_TRUE(await(other.write(effects.overlay().take())));
     }
     for (const auto* table : {&tables::recognition_counts, &tables::recognition_notices, &tables::recognition_decisions,
