@@ -9,8 +9,13 @@
 namespace hutong::normalize {
 namespace {
 
+using model::Coded;
+using model::EncounterClass;
+using model::Event;
 using model::EventKind;
 using model::IdentifierKind;
+using model::Order;
+using model::Priority;
 using model::Text;
 
 std::string labels(const List<Text>& list) {
@@ -234,12 +239,6 @@ TEST(Normalizer, AnUnknownSenderUsesTheSharedNames) {
   Normalizer(tables()).normalize(s.draft, nullptr, s.facilities);
   EXPECT_EQ(s.report().observations[0].code.mapped_code, "6690-2");
 }
-
-using model::Coded;
-using model::EncounterClass;
-using model::Event;
-using model::Order;
-using model::Priority;
 
 class Ordering : public testing::Test {
  protected:
