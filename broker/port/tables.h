@@ -33,6 +33,12 @@ inline constexpr Column encounters[] = {{"facility", text},   {"number", text}, 
                                         {"updated", integer}, {"event_offset", integer}, {"body", json}};
 inline constexpr Column encounter_ids[] = {
     {"encounter", bytes}, {"facility", text}, {"number", text}, {"newest", integer}, {"version", integer}};
+inline constexpr Column orders[] = {
+    {"facility", text}, {"number", text},     {"newest", integer},       {"order", bytes},   {"version", integer},
+    {"status", text},   {"updated", integer}, {"event_offset", integer}, {"event_id", text}, {"body", json}};
+inline constexpr Column order_ids[] = {
+    {"order", bytes}, {"facility", text}, {"number", text}, {"newest", integer}, {"version", integer}};
+inline constexpr Column order_numbers[] = {{"order_number", text}, {"orderer", text}, {"order", bytes}};
 inline constexpr Column controls[] = {
     {"control", bytes}, {"records", bytes}, {"event_offset", integer}, {"issues", json}, {"appended", integer}};
 inline constexpr Column feeds[] = {{"facility", text}, {"state", json}, {"updated", integer}};
@@ -51,6 +57,8 @@ inline constexpr Column recognition_counts[] = {{"day", text},  {"facility", tex
                                                 {"item", text}, {"measure", text},  {"count", integer}};
 inline constexpr Column recognition_notices[] = {{"facility", text},   {"newest", integer}, {"report", bytes},
                                                  {"version", integer}, {"decision", bytes}, {"status", text}};
+inline constexpr Column recognition_orders[] = {
+    {"facility", text}, {"named", text}, {"decision", bytes}, {"at", integer}};
 inline constexpr Column recognition_seen[] = {{"id", bytes}, {"at", integer}};
 inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at", integer}};
 inline constexpr Column blocks[] = {{"block", bytes}, {"members", bytes}, {"crowded", integer}};
@@ -111,10 +119,21 @@ inline constexpr Table recognition_decisions{"recognition_decisions", 22, detail
 inline constexpr Table recognition_uses{"recognition_uses", 23, detail::recognition_uses, 2};
 // Counters behind the statistics. `day` is the area's, of the decision; `item` "" counts orders.
 inline constexpr Table recognition_counts{"recognition_counts", 24, detail::recognition_counts, 5};
-// A result that a facility was shown was corrected since: whom to tell. `newest`: the negated time of the correction.
+// Whom to tell: a result that a facility was shown was corrected since (`status` is the report's now), or an order of
+// it repeats a result that could have been recognised (`status` is "repeated"). `newest`: the negated time of that.
 inline constexpr Table recognition_notices{"recognition_notices", 25, detail::recognition_notices, 5};
 // Outcomes met in the log: none counts twice.
 inline constexpr Table recognition_seen{"recognition_seen", 26, detail::recognition_seen, 1};
+
+// Orders that messages placed, each in its last word, under the patient they are for; `newest` is the negated time of
+// ordering (placed, else requested, else appended).
+inline constexpr Table orders{"orders", 27, detail::orders, 4};
+inline constexpr Table order_ids{"order_ids", 28, detail::order_ids, 1};
+// The numbers of the orderer and of the filler, with the facility that ordered: what a cancellation names, and a
+// search.
+inline constexpr Table order_numbers{"order_numbers", 29, detail::order_numbers, 3};
+// Decisions by what they say of the order: "n" and its number, or where none was said "p" and the person's id.
+inline constexpr Table recognition_orders{"recognition_orders", 30, detail::recognition_orders, 3};
 
 inline constexpr const Table* all[] = {&patients,
                                        &identifiers,
@@ -141,6 +160,10 @@ inline constexpr const Table* all[] = {&patients,
                                        &recognition_uses,
                                        &recognition_counts,
                                        &recognition_notices,
-                                       &recognition_seen};
+                                       &recognition_seen,
+                                       &orders,
+                                       &order_ids,
+                                       &order_numbers,
+                                       &recognition_orders};
 
 }  // namespace hutong::port::tables

@@ -127,6 +127,7 @@ struct CountSearch {
 };
 
 struct Notice {
+  bool repeated = false;  // an order repeats the result; else: the result that was shown was corrected
   std::string facility, report, status, decision, use, practitioner, department, order, item;
   std::uint64_t version = 1;  // of the corrected report
   std::uint64_t shown = 1;    // that was shown
@@ -144,6 +145,10 @@ class Recognition {
   // Judges the order now, or as of `asked.as_of`. Errors: invalid (the requester is not registered; too many lines),
   // those of the store.
   net::awaitable<Result<JudgedOrder>> judge(const access::Permit& permit, AskedOrder asked);
+  // Judges an order that came as a message, as of when it came: the event that answers it, which the caller appends. It
+  // needs no permit: nothing of it is shown to anybody, and what is written holds no values. Errors: those of the
+  // store.
+  net::awaitable<Result<model::RecognitionDecided>> judge(model::PlacedOrder placed);
   // Appends recognition.decided and sets `decision`; durable when it resumes. Errors: the log's.
   net::awaitable<Result<void>> record(JudgedOrder& judged);
   // Appends recognition.outcome; `outcome.id` and `outcome.at` are given here. Errors: the log's.
@@ -157,11 +162,16 @@ class Recognition {
   // thread.
   net::awaitable<Result<void>> counts(const access::Permit& permit, CountSearch search,
                                       std::function<void(const Counted&)> take);
-  // Corrections of what a facility was shown, newest first.
+  // What a facility is to be told, newest first: corrections of what it was shown, its orders that repeat a result;
+  // `kind`: only "corrected" or "repeated", "" both.
   net::awaitable<Result<std::vector<Notice>>> notices(const access::Permit& permit, std::string facility,
-                                                      std::size_t limit);
+                                                      std::string kind, std::size_t limit);
 
  private:
+  using Locals = std::vector<std::pair<std::string, std::string>>;  // facility and number of local patients
+  net::awaitable<Result<void>> weigh(JudgedOrder& judged, AskedOrder asked, Locals locals);
+  net::awaitable<Result<std::optional<RecordId>>> decision_of(const model::PlacedOrder& placed, PersonId person);
+  net::awaitable<Result<Notice>> notice_of(const port::Row& row, bool repeated);
   net::awaitable<Result<void>> append(std::string_view kind, RecordId id, std::string key, std::string json);
 
   port::Store& store_;
