@@ -216,18 +216,22 @@ RecognitionAnswer recognition_notices(const RecognitionDeps& deps, const Request
   if (!permit) co_return fault(request.path, permit.error());
   const std::string facility(request.parameter("facility"));
   if (facility.empty()) co_return fault(request.path, 400, "invalid", "facility is needed: whose notices");
-  const auto notices = co_await deps.recognition.notices(*permit, facility, 200);
+  const std::string kind(request.parameter("kind"));
+  if (!kind.empty() && kind != "corrected" && kind != "repeated")
+    co_return fault(request.path, 400, "invalid", "kind is corrected or repeated");
+  const auto notices = co_await deps.recognition.notices(*permit, facility, kind, 200);
   if (!notices) co_return fault(request.path, notices.error());
   JsonText json;
   json.begin_object().add("facility", facility).begin_array("notices");
   for (const auto& notice : *notices) {
     json.begin_object()
+        .add("kind", notice.repeated ? "repeated" : "corrected")
         .add("at", notice.at)
         .add("report", notice.report)
         .add("version", notice.version)
         .add("shownVersion", notice.shown);
-    json.add("status", notice.status)
-        .add("withdrawn", notice.status == "entered-in-error" || notice.status == "cancelled");
+    if (!notice.repeated) json.add("status", notice.status);
+    json.add("withdrawn", notice.status == "entered-in-error" || notice.status == "cancelled");
     json.add("use", notice.use).add("decision", notice.decision).add("practitioner", notice.practitioner);
     json.add("department", notice.department).add("order", notice.order).add("item", notice.item).end_object();
   }

@@ -100,11 +100,28 @@ net::awaitable<void> use(Overlay& overlay, const model::RecognitionDecided& deci
   }
 }
 
-}  // namespace
+// An order that came as a message: nobody was asked, so nothing is offered. What could have been recognised is
+// repeated, and the facility that ordered is told.
+net::awaitable<States> apply_placed(Overlay& overlay, const model::RecognitionDecided& decided) {
+  if (decided.follows) co_return States();  // counted when its doctor was told
+  const std::string decision(decided.id.view());
+  for (const auto& line : decided.lines) {
+    co_await add(overlay, decided, line.item, "ordered", 1);
+    co_await add(overlay, decided, line.item, line.verdict, 1);
+    if (line.verdict != "recognisable") continue;
+    co_await add(overlay, decided, line.item, "repeated", 1);
+    for (const auto& result : line.results) {
+      const auto report = ReportId::from_hex(result.report);
+      if (!report) continue;
+      tell(overlay, decided.facility, decided.at.micros, std::string(report->view()),
+           static_cast<std::int64_t>(result.version), decision, "repeated");
+    }
+  }
+  co_await add(overlay, decided, "", "orders", 1);
+  co_return States(decided.lines.size(), "-");
+}
 
-net::awaitable<void> apply(Overlay& overlay, model::RecognitionDecided decided) {
-  const std::string id(decided.id.view());
-  if (co_await overlay.get(tables::recognition_decisions, {id})) co_return;  // met before
+net::awaitable<States> apply_told(Overlay& overlay, const model::RecognitionDecided& decided) {
   bool offered = false;
   States states;
   for (const auto& line : decided.lines) {
@@ -118,6 +135,24 @@ net::awaitable<void> apply(Overlay& overlay, model::RecognitionDecided decided) 
   }
   co_await add(overlay, decided, "", "orders", 1);
   if (offered) co_await add(overlay, decided, "", "prompts", 1);
+  const std::string named = !decided.order.empty()    ? "n" + decided.order
+                            : !decided.person.empty() ? "p" + decided.person
+                                                      : "";
+  if (!named.empty()) {
+    overlay.put(tables::recognition_orders,
+                {decided.facility, named, std::string(decided.id.view()), decided.at.micros});
+  }
+  co_return states;
+}
+
+}  // namespace
+
+net::awaitable<void> apply(Overlay& overlay, model::RecognitionDecided decided) {
+  const std::string id(decided.id.view());
+  if (decided.by_message()) overlay.erase(tables::pending, {static_cast<std::int64_t>(port::Topic::operations), id});
+  if (co_await overlay.get(tables::recognition_decisions, {id})) co_return;  // met before
+  const States states =
+      decided.by_message() ? co_await apply_placed(overlay, decided) : co_await apply_told(overlay, decided);
   overlay.put(tables::recognition_decisions,
               {id, model::write(decided), join(states), decided.zone_day, decided.facility, decided.at.micros});
 }
