@@ -56,7 +56,7 @@ class Orders(Story):
         before, told = self.region.statistics("?by=item"), self.region.notices()
         requests = self.requests("identifier=O1")
         self.live.stop()
-        self.live.rebuild()
+        self.live.command("rebuild")
         self.live.start()
         self.live.settle()
         self.region.until(lambda: self.region.statistics("?by=item") == before)
