@@ -46,12 +46,14 @@ inline constexpr Column conflicts[] = {{"id", bytes}, {"detail", json}, {"at", i
 inline constexpr Column recognition_decisions[] = {{"decision", bytes}, {"document", json}, {"state", json},
                                                    {"counts_on", text}, {"facility", text}, {"at", integer}};
 inline constexpr Column recognition_uses[] = {{"report", bytes},  {"decision", bytes}, {"version", integer},
-                                              {"facility", text}, {"use", text},       {"at", integer}};
+                                              {"facility", text}, {"use", text},       {"at", integer},
+                                              {"shown", text}};
 inline constexpr Column recognition_counts[] = {{"day", text},  {"facility", text}, {"department", text},
                                                 {"item", text}, {"measure", text},  {"count", integer}};
 inline constexpr Column recognition_notices[] = {{"facility", text},   {"newest", integer}, {"report", bytes},
                                                  {"version", integer}, {"decision", bytes}, {"status", text}};
 inline constexpr Column recognition_seen[] = {{"id", bytes}, {"at", integer}};
+inline constexpr Column recognition_lines[] = {{"line", bytes}, {"decision", bytes}, {"place", integer}};
 inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at", integer}};
 inline constexpr Column blocks[] = {{"block", bytes}, {"members", bytes}, {"crowded", integer}};
 inline constexpr Column person_history[] = {
@@ -115,6 +117,8 @@ inline constexpr Table recognition_counts{"recognition_counts", 24, detail::reco
 inline constexpr Table recognition_notices{"recognition_notices", 25, detail::recognition_notices, 5};
 // Outcomes met in the log: none counts twice.
 inline constexpr Table recognition_seen{"recognition_seen", 26, detail::recognition_seen, 1};
+// A hash of what an ordered line is known by → the newest decision about it, which is where it counts.
+inline constexpr Table recognition_lines{"recognition_lines", 27, detail::recognition_lines, 1};
 
 inline constexpr const Table* all[] = {&patients,
                                        &identifiers,
@@ -141,6 +145,7 @@ inline constexpr const Table* all[] = {&patients,
                                        &recognition_uses,
                                        &recognition_counts,
                                        &recognition_notices,
-                                       &recognition_seen};
+                                       &recognition_seen,
+                                       &recognition_lines};
 
 }  // namespace hutong::port::tables

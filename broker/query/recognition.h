@@ -107,6 +107,14 @@ struct JudgedOrder {
   const recognition::Clause* clause(recognition::Reason reason) const;
 };
 
+// "2026-03-01T00:12:00Z" → "2026-03-01 08:12", by the area's clock; a date stays one; what does not read stays itself.
+std::string area_time(const std::string& iso);
+
+// What the audit keeps of a look: who asked, in what, and `what` for. The practitioner's code stands there as the host
+// gave it, percent-encoded where it is more than letters, digits, "-", "_" and ".".
+access::Demand demand_of(const AskedOrder& asked, access::Action action, std::string resource, std::string subject,
+                         std::string_view what, std::string peer);
+
 // A line of a report as the page shows it.
 struct ReportLine {
   std::string name, value, unit, interval, flags;
@@ -133,6 +141,16 @@ struct Notice {
   Timestamp at;
 };
 
+struct NoticeSearch {
+  std::optional<Timestamp> since;
+  std::string position;  // of the page before, "" the first
+  std::size_t limit = 100;
+};
+struct Notices {
+  std::vector<Notice> found;
+  std::string next;  // position of the next page, "" none
+};
+
 class Recognition {
  public:
   Recognition(port::Store& store, port::Log& log, Clinical& clinical, CurrentRecognition rules, const Clock& clock)
@@ -157,9 +175,9 @@ class Recognition {
   // thread.
   net::awaitable<Result<void>> counts(const access::Permit& permit, CountSearch search,
                                       std::function<void(const Counted&)> take);
-  // Corrections of what a facility was shown, newest first.
-  net::awaitable<Result<std::vector<Notice>>> notices(const access::Permit& permit, std::string facility,
-                                                      std::size_t limit);
+  // Corrections of what a facility was shown, newest first: at most `limit` that are not newer than `until`, and none
+  // that is not newer than `since`.
+  net::awaitable<Result<Notices>> notices(const access::Permit& permit, std::string facility, NoticeSearch search);
 
  private:
   net::awaitable<Result<void>> append(std::string_view kind, RecordId id, std::string key, std::string json);
