@@ -10,6 +10,7 @@
 #include <set>
 
 #include "broker/model/event_json.h"
+#include "broker/model/identifier.h"
 #include "broker/model/moment.h"
 #include "broker/port/tables.h"
 #include "broker/query/clinical_search.h"

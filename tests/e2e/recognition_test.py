@@ -96,7 +96,7 @@ class Recognition(Story):
 
         before, told_before = self.region.until(lambda: (lambda s: s if s["total"]["orders"] == 2 else None)(self.region.statistics("?by=item"))), self.region.notices()
         self.live.stop()
-        self.live.rebuild()
+        self.live.command("rebuild")
         self.live.start()
         self.live.settle()
         self.region.until(lambda: self.region.statistics("?by=item") == before and self.region.notices() == told_before)
@@ -148,7 +148,7 @@ class Recognition(Story):
         first = self.region.check(["GLU"])
         self.region.result(items=[("GLU", "葡萄糖", "15.8", "mmol/L", "3.9-6.1"), *ITEMS[1:]], status="C")
         self.live.settle()
-        now = self.region.check(["GLU"])
+        now = self.region.check(["GLU"], order="O2")
         self.assertEqual(now["items"][0]["candidates"][0]["value"], "15.8")
         then = self.region.check(["GLU"], asOf=first["at"])
         self.assertEqual((then["recorded"], "link" in then, "decisionId" in then), (False, False, False))

@@ -11,7 +11,7 @@ from recognition import CARD, Region, assess
 
 VERSION = "8.8.0"
 HAPI = [f"ca.uhn.hapi.fhir:hapi-fhir-server-cds-hooks:{VERSION}!", f"ca.uhn.hapi.fhir:hapi-fhir-server:{VERSION}",
-        f"ca.uhn.hapi.fhir:hapi-fhir-structures-r4:{VERSION}", "org.slf4j:slf4j-nop:2.0.16"]
+        f"ca.uhn.hapi.fhir:hapi-fhir-structures-r4:{VERSION}", "org.springframework:spring-web:6.2.12", "org.slf4j:slf4j-nop:2.0.16"]
 
 
 class IndependentClient(Story):

@@ -6,6 +6,7 @@
 
 #include <random>
 
+#include "broker/model/views.h"
 #include "broker/pipeline/effects.h"
 #include "tests/unit/pipeline/projector_fixture.h"
 
@@ -39,9 +40,9 @@ class RecognitionFold : public ProjectorTest {
     made.department = "内科";
     made.zone_day = "2026-05-02";
     made.extent = "part";
-    model::DecidedLine glucose{"GLU", "L042", "recognisable", {"national-mark"}, {}, 600};
+    model::DecidedLine glucose{"GLU", "", "L042", "recognisable", {"national-mark"}, {}, 600};
     glucose.results.push_back({"L042", report_id().hex(), "o1", version, "h1", "lab", "HR.CN"});
-    made.lines = {glucose, {"TSH", "L077", "not-recognisable", {"no-result"}, {}, 3500}};
+    made.lines = {glucose, {"TSH", "", "L077", "not-recognisable", {"no-result"}, {}, 3500}};
     return made;
   }
   port::Record record(const model::RecognitionDecided& made) {
