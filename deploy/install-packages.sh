@@ -26,7 +26,7 @@ test_packages=(
   chromium                                                  # the live page in a real browser
   chromium-driver                                           # drives it (tests/support/browser.py)
   clang-format-16 clang-tidy-16 llvm-16 jq                  # style, coverage, results
-  openjdk-17-jre-headless maven kcat                        # a real Kafka (tests/support/kafka.py)
+  openjdk-17-jdk-headless maven kcat                        # a real Kafka, HAPI as a client (tests/support/maven.py)
   git                                                       # which files are the project's (layers tests)
   procps util-linux                                         # taskset, ps
   prometheus haproxy systemd python3-yaml                   # deploy/ held by the tools that read it

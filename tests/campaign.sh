@@ -15,6 +15,7 @@
 #   tsan          ThreadSanitizer over unit, contract, golden, e2e
 #   asan          AddressSanitizer and UndefinedBehaviorSanitizer over those and crash
 #   identity      a simulated population of 1,000,000 is linked            (HUTONG_PEOPLE)
+#   recognition   a city's year of 1,000,000 orders, recounted              (HUTONG_ORDERS)
 #   sustained     ten minutes at 5,000 messages a second                    (HUTONG_SUSTAINED_SECONDS, _RATE)
 #
 #   --restart     forgets what an unfinished run had reached
@@ -23,7 +24,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
 usage() {
-  sed -n '2,20{s/^# \{0,1\}//;p}' "$0" >&2
+  sed -n '2,21{s/^# \{0,1\}//;p}' "$0" >&2
   exit 2
 }
 name=${1:-}
@@ -35,6 +36,7 @@ case "$name" in
   coverage) need_gb=3 ;;
   tsan | asan) need_gb=8 ;;
   identity) need_gb=15 ;;
+  recognition) need_gb=5 ;;
   sustained) need_gb=25 ;;
   *) usage ;;
 esac
@@ -230,6 +232,14 @@ case "$name" in
     rm -rf "$folder/population"
     cat "$folder/summary"
     report "$(quoted "$folder/summary")"
+    ;;
+  recognition)
+    build release unit_pipeline
+    HUTONG_ORDERS=${HUTONG_ORDERS:-1000000} build/release/tests/unit_pipeline --gtest_filter='Year.*' >"$folder/summary" 2>&1 ||
+      { tail -40 "$folder/summary" >&2; fail "the recount differs"; }
+    tail -20 "$folder/summary"
+    report "${HUTONG_ORDERS:-1000000} orders; the statistics' counters against a recount of the log by another way, before and after a rebuild." \
+      '' "$(quoted "$folder/summary")"
     ;;
   sustained)
     bench/run.sh sustained --json "$folder/sustained.json" >"$folder/summary" || { cat "$folder/summary" >&2; fail "bench/run.sh sustained"; }

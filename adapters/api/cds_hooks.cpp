@@ -18,7 +18,7 @@ using query::JudgedOrder;
 using recognition::Verdict;
 
 constexpr std::string_view reason_system = "urn:hutong:recognition:reasons";
-constexpr std::size_t summary_bytes = 140 * 3;  // 140 characters, Chinese ones have three bytes
+constexpr std::size_t summary_characters = 140;
 constexpr std::size_t feedback_most = 100;
 
 // "Organization/cc-east", "http://x/fhir/Organization/cc-east" → "cc-east".
@@ -66,7 +66,7 @@ Result<AskedOrder> asked_of(const JsonTree& body, const Request& request) {
   asked.purpose_said = request.header("x-purpose-of-use");
   asked.facility = facility_of(body);
   if (asked.facility.empty()) {
-    return fail(ErrorCode::invalid,
+    return fail(ErrorCode::not_found,
                 "who orders? give prefetch.encounter with serviceProvider, or extension \"hutong.facility\"");
   }
   for (const auto* type : {"PractitionerRole", "Practitioner"}) {
@@ -74,26 +74,28 @@ Result<AskedOrder> asked_of(const JsonTree& body, const Request& request) {
   }
   asked.department = body["extension"]["hutong.department"].text();
   const auto& kind = encounter_in(body)["class"];
-  const auto& code = kind.is_array() && !kind.elements().empty()
+  // A host that has no encounter to prefetch may say the class itself.
+  const auto& said = body["extension"]["hutong.encounterClass"].text();
+  const auto& code = !said.empty() ? said
+                     : kind.is_array() && !kind.elements().empty()
                          ? kind.elements().front()["coding"].elements().empty()
                                ? kind.elements().front()["code"].text()
                                : kind.elements().front()["coding"].elements().front()["code"].text()
                          : kind["code"].text();
-  asked.encounter = code == "EMER"                                        ? model::EncounterClass::emergency
-                    : code == "IMP" || code == "ACUTE" || code == "NONAC" ? model::EncounterClass::inpatient
-                    : code == "AMB"                                       ? model::EncounterClass::outpatient
-                                                                          : model::EncounterClass::unknown;
+  asked.encounter = encounter_of(code).value_or(model::EncounterClass::unknown);
   for (const auto& identifier : resource_of(body["prefetch"]["patient"])["identifier"].elements()) {
-    if (identifier["value"].text().empty() || asked.identifiers.size() >= 20) continue;
+    // A number without a system names nobody.
+    if (identifier["value"].text().empty() || identifier["system"].text().empty() || asked.identifiers.size() >= 20)
+      continue;
     query::Token token;
-    if (!identifier["system"].text().empty()) token.system = identifier["system"].text();
+    token.system = identifier["system"].text();
     token.value = identifier["value"].text();
     asked.identifiers.push_back(std::move(token));
   }
   if (asked.identifiers.empty()) {
     asked.person = PersonId::from_hex(context["patientId"].text());  // a Patient of this broker
     if (!asked.person)
-      return fail(ErrorCode::invalid, "who is the patient? give prefetch.patient with its identifiers");
+      return fail(ErrorCode::not_found, "who is the patient? give prefetch.patient with identifiers and their systems");
   }
   std::vector<std::string> selected;
   for (const auto& selection : context["selections"].elements()) selected.push_back(selection.text());
@@ -104,6 +106,8 @@ Result<AskedOrder> asked_of(const JsonTree& body, const Request& request) {
     query::AskedLine line;
     line.reference = type + "/" + resource["id"].text();
     if (!selected.empty() && std::find(selected.begin(), selected.end(), line.reference) == selected.end()) continue;
+    // Urgent by its own word: not interrupted, whatever the encounter is.
+    if (resource["priority"].text() == "stat") asked.encounter = model::EncounterClass::emergency;
     for (const auto& coding : resource["code"]["coding"].elements()) {
       if (coding["system"].text() == "http://loinc.org") {
         line.loinc = coding["code"].text();
@@ -119,7 +123,7 @@ Result<AskedOrder> asked_of(const JsonTree& body, const Request& request) {
   return asked;
 }
 
-// A card's uuid is its decision's id with the line's number in the last byte (RFC 9562 form).
+// A card's uuid is its decision's id with the line's number in the last byte.
 std::string uuid_of(const RecordId& decision, std::size_t line) {
   std::string bytes(decision.view());
   bytes.back() = static_cast<char>(line + 1);
@@ -156,10 +160,14 @@ net::awaitable<Result<model::RecognitionDecided>> decided_soon(const Recognition
   }
 }
 
-std::string cut(std::string text, std::size_t bytes) {
-  if (text.size() <= bytes) return text;
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  return text.substr(0, bytes);
+// At most so many characters.
+std::string cut(const std::string& text, std::size_t characters) {
+  std::size_t at = 0;
+  for (; at < text.size(); ++at) {
+    const bool starts = (static_cast<unsigned char>(text[at]) & 0xC0) != 0x80;
+    if (starts && characters-- == 0) break;
+  }
+  return text.substr(0, at);
 }
 
 void card(JsonText& json, const JudgedOrder& order, std::size_t index, const std::string& link) {
@@ -173,7 +181,7 @@ void card(JsonText& json, const JudgedOrder& order, std::size_t index, const std
     if (!best) best = &shown;
     detail += "- " + item.name_zh + " " +
               (shown.is_exam ? std::string("影像与数据") : "**" + shown.value + "** " + shown.unit) + " · " +
-              shown.sampled.substr(0, std::min<std::size_t>(16, shown.sampled.size())) + " · " + shown.facility_zh +
+              query::area_time(shown.sampled) + " · " + shown.facility_zh +
               (shown.mark_zh.empty() ? "" : " · " + shown.mark_zh) + "\n";
   }
   for (const auto reason : line.reasons) {
@@ -183,7 +191,7 @@ void card(JsonText& json, const JudgedOrder& order, std::size_t index, const std
   json.begin_object().add("uuid", uuid_of(order.decision, index));
   json.add("summary",
            cut((recognisable ? "可互认：" : "由医师判断：") + line.name_zh + (best ? "，" + best->facility_zh : ""),
-               summary_bytes));
+               summary_characters));
   json.add("detail", detail).add("indicator", recognisable ? "warning" : "info");
   json.begin_object("source").add("label", "互通 Hutong · 检查检验结果互认 " + order.by.catalogue->version());
   json.begin_object("topic")
@@ -252,13 +260,16 @@ RecognitionAnswer cds_service(const RecognitionDeps& deps, const Request& reques
   const auto body = JsonTree::read(request.body);
   if (!body) co_return fault(request.path, body.error());
   auto asked = asked_of(*body, request);
+  // What the host could not prefetch: CDS Hooks 2.0, "HTTP status codes".
+  if (!asked && asked.error().code == ErrorCode::not_found)
+    co_return fault(request.path, 412, "not-found", asked.error().message);
   if (!asked) co_return fault(request.path, asked.error());
   JsonText json;
   json.begin_object().begin_array("cards");
   if (!asked->lines.empty()) {
     const auto told = co_await tell(deps, request, std::move(*permit), std::move(*asked), "zh");
     if (!told) co_return fault(request.path, told.error());
-    const std::string link = told->ticket.empty() ? "" : request.base_url + "/d/" + told->ticket;
+    const std::string link = told->ticket.empty() ? "" : page_link(deps, request, told->ticket);
     for (std::size_t i = 0; told->order.interrupts() && i < told->order.lines.size(); ++i) {
       if (told->order.lines[i].offers()) card(json, told->order, i, link);
     }
@@ -280,9 +291,18 @@ RecognitionAnswer cds_feedback(const RecognitionDeps& deps, const Request& reque
     if (!card) co_return fault(request.path, 400, "invalid", "feedback.card: no card of this service has this uuid");
     auto decided = co_await decided_soon(deps, *permit, card->decision);
     if (!decided) co_return fault(request.path, decided.error());
-    if (card->line >= decided->lines.size() || decided->client != request.principal->client) {
+    const bool shown = card->line < decided->lines.size() && !decided->lines[card->line].results.empty() &&
+                       decided->encounter != "emergency" && decided->door == "cds-hooks";
+    if (!shown || decided->client != request.principal->client)
       co_return fault(request.path, 404, "not-found", "no card of yours has this uuid");
-    }
+    AskedOrder asked;
+    asked.practitioner = decided->practitioner;
+    asked.purpose_said = request.header("x-purpose-of-use");
+    auto noted = co_await deps.gate.note(
+        *request.principal,
+        query::demand_of(asked, access::Action::read, "Observation", decided->person, "cds-feedback", request.peer),
+        "allowed");
+    if (!noted) co_return fault(request.path, noted.error());
     model::RecognitionOutcome outcome;
     outcome.decision = card->decision;
     outcome.facility = decided->facility;
@@ -296,11 +316,15 @@ RecognitionAnswer cds_feedback(const RecognitionDeps& deps, const Request& reque
       line.outcome = model::OutcomeKind::recognised;
     } else if (said == "overridden") {
       const auto& code = entry["overrideReason"]["reason"]["code"].text();
-      line.text = cut(entry["overrideReason"]["userComment"].text(), 300);
+      line.text = cut(entry["overrideReason"]["userComment"].text(), 100);
       const auto rules = deps.recognition.rules();
       const auto* reason = rules.catalogue->refusal(code, decided->day);
       if (!code.empty() && !reason)
         co_return fault(request.path, 400, "invalid", "feedback.overrideReason: this code is none of the card's");
+      if (reason && reason->requires_text && line.text.empty()) {
+        co_return fault(request.path, 400, "invalid",
+                        "feedback.overrideReason.userComment: this reason needs a line of text");
+      }
       // Overridden without a reason: looked at, and not decided.
       line.outcome = reason ? model::OutcomeKind::refused : model::OutcomeKind::viewed;
       line.reason = code;

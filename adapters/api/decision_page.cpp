@@ -15,7 +15,7 @@ using query::DeskView;
 using query::LineState;
 using recognition::Verdict;
 
-constexpr std::size_t components_shown = 6;  // of a panel, in one row
+constexpr std::size_t components_shown = 6, reports_shown = 4;  // of a panel, in one row
 
 constexpr std::string_view style = R"(html{margin:0;padding:0;background:#fff;color:#1a1a1a}
 body{margin:0;padding:0;overflow:hidden;font:14px/20px "Microsoft YaHei",SimSun,Arial,sans-serif}
@@ -103,8 +103,9 @@ class Page {
 
 std::string Page::when(const std::string& iso) const {
   if (iso.size() < 10) return say("时间不明", "time unknown");
-  const bool this_year = iso.compare(0, 5, view_.order.day, 0, std::min<std::size_t>(5, view_.order.day.size())) == 0;
-  return iso.substr(this_year ? 5 : 0, this_year ? 5 : 10) + (iso.size() >= 16 ? " " + iso.substr(11, 5) : "");
+  const auto local = query::area_time(iso);
+  const bool this_year = local.compare(0, 5, view_.order.day, 0, std::min<std::size_t>(5, view_.order.day.size())) == 0;
+  return local.substr(this_year ? 5 : 0);
 }
 
 std::string Page::age(std::int64_t seconds) const {
@@ -156,14 +157,15 @@ void Page::row(std::size_t index) {
   out_ += std::string("<tr") + (at.changed ? " class=\"changed\"" : "") + "><td>" +
           escaped(chinese_ ? line.name_zh : line.name_en) + "</td><td>";
   const query::ShownResult* first = nullptr;
-  std::size_t shown = 0, first_item = 0;
+  std::size_t shown = 0;
+  std::vector<std::pair<std::string, std::size_t>> reports;  // and the item that opens it
   for (std::size_t i = 0; i < line.items.size(); ++i) {
     const auto& item = line.items[i];
     if (item.candidates.empty() || item.candidates.front().verdict == Verdict::not_recognisable) continue;
-    if (!first) {
-      first = &item.candidates.front();
-      first_item = i;
-    }
+    if (!first) first = &item.candidates.front();
+    const auto& report = item.candidates.front().report;
+    if (std::none_of(reports.begin(), reports.end(), [&](const auto& each) { return each.first == report; }))
+      reports.emplace_back(report, i);
     if (++shown > components_shown) continue;
     if (shown > 1) out_ += "; ";
     result(item.candidates.front(), line.is_panel);
@@ -190,8 +192,11 @@ void Page::row(std::size_t index) {
     out_ += "<br>";
     const auto& mark = chinese_ ? first->mark_zh : first->mark_en;
     if (!mark.empty()) out_ += "<b>" + escaped(mark) + "</b> ";
-    button("report:" + std::to_string(index) + ":" + std::to_string(first_item), say("完整报告", "Report"),
-           "link");
+    // A panel may be made of several reports.
+    for (std::size_t i = 0; i < reports.size() && i < reports_shown; ++i) {
+      button("report:" + std::to_string(index) + ":" + std::to_string(reports[i].second),
+             say("完整报告", "Report") + (reports.size() > 1 ? " " + std::to_string(i + 1) : ""), "link");
+    }
   }
   out_ += "</td><td>";
   if (at.state == LineState::gone) {
@@ -242,12 +247,12 @@ void Page::decision(std::size_t index) {
 
 void Page::reasons(std::size_t index) {
   out_ += "<tr><td colspan=\"6\">" + say("不互认的理由（点选即记录）：", "Why not? A click records it:");
-  out_ += " <label><input type=\"checkbox\" name=\"told\" value=\"yes\"> " +
-          say("已向患者说明", "the patient was told why") + "</label>";
+  out_ += " <label><input type=\"checkbox\" name=\"told\" value=\"yes\"" + std::string(view_.told ? " checked" : "") +
+          "> " + say("已向患者说明", "the patient was told why") + "</label>";
   if (view_.text_missing)
     out_ += " <span class=\"no\">" + say("该理由需要文字说明", "this reason needs a line of text") + "</span>";
   out_ += "<br><input type=\"text\" name=\"text\" class=\"text\" maxlength=\"100\" title=\"" +
-          say("文字说明", "in words") + "\"> <span class=\"small\">" +
+          say("文字说明", "in words") + "\" value=\"" + escaped(view_.text) + "\"> <span class=\"small\">" +
           say("文字说明（“其他”必填）", "in words (needed for \"other\")") + "</span><br>";
   for (const auto* reason : view_.order.by.catalogue->refusals(view_.order.day)) {
     button("x:" + std::to_string(index) + ":" + reason->code,
@@ -266,9 +271,12 @@ void Page::table() {
     recognisable += line.state == LineState::undecided && order.lines[line.line].verdict == Verdict::recognisable;
   }
   head();
-  begin_form("/d/v");
+  begin_form("v");
   out_ += "<div id=\"say\"><span class=\"act\">";
-  if (recognisable > 0)
+  // Enter in the line of text presses the first button of the form: it must decide nothing.
+  if (view_.reasons_of) {
+    button("n:" + std::to_string(*view_.reasons_of), say("请在下方点选理由", "Choose a reason below"));
+  } else if (recognisable > 0)
     button("all", say("全部互认 (", "Recognise all (") + std::to_string(recognisable) + ")", "main");
   button("lang", say("English", "中文"), "link");
   out_ += "</span>";
@@ -294,14 +302,17 @@ void Page::table() {
   foot();
 }
 
-// A form of its own: the last page has an address that the host system can wait for.
+// Forms of their own: the last page has an address that the host system can wait for.
 void Page::foot() {
-  out_ += "<div id=\"foot\">";
-  begin_form("/d/done");
-  out_ += "<span class=\"act\">";
+  // With something undecided the first press asks once more, and that is no end.
+  const bool ends = view_.confirm || view_.count(LineState::undecided) == 0;
+  out_ += "<div id=\"foot\"><div class=\"act\">";
+  begin_form("done");
   button("later", say("稍后决定", "Later"));
+  out_ += "</form>";
+  begin_form(ends ? "done" : "v");
   button(view_.confirm ? "done!" : "done", say("完成", "Done"), "main");
-  out_ += "</span></form><span class=\"small\">" + say("规则 ", "Rules ") +
+  out_ += "</form></div><span class=\"small\">" + say("规则 ", "Rules ") +
           escaped(view_.order.by.catalogue->version()) +
           say("。医嘱不受影响，可继续开单。", ". The order is not affected.") + "</span></div>";
 }
@@ -309,7 +320,7 @@ void Page::foot() {
 void Page::report() {
   const auto& shown = *view_.report;
   head();
-  begin_form("/d/v");
+  begin_form("v");
   out_ += "<div id=\"say\"><span class=\"act\">";
   button("back", say("返回", "Back"), "main");
   out_ += "</span><b>" + escaped(shown.title) + "</b> " + escaped(chinese_ ? shown.facility_zh : shown.facility_en) +
@@ -342,7 +353,7 @@ void Page::report() {
 void Page::box(const std::string& sentence, bool again) {
   out_ += "<div class=\"box\"><p>" + sentence + "</p>";
   if (again && !view_.state.empty()) {
-    begin_form("/d/v");
+    begin_form("v");
     button("back", say("返回", "Back"), "main");
     out_ += "</form>";
   }
@@ -362,13 +373,13 @@ std::string Page::draw() {
   const auto unharmed = say("医嘱不受影响，可继续开单。", "The order is not affected; go on ordering.");
   out_ = "<!doctype html><html lang=\"" + say("zh-CN", "en") +
          "\"><head><meta http-equiv=\"X-UA-Compatible\" content=\"IE=edge\"><meta charset=\"utf-8\"><title>" + title() +
-         "</title><link rel=\"stylesheet\" href=\"/d/page.css\"></head><body>";
+         "</title><link rel=\"stylesheet\" href=\"page.css\"></head><body>";
   switch (view_.kind) {
     case DeskView::Kind::table: table(); break;
     case DeskView::Kind::report: view_.report ? report() : table(); break;
     case DeskView::Kind::staff:
       out_ += "<div class=\"box\">";
-      begin_form("/d/v");
+      begin_form("v");
       out_ += "<p>" + say("请输入您的工号", "Your staff number, please") +
               "</p><p><input type=\"text\" name=\"staff\" class=\"text\" maxlength=\"64\"> ";
       button("staff", say("继续", "Go on"), "main");
@@ -435,8 +446,8 @@ RecognitionAnswer decision_shell(const RecognitionDeps&, const Request& request)
   co_return page(
       "<!doctype html><html lang=\"zh-CN\"><head><meta http-equiv=\"X-UA-Compatible\" content=\"IE=edge\"><meta "
       "charset=\"utf-8\">"
-      "<title>检查检验结果互认</title><link rel=\"stylesheet\" href=\"/d/page.css\"></head><body><div class=\"box\">"
-      "<form method=\"post\" action=\"/d/v\" accept-charset=\"utf-8\"><input type=\"hidden\" name=\"ticket\" value=\"" +
+      "<title>检查检验结果互认</title><link rel=\"stylesheet\" href=\"page.css\"></head><body><div class=\"box\">"
+      "<form method=\"post\" action=\"v\" accept-charset=\"utf-8\"><input type=\"hidden\" name=\"ticket\" value=\"" +
       ticket +
       "\"><p>该患者有可供参考的既往检查检验结果。<br>Earlier results of this patient may be recognised.</p>"
       "<p><button type=\"submit\" class=\"main\">查看可互认结果 View</button></p></form></div></body></html>\n");
@@ -469,7 +480,7 @@ RecognitionAnswer decision_end(const RecognitionDeps&, const Request&) {
   co_return page(
       "<!doctype html><html lang=\"zh-CN\"><head><meta charset=\"utf-8\"><title>HUTONG-DONE</title><link "
       "rel=\"stylesheet\" "
-      "href=\"/d/page.css\"></head><body><div class=\"box\"><p>可以关闭本窗口。 You may close this "
+      "href=\"page.css\"></head><body><div class=\"box\"><p>可以关闭本窗口。 You may close this "
       "window.</p></div></body></html>\n");
 }
 

@@ -1,10 +1,46 @@
 #include "adapters/api/recognition.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "adapters/api/recognition_handlers.h"
 
 namespace hutong::api {
+
+std::optional<model::EncounterClass> encounter_of(std::string_view text) {
+  using enum model::EncounterClass;
+  static constexpr std::pair<std::string_view, model::EncounterClass> names[] = {{"", unknown},
+                                                                                 {"AMB", outpatient},
+                                                                                 {"outpatient", outpatient},
+                                                                                 {"门诊", outpatient},
+                                                                                 {"EMER", emergency},
+                                                                                 {"emergency", emergency},
+                                                                                 {"急诊", emergency},
+                                                                                 {"IMP", inpatient},
+                                                                                 {"ACUTE", inpatient},
+                                                                                 {"NONAC", inpatient},
+                                                                                 {"inpatient", inpatient},
+                                                                                 {"住院", inpatient},
+                                                                                 {"OBSENC", observation},
+                                                                                 {"HH", home},
+                                                                                 {"VR", virtual_visit}};
+  for (const auto& [name, kind] : names) {
+    if (text == name) return kind;
+  }
+  return std::nullopt;
+}
+
+Result<void> acts_for(const RecognitionDeps& deps, const Request& request, const std::string& facility) {
+  const auto* client = deps.clients.find(request.principal ? request.principal->client : "");
+  if (!client || client->facilities.empty()) return {};
+  if (std::find(client->facilities.begin(), client->facilities.end(), facility) != client->facilities.end()) return {};
+  return fail(ErrorCode::forbidden,
+              "this client does not act for this facility: [clients." + client->name + "] facilities");
+}
+
+std::string page_link(const RecognitionDeps& deps, const Request& request, const std::string& ticket) {
+  return (deps.own_url.empty() ? request.base_url : deps.own_url) + "/d/" + ticket;
+}
 
 net::awaitable<Result<access::Permit>> recognition_permit(const RecognitionDeps& deps, const Request& request,
                                                           std::string parameters) {
@@ -20,14 +56,15 @@ net::awaitable<Result<access::Permit>> recognition_permit(const RecognitionDeps&
 
 net::awaitable<Result<Told>> tell(const RecognitionDeps& deps, const Request& request, access::Permit permit,
                                   query::AskedOrder asked, std::string lang) {
+  if (auto may = acts_for(deps, request, asked.facility); !may) co_return tl::unexpected<Error>(may.error());
   const bool past = asked.as_of.has_value();
   auto judged = co_await deps.recognition.judge(permit, std::move(asked));
   if (!judged) co_return tl::unexpected<Error>(judged.error());
   Told told{std::move(*judged), {}};
   // Whose results they were is known only now; the record is on disk before they leave.
   for (const auto& person : told.order.persons) {
-    access::Demand demand{access::Action::read,          "Observation", person.hex(), "recognition-check",
-                          told.order.asked.purpose_said, request.peer};
+    auto demand = query::demand_of(told.order.asked, access::Action::read, "Observation", person.hex(),
+                                   "recognition-check", request.peer);
     auto noted = co_await deps.gate.note(*request.principal, std::move(demand), "allowed");
     if (!noted) co_return tl::unexpected<Error>(noted.error());
   }

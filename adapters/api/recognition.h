@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "adapters/api/route.h"
+#include "broker/access/clients.h"
 #include "broker/access/gate.h"
 #include "broker/query/decision_desk.h"
 #include "broker/query/recognition.h"
@@ -16,6 +17,8 @@ struct RecognitionDeps {
   query::Recognition& recognition;
   query::DecisionDesk& desk;
   access::Gate& gate;
+  const access::ClientRegistry& clients;
+  std::string own_url;  // of this broker, which holds its tickets; "": as the request came
 };
 
 std::vector<Route> recognition_routes(RecognitionDeps deps);

@@ -11,6 +11,13 @@ namespace hutong::api {
 
 using RecognitionAnswer = net::awaitable<Response>;
 
+// "AMB", "门诊", "outpatient" …: v3 ActCode, or the words that systems send. nullopt: none of them; "" is unknown.
+std::optional<model::EncounterClass> encounter_of(std::string_view text);
+// Errors: forbidden, where the client may not order or ask in this facility's name ([clients.NAME] facilities).
+Result<void> acts_for(const RecognitionDeps& deps, const Request& request, const std::string& facility);
+// Where the link of a decision page leads.
+std::string page_link(const RecognitionDeps& deps, const Request& request, const std::string& ticket);
+
 // The permit to look for a patient's results, with its audit record.
 net::awaitable<Result<access::Permit>> recognition_permit(const RecognitionDeps& deps, const Request& request,
                                                           std::string parameters);

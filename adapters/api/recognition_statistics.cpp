@@ -39,6 +39,7 @@ std::vector<Column> columns(const Sums& sums) {
   const auto recognised = sums.of("recognised"), refused = sums.all("refused:"),
              uncounted = sums.all("refused-uncounted:");
   return {{"orders", sums.of("orders")},
+          {"emergency", sums.of("emergency")},
           {"prompts", sums.of("prompts")},
           {"lookedAt", sums.of("looked-at")},
           {"ordered", sums.of("ordered")},
@@ -101,11 +102,10 @@ bool is_day(std::string_view text) {
   return text.size() == 10 && parse_iso(text, 0).has_value();
 }
 
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) {
-    // A spreadsheet would take it for a formula.
-    return !text.empty() && std::string_view("=+-@").find(text.front()) != std::string_view::npos ? "'" + text : text;
-  }
+std::string quoted(std::string text) {
+  // A spreadsheet would take it for a formula.
+  if (!text.empty() && std::string_view("=+-@\t").find(text.front()) != std::string_view::npos) text = "'" + text;
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string out = "\"";
   for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
   return out + "\"";
@@ -216,14 +216,25 @@ RecognitionAnswer recognition_notices(const RecognitionDeps& deps, const Request
   if (!permit) co_return fault(request.path, permit.error());
   const std::string facility(request.parameter("facility"));
   if (facility.empty()) co_return fault(request.path, 400, "invalid", "facility is needed: whose notices");
-  const std::string kind(request.parameter("kind"));
-  if (!kind.empty() && kind != "corrected" && kind != "repeated")
-    co_return fault(request.path, 400, "invalid", "kind is corrected or repeated");
-  const auto notices = co_await deps.recognition.notices(*permit, facility, kind, 200);
+  if (auto may = acts_for(deps, request, facility); !may) co_return fault(request.path, may.error());
+  query::NoticeSearch search;
+  search.position = request.parameter("page");
+  search.kind = request.parameter("kind");
+  if (!search.kind.empty() && search.kind != "corrected" && search.kind != "repeated")
+    co_return fault(request.path, 400, "invalid", "kind: expected corrected or repeated");
+  if (const std::string since(request.parameter("since")); !since.empty()) {
+    const auto span = parse_iso(since);
+    if (!span)
+      co_return fault(request.path, 400, "invalid", "since: expected a moment such as 2026-03-01T08:00:00+08:00");
+    search.since = span->first;
+  }
+  const auto notices = co_await deps.recognition.notices(*permit, facility, search);
   if (!notices) co_return fault(request.path, notices.error());
   JsonText json;
-  json.begin_object().add("facility", facility).begin_array("notices");
-  for (const auto& notice : *notices) {
+  json.begin_object().add("facility", facility);
+  if (!notices->next.empty()) json.add("next", notices->next);
+  json.begin_array("notices");
+  for (const auto& notice : notices->found) {
     json.begin_object()
         .add("kind", notice.repeated ? "repeated" : "corrected")
         .add("at", notice.at)

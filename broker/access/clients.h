@@ -14,7 +14,8 @@ namespace hutong::access {
 struct Client {
   std::string name;
   std::vector<std::string> scopes;
-  std::vector<ClientKey> keys{};  // with which it signs for a token; none: only `hutong token` gives it one
+  std::vector<ClientKey> keys{};          // with which it signs for a token; none: only `hutong token` gives it one
+  std::vector<std::string> facilities{};  // in whose name it may order; none: in any
 };
 
 class ClientRegistry {

@@ -20,8 +20,12 @@ access::ClientRegistry registered_clients(const Config& config) {
             std::string::npos) {
       throw mistake("a client's name has at most 64 letters, digits, dots, hyphens and underscores");
     }
-    access::Client registered{client.name, {}, {}};
-    if (const auto* built_in = registry.find(client.name)) registered = *built_in;
+    access::Client registered{client.name, {}, {}, {}};
+    const auto* built_in = registry.find(client.name);
+    if (built_in) registered = *built_in;
+    if (!built_in && client.jwks.empty()) throw mistake("jwks is missing: the file with the client's public keys");
+    std::istringstream facilities(client.facilities);
+    registered.facilities.assign(std::istream_iterator<std::string>(facilities), {});
     if (!client.scopes.empty()) {
       std::istringstream words(client.scopes);
       registered.scopes.assign(std::istream_iterator<std::string>(words), {});
@@ -34,9 +38,11 @@ access::ClientRegistry registered_clients(const Config& config) {
                       ": expected system/TYPE.LETTERS with the letters of cruds in this order, such as system/*.rs");
       }
     }
-    auto keys = access::read_jwks(read_file(client.jwks.string()));
-    if (!keys) throw ConfigError(client.jwks.string() + ": " + keys.error().message);
-    registered.keys = std::move(*keys);
+    if (!client.jwks.empty()) {
+      auto keys = access::read_jwks(read_file(client.jwks.string()));
+      if (!keys) throw ConfigError(client.jwks.string() + ": " + keys.error().message);
+      registered.keys = std::move(*keys);
+    }
     registry.add(std::move(registered));
   }
   return registry;

@@ -307,6 +307,15 @@ Config read_config(const fs::path& file_given) {
     http.mistake(*http.node("public_url"), "public_url",
                  "expected http:// or https://, a host and nothing behind the last slash, such as \"https://hie.example.cn\"");
   }
+  http.text("own_url", config.http.own_url);
+  if (config.http.own_url.rfind("env:", 0) == 0) {  // brokers share a file and differ in this
+    const char* said = std::getenv(config.http.own_url.c_str() + 4);
+    config.http.own_url = said ? said : "";
+  }
+  if (!config.http.own_url.empty() && !is_public_url(config.http.own_url)) {
+    http.mistake(*http.node("own_url"), "own_url",
+                 "expected http:// or https://, a host and nothing behind the last slash, such as \"https://hie.example.cn:8081\"");
+  }
   http.tls(config.http.tls);
   http.finish();
   require_tls(http, "http", config.http.listen, config.http.tls, config.http.allow_plain);
@@ -366,16 +375,17 @@ Config read_config(const fs::path& file_given) {
 
   Section clients = top.section("clients");
   for (const auto& name : clients.names()) {
-    Config::Client client{name, "", ""};
+    Config::Client client{name, "", "", {}};
     Section of_client = clients.section(name);
     std::string jwks;
     of_client.text("scopes", client.scopes);
+    of_client.text("facilities", client.facilities);
     of_client.text("jwks", jwks);
     of_client.finish();
-    if (jwks.empty())
+    if (jwks.empty() && client.facilities.empty())
       throw ConfigError(fmt::format("{}: [clients.{}] jwks is missing: the file with the client's public keys",
                                     config.file.string(), name));
-    of_client.existing(jwks);
+    if (!jwks.empty()) of_client.existing(jwks);
     client.jwks = jwks;
     config.clients.push_back(std::move(client));
   }
@@ -423,8 +433,8 @@ std::string describe(const Config& c) {
   }
   std::string clients;
   for (const auto& client : c.clients) {
-    clients += fmt::format("\n[clients.\"{}\"]\nscopes = \"{}\"\njwks = \"{}\"\n", client.name, client.scopes,
-                           client.jwks.string());
+    clients += fmt::format("\n[clients.\"{}\"]\nscopes = \"{}\"\nfacilities = \"{}\"\njwks = \"{}\"\n", client.name,
+                           client.scopes, client.facilities, client.jwks.string());
   }
   const int zone = std::abs(c.zone_minutes);
   return fmt::format(
@@ -439,8 +449,8 @@ std::string describe(const Config& c) {
              c.mllp.append_deadline.count(), c.mllp.connections, c.mllp.connections_per_peer,
              size(c.mllp.inflight_bytes)) +
          tls("mllp", c.mllp.tls) +
-         fmt::format("\n[http]\nlisten = \"{}:{}\"\nallow_plain = {}\npublic_url = \"{}\"\n", c.http.listen.address,
-                     c.http.listen.port, c.http.allow_plain, c.http.public_url) +
+         fmt::format("\n[http]\nlisten = \"{}:{}\"\nallow_plain = {}\npublic_url = \"{}\"\nown_url = \"{}\"\n",
+                     c.http.listen.address, c.http.listen.port, c.http.allow_plain, c.http.public_url, c.http.own_url) +
          tls("http", c.http.tls) +
          fmt::format("\n[log]\nkind = \"{}\"\nsegment = \"{}\"\ngather = \"{}ms\"\nstop_below_free = \"{}\"\nunsafe_no_sync = {}\n{}\n[store]\nkind = \"{}\"\ncache = \"{}\"\n"
                      "write_buffer = \"{}\"\n{}\n[disk]\nwarn_days_left = {:.0f}\n\n[logging]\nlevel = \"{}\"\n{}",

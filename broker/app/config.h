@@ -52,6 +52,7 @@ struct Config {
     Listen listen{"127.0.0.1", 8080};
     bool allow_plain = false;
     std::string public_url;
+    std::string own_url;  // of this broker where several share public_url
     TlsFiles tls;
   } http;
 
@@ -92,6 +93,7 @@ struct Config {
 
   struct Client {
     std::string name, scopes;  // "": as built in
+    std::string facilities;    // "": any
     std::filesystem::path jwks;
   };
   std::vector<Client> clients;  // broker/app/clients.h reads their keys

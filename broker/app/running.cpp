@@ -248,7 +248,7 @@ void Running::State::wire() {
   for (auto& route : api::fhir_routes(fhir)) routes.push_back(std::move(route));
   api::OauthDeps oauth{*assertions, *mint, *gate, *authenticator, clock, config.http.public_url};
   for (auto& route : api::oauth_routes(oauth)) routes.push_back(std::move(route));
-  for (auto& route : api::recognition_routes({*recognition, *desk, *gate})) routes.push_back(std::move(route));
+  for (auto& route : api::recognition_routes({*recognition, *desk, *gate, clients, config.http.own_url})) routes.push_back(std::move(route));
   for (auto& route : api::static_routes()) routes.push_back(std::move(route));
 
   api::ServerOptions options;

@@ -155,7 +155,8 @@ std::string write(const RecognitionDecided& decided) {
   if (decided.follows) out.text("follows", decided.follows->hex());
   out.text("client", decided.client).text("countsOn", decided.zone_day).open_list("lines");
   for (const auto& line : decided.lines) {
-    out.open().text("code", line.code).text("item", line.item).text("verdict", line.verdict).open_list("reasons");
+    out.open().text("code", line.code).text("reference", line.reference).text("item", line.item);
+    out.text("verdict", line.verdict).open_list("reasons");
     for (const auto& reason : line.reasons) out.element(reason);
     out.close_list();
     put(out, line.results);
@@ -239,6 +240,7 @@ Result<RecognitionDecided> read_recognition_decided(std::string_view json) {
     const In one(element);
     DecidedLine line;
     line.code = one.text("code");
+    line.reference = one.text("reference");
     line.item = one.text("item");
     line.verdict = one.text("verdict");
     one.each("reasons", [&](const rapidjson::Value& reason) {

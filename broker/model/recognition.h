@@ -30,8 +30,9 @@ struct OfferedResult {
 };
 
 struct DecidedLine {
-  std::string code;  // as ordered; "" when the line is not shown (no item known)
-  std::string item;  // item's or panel's code; "" unknown
+  std::string code;       // as ordered; "" when the line is not shown (no item known)
+  std::string reference;  // how the requester names the line: a draft order's id
+  std::string item;       // item's or panel's code; "" unknown
   std::string verdict;
   std::vector<std::string> reasons;
   std::vector<OfferedResult> results;  // of a line that is recognisable or the clinician's to decide

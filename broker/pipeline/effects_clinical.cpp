@@ -45,13 +45,19 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
   }
 
   Corrected made;
+  model::Report before;
+  bool comparable = false;  // with the version before: legible, and of the same patient
   std::int64_t next_version = 1;
   if (!stored) {
     made = {Correction::superseded, incoming, content_hash(arena_, incoming)};
     count(Effect::report_created);
   } else {
-    model::Report before;
-    if (!model::read_report(text_in(*stored, column::body), arena_, before)) {
+    const bool moved =
+        text_in(*stored, column::facility) != local.facility || text_in(*stored, column::number) != local.number;
+    const bool legible = model::read_report(text_in(*stored, column::body), arena_, before).has_value();
+    before.id = incoming.id;
+    comparable = legible && !moved;
+    if (!legible) {
       count(Effect::unreadable);
       made = {Correction::superseded, incoming, content_hash(arena_, incoming)};
     } else if (event.version > 1) {
@@ -64,8 +70,6 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
     } else {
       made = correct(arena_, before, text_in(*stored, column::hash), text_in(*stored, column::event_id), *event.report);
       // The same report for another patient is a correction, whatever else it says.
-      const bool moved =
-          text_in(*stored, column::facility) != local.facility || text_in(*stored, column::number) != local.number;
       if (made.outcome == Correction::unchanged && moved) {
         made = {Correction::superseded, incoming, content_hash(arena_, incoming)};
       }
@@ -102,7 +106,9 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
   overlay_.put(tables::report_ids, {id, local.facility, local.number, order, next_version});
   // Better maps are no correction: nobody is told that a laboratory changed its word.
   if (stored && event.version == 1) {
-    co_await notify_uses(overlay_, id, next_version, std::string(to_string(now.status)), record.appended.micros);
+    model::Report after = now;
+    after.id = incoming.id;
+    co_await notify_uses(overlay_, comparable ? &before : nullptr, after, next_version, record.appended.micros);
   }
 }
 

@@ -75,6 +75,16 @@ model::Order changed(const model::Order& before, const model::Order& said) {
   return now;
 }
 
+// As the other doors take texts into records and keys of rows: short, without control characters.
+std::string short_text(model::Text sent) {
+  constexpr std::size_t bytes_max = 200;
+  std::size_t end = std::min(sent.size(), bytes_max);
+  while (end < sent.size() && end > 0 && (static_cast<unsigned char>(sent[end]) & 0xC0) == 0x80) --end;
+  std::string text(sent.substr(0, end));
+  std::erase_if(text, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  return text;
+}
+
 std::int64_t newest_first(const model::Order& order, Timestamp appended) {
   for (const auto& moment : {order.placed, order.requested}) {
     if (const auto span = parse_iso(moment.iso)) return -span->first.micros;
@@ -150,14 +160,14 @@ net::awaitable<void> Effects::change_order(const port::StoredRecord& record, Loc
   waits.facility = now.facility;
   waits.patient_of = local.facility;
   waits.patient = local.number;
-  waits.number = now.number.empty() ? now.filler_number : now.number;
-  waits.group = now.group_number;
-  waits.department = now.department.name.empty() ? now.department.code : now.department.name;
-  waits.practitioner = now.orderer.code;
+  waits.number = short_text(now.number.empty() ? now.filler_number : now.number);
+  waits.group = short_text(now.group_number);
+  waits.department = short_text(now.department.name.empty() ? now.department.code : now.department.name);
+  waits.practitioner = short_text(now.orderer.code);
   waits.encounter = to_string(now.encounter_class);
   waits.preoperative = now.preoperative;
-  waits.code = now.service.code.empty() ? now.service.alt_code : now.service.code;
-  waits.name = now.service.display;
+  waits.code = short_text(now.service.code.empty() ? now.service.alt_code : now.service.code);
+  waits.name = short_text(now.service.display);
   waits.loinc = now.service.mapped_code;
   overlay_.put(tables::pending, {static_cast<std::int64_t>(port::Topic::operations), std::string(answer.view()),
                                  waits.facility + "/" + answer.hex(), model::write(waits)});

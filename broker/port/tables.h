@@ -52,7 +52,8 @@ inline constexpr Column conflicts[] = {{"id", bytes}, {"detail", json}, {"at", i
 inline constexpr Column recognition_decisions[] = {{"decision", bytes}, {"document", json}, {"state", json},
                                                    {"counts_on", text}, {"facility", text}, {"at", integer}};
 inline constexpr Column recognition_uses[] = {{"report", bytes},  {"decision", bytes}, {"version", integer},
-                                              {"facility", text}, {"use", text},       {"at", integer}};
+                                              {"facility", text}, {"use", text},       {"at", integer},
+                                              {"shown", text}};
 inline constexpr Column recognition_counts[] = {{"day", text},  {"facility", text}, {"department", text},
                                                 {"item", text}, {"measure", text},  {"count", integer}};
 inline constexpr Column recognition_notices[] = {{"facility", text},   {"newest", integer}, {"report", bytes},
@@ -60,6 +61,7 @@ inline constexpr Column recognition_notices[] = {{"facility", text},   {"newest"
 inline constexpr Column recognition_orders[] = {
     {"facility", text}, {"named", text}, {"decision", bytes}, {"at", integer}};
 inline constexpr Column recognition_seen[] = {{"id", bytes}, {"at", integer}};
+inline constexpr Column recognition_lines[] = {{"line", bytes}, {"decision", bytes}, {"place", integer}};
 inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at", integer}};
 inline constexpr Column blocks[] = {{"block", bytes}, {"members", bytes}, {"crowded", integer}};
 inline constexpr Column person_history[] = {
@@ -124,16 +126,19 @@ inline constexpr Table recognition_counts{"recognition_counts", 24, detail::reco
 inline constexpr Table recognition_notices{"recognition_notices", 25, detail::recognition_notices, 5};
 // Outcomes met in the log: none counts twice.
 inline constexpr Table recognition_seen{"recognition_seen", 26, detail::recognition_seen, 1};
+// A hash of what an ordered line is known by → the newest decision about it, which is where it counts.
+inline constexpr Table recognition_lines{"recognition_lines", 27, detail::recognition_lines, 1};
 
 // Orders that messages placed, each in its last word, under the patient they are for; `newest` is the negated time of
 // ordering (placed, else requested, else appended).
-inline constexpr Table orders{"orders", 27, detail::orders, 4};
-inline constexpr Table order_ids{"order_ids", 28, detail::order_ids, 1};
+inline constexpr Table orders{"orders", 28, detail::orders, 4};
+inline constexpr Table order_ids{"order_ids", 29, detail::order_ids, 1};
 // The numbers of the orderer and of the filler, with the facility that ordered: what a cancellation names, and a
 // search.
-inline constexpr Table order_numbers{"order_numbers", 29, detail::order_numbers, 3};
-// Decisions by what they say of the order: "n" and its number, or where none was said "p" and the person's id.
-inline constexpr Table recognition_orders{"recognition_orders", 30, detail::recognition_orders, 3};
+inline constexpr Table order_numbers{"order_numbers", 30, detail::order_numbers, 3};
+// Decisions by what they say of the order: "n" and its number, or where none was said "p" and the person's id; and "r"
+// and how the requester names one of its lines.
+inline constexpr Table recognition_orders{"recognition_orders", 31, detail::recognition_orders, 3};
 
 inline constexpr const Table* all[] = {&patients,
                                        &identifiers,
@@ -161,6 +166,7 @@ inline constexpr const Table* all[] = {&patients,
                                        &recognition_counts,
                                        &recognition_notices,
                                        &recognition_seen,
+                                       &recognition_lines,
                                        &orders,
                                        &order_ids,
                                        &order_numbers,

@@ -10,11 +10,17 @@ std::string hash_of(std::string_view secret) {
   return std::string(as_view(sha256(secret)));
 }
 
-// What the page shows of a line: which results in which version. Differs: something was corrected.
+// What the page shows of a line. Differs: something was corrected. A report that merely grew by other items did not.
 std::string basis_of(const JudgedLine& line) {
   std::string basis(recognition::to_string(line.verdict));
-  for (const auto& result : offered(line))
-    basis += "|" + result.report + "." + std::to_string(result.version) + "." + result.observation;
+  for (const auto& item : line.items) {
+    if (item.candidates.empty() || item.candidates.front().verdict == recognition::Verdict::not_recognisable) continue;
+    const auto& shown = item.candidates.front();
+    for (const auto* text : {&shown.report, &shown.observation, &shown.value, &shown.unit, &shown.interval,
+                             &shown.flags, &shown.sampled, &shown.image_url})
+      basis += "|" + *text;
+    if (shown.is_exam) basis += "|" + std::to_string(shown.version);
+  }
   return basis;
 }
 
@@ -74,6 +80,7 @@ Result<std::string> DecisionDesk::issue(const JudgedOrder& judged, access::Princ
     return fail(ErrorCode::overloaded, "too many decision pages are open; the order is not affected");
   }
   Ticket made{judged.asked, judged.decision, std::move(principal), std::move(lang), now + ticket_life};
+  if (judged.persons.size() == 1) made.asked.person = judged.persons.front();
   ends_.emplace(made.ends.micros, hash_of(ticket));
   tickets_.emplace(hash_of(ticket), std::move(made));
   return ticket;
@@ -99,19 +106,9 @@ DeskView DecisionDesk::shown(const SessionPtr& session) {
 
 net::awaitable<Result<JudgedOrder>> DecisionDesk::judge_anew(const Session& session, std::string peer,
                                                              std::string_view what) {
-  // The named doctor stands in the audit record, as a code: what is no code is left out.
-  std::string by;
-  for (const char c : session.asked.practitioner) {
-    if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '.') by += c;
-  }
-  access::Demand demand{
-      access::Action::search,
-      "Observation",
-      "",
-      "decision-page," + std::string(what) + (by.empty() ? "" : ",by=" + by) + (session.claimed ? ",claimed" : ""),
-      session.asked.purpose_said,
-      std::move(peer)};
-  if (session.asked.person) demand.subject = session.asked.person->hex();
+  auto demand = demand_of(session.asked, access::Action::search, "Observation",
+                          session.asked.person ? session.asked.person->hex() : "",
+                          "decision-page," + std::string(what) + (session.claimed ? ",claimed" : ""), std::move(peer));
   auto permit = co_await gate_.decide(session.principal, std::move(demand));
   if (!permit) co_return tl::unexpected<Error>(permit.error());
   auto judged = co_await recognition_.judge(*permit, session.asked);
@@ -239,6 +236,8 @@ net::awaitable<DeskView> DecisionDesk::step(SessionPtr session, DeskForm form, s
   if (act == "n" && named) {
     const std::lock_guard lock(mutex_);
     session->view.reasons_of = *line;
+    session->view.text = cut(form.text, 300);
+    session->view.told = form.told;
   } else if (act == "all") {  // only what the rules recognise: nothing that a doctor has to weigh
     std::vector<std::size_t> which;
     for (std::size_t i = 0; i < session->view.lines.size(); ++i) {
@@ -282,6 +281,8 @@ net::awaitable<DeskView> DecisionDesk::decide(SessionPtr session, std::vector<st
       const std::lock_guard lock(mutex_);
       session->view.reasons_of = which.front();
       session->view.text_missing = known != nullptr;
+      session->view.text = text;
+      session->view.told = form.told;
     }
     if (!known || (known->requires_text && text.empty())) co_return shown(session);
     reason = known->code;
@@ -291,6 +292,13 @@ net::awaitable<DeskView> DecisionDesk::decide(SessionPtr session, std::vector<st
   if (!judged) co_return of(DeskView::Kind::busy, session->view.lang);
 
   std::vector<std::size_t> standing;
+  const auto add = [&](std::size_t i, model::OutcomeKind what) -> model::LineOutcome& {
+    auto& line = made.lines.emplace_back();
+    line.line = static_cast<std::uint32_t>(session->view.lines[i].line);
+    line.outcome = what;
+    line.results = offered(session->view.order.lines[line.line]);
+    return line;
+  };
   {
     const std::lock_guard lock(mutex_);
     auto& order = session->view.order;
@@ -308,20 +316,21 @@ net::awaitable<DeskView> DecisionDesk::decide(SessionPtr session, std::vector<st
       if (line.state != LineState::gone && (!line.changed || outcome == model::OutcomeKind::undone))
         standing.push_back(i);
     }
-  }
-  for (const auto i : standing) {
-    model::LineOutcome line;
-    line.line = static_cast<std::uint32_t>(session->view.lines[i].line);
-    line.outcome = outcome;
-    line.reason = reason;
-    line.text = text;
-    line.counted = counted;
-    if (outcome == model::OutcomeKind::refused) line.told = form.told;
-    line.results = offered(session->view.order.lines[session->view.lines[i].line]);
-    made.lines.push_back(std::move(line));
+    // What the page now shows for the first time was seen, whatever comes of it: a later correction has to find it.
+    for (std::size_t i = 0; i < session->view.lines.size(); ++i) {
+      const auto& line = session->view.lines[i];
+      if (line.changed && line.state != LineState::gone) add(i, model::OutcomeKind::viewed);
+    }
+    for (const auto i : standing) {
+      auto& line = add(i, outcome);
+      line.reason = reason;
+      line.text = text;
+      line.counted = counted;
+      if (outcome == model::OutcomeKind::refused) line.told = form.told;
+    }
   }
   Result<void> recorded;
-  if (!standing.empty()) recorded = co_await recognition_.record(std::move(made));
+  if (!made.lines.empty()) recorded = co_await recognition_.record(std::move(made));
   {
     const std::lock_guard lock(mutex_);
     if (!recorded) {
@@ -350,8 +359,8 @@ net::awaitable<DeskView> DecisionDesk::show_report(SessionPtr session, std::size
       id = line.items[item].candidates.front().report;
   }
   if (id.empty()) co_return shown(session);
-  access::Demand demand{access::Action::read, "DiagnosticReport",          id,
-                        "decision-page",      session->asked.purpose_said, std::move(peer)};
+  auto demand = demand_of(session->asked, access::Action::read, "DiagnosticReport", id,
+                          std::string("decision-page") + (session->claimed ? ",claimed" : ""), std::move(peer));
   auto permit = co_await gate_.decide(session->principal, std::move(demand));
   if (!permit) co_return of(DeskView::Kind::busy, session->view.lang);
   auto report = co_await recognition_.report(*permit, std::move(id));

@@ -45,7 +45,9 @@ struct DeskView {
   std::vector<DeskLine> lines;
   std::optional<std::size_t> reasons_of;  // index into lines: its reasons are open
   bool text_missing = false;              // the reason asks for a line of text
-  bool confirm = false;                   // done with undecided lines: said once
+  std::string text;                       // what was typed there so far
+  bool told = false;
+  bool confirm = false;  // done with undecided lines: said once
   std::optional<ShownReport> report;
   std::int64_t seconds_left = 0;
   std::size_t count(LineState state) const;

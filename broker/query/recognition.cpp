@@ -5,12 +5,15 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <charconv>
 #include <deque>
 #include <set>
 
 #include "broker/model/event_json.h"
+#include "broker/model/identifier.h"
 #include "broker/model/moment.h"
 #include "broker/port/tables.h"
+#include "broker/query/clinical_search.h"
 #include "broker/query/rows.h"
 #include "broker/query/timeline.h"
 
@@ -74,8 +77,13 @@ const model::Facility* facility_of(const model::FacilityDirectory& directory, co
   return found;
 }
 
-bool has_images(const model::Exam& exam) {
-  return std::any_of(exam.access.begin(), exam.access.end(), [](const auto& access) { return !access.url.empty(); });
+// Where a doctor can open the images now: a viewer's address. Images that only a program could fetch do not count.
+model::Text viewer_of(const model::Exam& exam) {
+  for (const auto& access : exam.access) {
+    if (access.kind == "viewer" && (access.url.starts_with("https://") || access.url.starts_with("http://")))
+      return access.url;
+  }
+  return {};
 }
 
 // An earlier result with everything that is shown of it. The texts of `prior` point into the arena that holds the
@@ -119,12 +127,10 @@ class Priors {
         made.prior.body_part = terminology_part(report.exam.body_part);
         made.prior.laterality = report.exam.laterality;
         made.prior.contrast = report.exam.contrast == "both" ? model::Text("with") : report.exam.contrast;
-        made.prior.images = made.shown.images = has_images(report.exam);
+        made.shown.image_url = viewer_of(report.exam);
+        made.prior.images = made.shown.images = !made.shown.image_url.empty();
         made.shown.is_exam = true;
         made.shown.accession = report.exam.accession;
-        for (const auto& access : report.exam.access) {
-          if (access.kind == "viewer" && made.shown.image_url.empty()) made.shown.image_url = access.url;
-        }
         if (!report.observations.empty()) made.shown.observation = item_id(0);
         times(made, report.observed, report.issued);
       }
@@ -232,6 +238,87 @@ std::string masked(std::string_view name) {
   return text;
 }
 
+// The area's code for the kind of a resident identity card (GB 11643).
+constexpr std::string_view resident_card_system = "urn:oid:2.16.156.10011.1.3";
+
+// Whether the requester names a valid identity card and the person has only others: then it is somebody else, by
+// whatever other number it was found.
+bool is_somebody_else(const model::PersonView& person, const std::vector<Token>& asked) {
+  using enum model::IdentifierKind;
+  std::set<std::string, std::less<>> cards;
+  for (const auto& member : person.members) {
+    for (const auto& identifier : member.subject.identifiers) {
+      if (identifier.kind == resident_card && identifier.valid) cards.emplace(identifier.value);
+    }
+  }
+  if (cards.empty()) return false;
+  return std::any_of(asked.begin(), asked.end(), [&](const Token& token) {
+    if (token.system != std::string(resident_card_system)) return false;
+    const auto card = fold_identifier(resident_card, token.value);
+    return model::read_resident_card(card) && !cards.contains(card);
+  });
+}
+
+// What a system says of itself goes into records and keys of rows: short, and without control characters.
+Result<void> check_text(std::string_view name, std::string_view text, std::size_t most) {
+  if (text.size() > most)
+    return fail(ErrorCode::invalid, std::string(name) + ": at most " + std::to_string(most) + " bytes");
+  const bool plain =
+      std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  if (!plain) return fail(ErrorCode::invalid, std::string(name) + ": control characters are not taken");
+  return {};
+}
+
+Result<void> check_texts(const AskedOrder& asked) {
+  constexpr std::size_t name = 200, words = 1000;
+  const std::tuple<const char*, const std::string*, std::size_t> said[] = {
+      {"requester.facility", &asked.facility, name},
+      {"requester.department", &asked.department, name},
+      {"requester.practitioner", &asked.practitioner, name},
+      {"requester.practitioner.name", &asked.practitioner_name, name},
+      {"order", &asked.order, name},
+      {"diagnosis", &asked.diagnosis, words}};
+  for (const auto& [field, text, most] : said) {
+    if (auto good = check_text(field, *text, most); !good) return good;
+  }
+  for (const auto& line : asked.lines) {
+    for (const auto* text : {&line.code, &line.name, &line.loinc, &line.laterality, &line.contrast, &line.reference}) {
+      if (auto good = check_text("items", *text, name); !good) return good;
+    }
+  }
+  for (const auto& token : asked.identifiers) {
+    if (!token.system || token.system->empty() || token.value.empty())
+      return fail(ErrorCode::invalid, "patient.identifiers: each needs a system and a value");
+    if (auto good = check_text("patient.identifiers", token.value, name); !good) return good;
+    if (auto good = check_text("patient.identifiers", *token.system, name); !good) return good;
+  }
+  return {};
+}
+
+// Where a page of notices ended: "MICROS-REPORT-VERSION-DECISION".
+std::string notice_position(const port::Row& row) {
+  return std::to_string(-integer(row, 1)) + "-" + to_hex(text(row, 2)) + "-" + std::to_string(integer(row, 3)) + "-" +
+         to_hex(text(row, 4));
+}
+std::optional<port::Key> notice_key(const std::string& facility, const std::string& position) {
+  std::array<std::string, 4> parts;
+  std::size_t from = 0;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto end = i + 1 < parts.size() ? position.find('-', from) : position.size();
+    if (end == std::string::npos) return std::nullopt;
+    parts[i] = position.substr(from, end - from);
+    from = end + 1;
+  }
+  std::int64_t micros = 0, version = 0;
+  const auto read = [](const std::string& digits, std::int64_t& into) {
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), into);
+    return error == std::errc() && end == digits.data() + digits.size();
+  };
+  const auto report = from_hex(parts[1]), decision = from_hex(parts[3]);
+  if (!read(parts[0], micros) || !read(parts[2], version) || !report || !decision) return std::nullopt;
+  return port::Key{facility, -micros, *report, version, *decision};
+}
+
 void describe(JudgedOrder& judged, const model::PersonView& person) {
   for (const auto& member : person.members) {
     const auto& subject = member.subject;
@@ -276,6 +363,7 @@ model::RecognitionDecided decided_of(const JudgedOrder& judged) {
   decided.client = asked.client;
   for (const auto& line : judged.lines) {
     auto& out = decided.lines.emplace_back();
+    out.reference = line.asked.reference;
     out.verdict = recognition::to_string(line.verdict);
     if (line.hidden || line.item.empty()) {  // its place stays, so that lines keep their numbers; what it was does not
       out.verdict = recognition::to_string(Verdict::not_recognisable);
@@ -291,6 +379,27 @@ model::RecognitionDecided decided_of(const JudgedOrder& judged) {
 }
 
 }  // namespace
+
+std::string area_time(const std::string& iso) {
+  const auto span = parse_iso(iso, zone_minutes);
+  if (!span || iso.size() < 16) return iso;
+  auto local = to_iso(span->first, zone_minutes).substr(0, 16);
+  local[10] = ' ';
+  return local;
+}
+
+access::Demand demand_of(const AskedOrder& asked, access::Action action, std::string resource, std::string subject,
+                         std::string_view what, std::string peer) {
+  std::string by;
+  for (const char c : asked.practitioner) {
+    const bool plain =
+        (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_' || c == '.';
+    by += plain ? std::string(1, c) : "%" + to_hex(std::string_view(&c, 1));
+  }
+  std::string parameters(what);
+  if (!by.empty()) parameters += ",by=" + by;
+  return {action, std::move(resource), std::move(subject), std::move(parameters), asked.purpose_said, std::move(peer)};
+}
 
 bool JudgedOrder::offers() const {
   return std::any_of(lines.begin(), lines.end(), [](const auto& line) { return line.offers(); });
@@ -319,6 +428,7 @@ net::awaitable<Result<JudgedOrder>> Recognition::judge(const access::Permit& per
   if (asked.lines.size() > lines_per_order) {
     co_return fail(ErrorCode::invalid, "items: at most " + std::to_string(lines_per_order) + " in one order");
   }
+  if (auto good = check_texts(asked); !good) co_return pass(good.error());
   if (!judged.by.facilities->find(asked.facility))
     co_return fail(ErrorCode::invalid, "requester.facility: this facility is not registered (schemas/facilities)");
 
@@ -332,6 +442,7 @@ net::awaitable<Result<JudgedOrder>> Recognition::judge(const access::Permit& per
   auto people = co_await clinical_.persons(permit, std::move(search));
   if (!people) co_return pass(people.error());
   judged.offset = people->offset;
+  std::erase_if(people->matches, [&](const auto& match) { return is_somebody_else(*match.person, asked.identifiers); });
   Locals locals;
   for (const auto& match : people->matches) {
     judged.persons.push_back(match.person->id);
@@ -344,11 +455,12 @@ net::awaitable<Result<JudgedOrder>> Recognition::judge(const access::Permit& per
   co_return judged;
 }
 
-// The decision that told this order's doctor. A host that names no order is taken to have asked for it where it asked
-// for the same item of the same person on the same day.
+// The decision that told this order's doctor. Where a host names no order it is taken to have asked for this one where
+// it asked for the same code, of the same person or under the line's own name, in the 24 hours before.
 net::awaitable<Result<std::optional<RecordId>>> Recognition::decision_of(const model::PlacedOrder& placed,
                                                                          PersonId person) {
-  const std::pair<char, std::string> names[] = {{'n', placed.number}, {'n', placed.group}, {'p', person.hex()}};
+  const std::pair<char, std::string> names[] = {
+      {'n', placed.number}, {'n', placed.group}, {'r', placed.number}, {'p', person.hex()}};
   for (const auto& [how, name] : names) {
     if (name.empty()) continue;
     port::Scan scan;
@@ -434,6 +546,8 @@ net::awaitable<Result<void>> Recognition::weigh(JudgedOrder& judged, AskedOrder 
   order.level = requester->level;
   order.encounter = asked.encounter;
   order.purpose = asked.purpose;
+  if (asked.as_of && asked.as_of->micros > judged.at.micros)
+    co_return fail(ErrorCode::invalid, "asOf: expected a past moment; without it the question is about now");
   order.as_of = asked.as_of.value_or(judged.at);
   order.zone_minutes = zone_minutes;
   judged.day = recognition::day_of(order.as_of, zone_minutes);
@@ -613,7 +727,10 @@ net::awaitable<Result<void>> Recognition::append(std::string_view kind, RecordId
 
 net::awaitable<Result<void>> Recognition::record(JudgedOrder& judged) {
   std::string bytes = random_bytes(16);
-  bytes.back() = 0;  // a card's uuid is the decision's with its line + 1 there
+  // A card's uuid is the decision's with its line + 1 in the last byte: version 8 of RFC 9562, whose bits these are.
+  bytes[6] = static_cast<char>((bytes[6] & 0x0F) | 0x80);
+  bytes[8] = static_cast<char>((bytes[8] & 0x3F) | 0x80);
+  bytes.back() = 0;
   model::RecognitionDecided decided = decided_of(judged);
   decided.id = RecordId::from_bytes(bytes).value_or(RecordId());
   auto appended = co_await append(model::recognition_decided_kind, decided.id,
@@ -654,9 +771,7 @@ net::awaitable<Result<ShownReport>> Recognition::report(const access::Permit& pe
   shown.status = model::to_string(report.status);
   shown.version = view.version;
   shown.accession = report.exam.accession;
-  for (const auto& access : report.exam.access) {
-    if (access.kind == "viewer" && shown.image_url.empty()) shown.image_url = access.url;
-  }
+  shown.image_url = viewer_of(report.exam);
   for (const auto& item : report.observations) {
     if (!item.labels.empty()) continue;
     // What an examination concluded is a diagnosis, and no part of recognition.
@@ -691,30 +806,42 @@ net::awaitable<Result<void>> Recognition::counts(const access::Permit&, CountSea
   }
 }
 
-net::awaitable<Result<std::vector<Notice>>> Recognition::notices(const access::Permit&, std::string facility,
-                                                                 std::string kind, std::size_t limit) {
-  std::vector<Notice> found;
-  std::size_t looked_at = 0;
-  for (std::optional<port::Key> after; found.size() < limit && looked_at < notices_per_look;) {
-    port::Scan scan;
-    scan.prefix = {facility};
-    scan.after = after;
-    scan.limit = limit;
-    auto rows = co_await store_.scan(tables::recognition_notices, std::move(scan));
-    if (!rows) co_return pass(rows.error());
-    looked_at += rows->size();
-    for (const auto& row : *rows) {
-      if (found.size() == limit) break;
-      const bool repeated = text(row, 5) == "repeated";
-      if (!kind.empty() && repeated != (kind == "repeated")) continue;
-      auto notice = co_await notice_of(row, repeated);
-      if (!notice) co_return pass(notice.error());
-      found.push_back(std::move(*notice));
-    }
-    if (rows->size() < limit) break;
-    after = port::Key(rows->back().begin(), rows->back().begin() + 5);
+net::awaitable<Result<Notices>> Recognition::notices(const access::Permit&, std::string facility, NoticeSearch search) {
+  port::Scan scan;
+  scan.prefix = {facility};
+  scan.limit = search.limit + 1;
+  if (search.since) scan.to = port::Cell(-search.since->micros - 1);
+  if (!search.position.empty()) {  // hex of what follows the facility in the key of the last row shown
+    auto after = notice_key(facility, search.position);
+    if (!after) co_return fail(ErrorCode::invalid, "page: expected what the answer before gave as next");
+    scan.after = std::move(*after);
   }
-  co_return found;
+  Notices answer;
+  std::string last;
+  for (std::size_t looked_at = 0;;) {
+    auto rows = co_await store_.scan(tables::recognition_notices, scan);
+    if (!rows) co_return pass(rows.error());
+    for (const auto& row : *rows) {
+      const bool repeated = text(row, 5) == "repeated";
+      if (search.kind.empty() || repeated == (search.kind == "repeated")) {
+        if (answer.found.size() == search.limit) {
+          answer.next = last;
+          co_return answer;
+        }
+        auto notice = co_await notice_of(row, repeated);
+        if (!notice) co_return pass(notice.error());
+        answer.found.push_back(std::move(*notice));
+      }
+      last = notice_position(row);
+    }
+    looked_at += rows->size();
+    if (rows->size() < scan.limit) co_return answer;
+    if (looked_at >= notices_per_look) {  // of another kind, most of them
+      answer.next = last;
+      co_return answer;
+    }
+    scan.after = port::Key(rows->back().begin(), rows->back().begin() + 5);
+  }
 }
 
 net::awaitable<Result<Notice>> Recognition::notice_of(const port::Row& row, bool repeated) {

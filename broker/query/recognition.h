@@ -107,6 +107,14 @@ struct JudgedOrder {
   const recognition::Clause* clause(recognition::Reason reason) const;
 };
 
+// "2026-03-01T00:12:00Z" → "2026-03-01 08:12", by the area's clock; a date stays one; what does not read stays itself.
+std::string area_time(const std::string& iso);
+
+// What the audit keeps of a look: who asked, in what, and `what` for. The practitioner's code stands there as the host
+// gave it, percent-encoded where it is more than letters, digits, "-", "_" and ".".
+access::Demand demand_of(const AskedOrder& asked, access::Action action, std::string resource, std::string subject,
+                         std::string_view what, std::string peer);
+
 // A line of a report as the page shows it.
 struct ReportLine {
   std::string name, value, unit, interval, flags;
@@ -132,6 +140,17 @@ struct Notice {
   std::uint64_t version = 1;  // of the corrected report
   std::uint64_t shown = 1;    // that was shown
   Timestamp at;
+};
+
+struct NoticeSearch {
+  std::string kind;  // "corrected" | "repeated", "" both
+  std::optional<Timestamp> since;
+  std::string position;  // of the page before, "" the first
+  std::size_t limit = 100;
+};
+struct Notices {
+  std::vector<Notice> found;
+  std::string next;  // position of the next page, "" none
 };
 
 class Recognition {
@@ -162,10 +181,9 @@ class Recognition {
   // thread.
   net::awaitable<Result<void>> counts(const access::Permit& permit, CountSearch search,
                                       std::function<void(const Counted&)> take);
-  // What a facility is to be told, newest first: corrections of what it was shown, its orders that repeat a result;
-  // `kind`: only "corrected" or "repeated", "" both.
-  net::awaitable<Result<std::vector<Notice>>> notices(const access::Permit& permit, std::string facility,
-                                                      std::string kind, std::size_t limit);
+  // What a facility is to be told, newest first, at most `limit`: corrections of what it was shown, and its orders that
+  // repeat a result; none that is not newer than `since`.
+  net::awaitable<Result<Notices>> notices(const access::Permit& permit, std::string facility, NoticeSearch search);
 
  private:
   using Locals = std::vector<std::pair<std::string, std::string>>;  // facility and number of local patients

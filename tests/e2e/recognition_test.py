@@ -8,6 +8,7 @@ import re
 import unittest
 
 from hutong import SOURCE, Story, run
+from messages import resident_card
 from recognition import CARD, ITEMS, Page, Region, assess, item_code
 
 
@@ -95,7 +96,7 @@ class Recognition(Story):
 
         before, told_before = self.region.until(lambda: (lambda s: s if s["total"]["orders"] == 2 else None)(self.region.statistics("?by=item"))), self.region.notices()
         self.live.stop()
-        self.live.rebuild()
+        self.live.command("rebuild")
         self.live.start()
         self.live.settle()
         self.region.until(lambda: self.region.statistics("?by=item") == before and self.region.notices() == told_before)
@@ -147,7 +148,7 @@ class Recognition(Story):
         first = self.region.check(["GLU"])
         self.region.result(items=[("GLU", "葡萄糖", "15.8", "mmol/L", "3.9-6.1"), *ITEMS[1:]], status="C")
         self.live.settle()
-        now = self.region.check(["GLU"])
+        now = self.region.check(["GLU"], order="O2")
         self.assertEqual(now["items"][0]["candidates"][0]["value"], "15.8")
         then = self.region.check(["GLU"], asOf=first["at"])
         self.assertEqual((then["recorded"], "link" in then, "decisionId" in then), (False, False, False))
@@ -185,9 +186,11 @@ class Recognition(Story):
         statistics = json.dumps(self.region.statistics("?by=item"), ensure_ascii=False)
         self.assertNotIn("HIV", statistics)
         self.assertNotIn(item_code(SOURCE, "56888-1"), statistics)
-        raw = b"".join(path.read_bytes() for path in (self.live.dir / "log").rglob("*") if path.is_file() and "operations" in str(path))
-        if raw:
-            self.assertNotIn(b"56888", raw)
+        journal = [path for path in (self.live.dir / "log").rglob("*") if path.is_file() and "operations" in str(path)]
+        raw = b"".join(path.read_bytes() for path in journal)
+        self.assertIn(b"recognition.decided", raw, "the log of the operations is where it is looked for")
+        for word in (b"CANARY", b"HIV", b"56888", item_code(SOURCE, "56888-1").encode()):
+            self.assertNotIn(word, raw)
 
     def test_who_may_ask_and_what_is_refused(self):
         self.known_to_both()
@@ -196,11 +199,57 @@ class Recognition(Story):
         self.assertEqual(self.live.http("POST", "/api/v1/recognition/check", body=order, token=self.live.token("operator")).status, 403)
         self.assertEqual(self.live.http("GET", "/api/v1/recognition/statistics", token=self.live.token()).status, 403)
         for more in ({"items": []}, {"requester": {"facility": "nobody"}}, {"patient": {}}, {"asOf": "yesterday"}, {"purpose": "fun"},
-                     {"encounterClass": "X"}, {"items": ["GLU"] * 101}):
+                     {"encounterClass": "X"}, {"items": ["GLU"] * 101}, {"asOf": "2999-01-01T00:00:00Z"},
+                     {"patient": {"identifiers": [{"value": "B1"}]}}, {"order": "O\u0000"}, {"diagnosis": "x" * 1001},
+                     {"requester": {"facility": "cc-east", "department": "内" * 100}}):
             self.assertIn("error", self.region.check(**{"items": ["GLU"], "expect": 400, **more}))
         self.assertEqual(self.live.http("POST", "/api/v1/recognition/check", body="{", token=self.live.token()).status, 400)
         verified = self.live.command("audit", "verify", "--json")
         self.assertIn('"good":true', verified.stdout)
+
+    # The order says one card, the register another: whoever has the number B1 here is not the patient.
+    def test_another_persons_results_are_not_offered_by_a_number_that_both_have(self):
+        self.region.result()
+        self.region.arrival()
+        self.live.settle()
+        local = {"system": "urn:hutong:facility:cc-east:mrn", "value": "B1"}
+        self.region.until(lambda: self.region.check(["GLU"], patient={"identifiers": [local]}, order="O0")["items"][0]["verdict"] == "recognisable")
+        told = self.region.check(["GLU"], patient={"identifiers": [{"system": "urn:oid:2.16.156.10011.1.3", "value": resident_card(order=77)}, local]})
+        self.assertEqual((told["items"][0]["verdict"], told["items"][0]["candidates"], told["patients"]), ("not-recognisable", [], 0))
+
+    def test_a_client_orders_in_the_name_of_its_own_facilities_only(self):
+        config = self.live.config.read_text(encoding="utf-8")
+        self.live.stop()
+        self.live.config.write_text(config + '\n[clients.clinic]\nfacilities = "cc-east"\n', encoding="utf-8")
+        self.live.start()
+        self.known_to_both()
+        self.region.check(["GLU"])
+        refused = self.region.check(["GLU"], expect=403, requester={"facility": "TESTHOSP"})
+        self.assertIn("facilities", refused["error"]["message"] if isinstance(refused["error"], dict) else json.dumps(refused))
+        answer = self.live.http("GET", "/api/v1/recognition/notices?facility=TESTHOSP", token=self.live.token())
+        self.assertEqual(answer.status, 403)
+
+    def test_every_look_says_whose_results_and_who_looked(self):
+        self.known_to_both()
+        told = self.region.check(["GLU"], requester={"facility": "cc-east", "practitioner": {"code": "D_07"}})
+        Page(self.live, told["link"]).open()
+        audit = "".join(path.read_text(encoding="utf-8") for path in (self.live.dir / "audit").rglob("*") if path.is_file())
+        looks = [json.loads(line) for line in audit.splitlines() if "by=D_07" in line]
+        self.assertEqual([look["parameters"].split(",")[0] for look in looks], ["recognition-check", "decision-page"])
+        self.assertEqual({look["subject"] for look in looks}, {told["patient"]})
+
+    def test_a_retry_of_the_same_order_counts_once(self):
+        self.known_to_both()
+        first = self.region.check(["GLU", "K"])
+        page = Page(self.live, first["link"])
+        page.open()
+        page.press("r:0")
+        again = self.region.check(["GLU", "K"])
+        self.assertNotEqual(again["decisionId"], first["decisionId"])
+        self.region.until(lambda: self.region.statistics()["total"]["recognised"] == 1)
+        self.live.settle()
+        total = self.region.statistics()["total"]
+        self.assertEqual((total["orders"], total["ordered"], total["offered"], total["recognised"], total["undecided"]), (1, 2, 2, 1, 1))
 
     # What old browser controls can draw, and nothing that runs or loads: tags, attributes and CSS properties by an allow-list.
     def test_the_page_keeps_to_what_old_controls_can_draw(self):
@@ -278,10 +327,22 @@ class Recognition(Story):
         self.region.until(lambda: self.region.statistics()["total"]["refusedUncounted"] == 1)
         total = self.region.statistics()["total"]
         self.assertEqual((total["recognised"], total["refused"], total["refusedUncounted"], total["rate"]["denominator"]), (1, 0, 1, 1))
-        asked["prefetch"]["encounter"]["class"]["code"] = "EMER"
-        self.assertEqual(self.live.http("POST", service, body=asked, token=self.live.token()).json()["cards"], [], "emergency is not interrupted")
-        for broken in ({"hook": "patient-view"}, {"hookInstance": ""}, {"prefetch": {}}):
-            self.assertEqual(self.live.http("POST", service, body={**asked, **broken}, token=self.live.token()).status, 400)
+        # At signing the same drafts are asked about once more: one order, and what was answered stands.
+        self.live.http("POST", service, body={**asked, "hook": "order-sign"}, token=self.live.token())
+        self.live.settle()
+        total = self.region.statistics()["total"]
+        self.assertEqual((total["orders"], total["ordered"], total["recognised"], total["refusedUncounted"]), (1, 2, 1, 1))
+        for uuid in (cards[0]["uuid"][:-2] + "07", cards[0]["uuid"][:-2] + "00"):
+            wrong = {"feedback": [{"card": uuid, "outcome": "accepted"}]}
+            self.assertIn(self.live.http("POST", service + "/feedback", body=wrong, token=self.live.token()).status, (400, 404))
+        stat = json.loads(json.dumps(asked))
+        stat["context"]["draftOrders"]["entry"][0]["resource"]["priority"] = "stat"
+        for code in ("EMER", "急诊", "emergency"):
+            asked["prefetch"]["encounter"]["class"]["code"] = code
+            self.assertEqual(self.live.http("POST", service, body=asked, token=self.live.token()).json()["cards"], [], "emergency is not interrupted")
+        self.assertEqual(self.live.http("POST", service, body=stat, token=self.live.token()).json()["cards"], [], "nor what is urgent by its own word")
+        for broken, status in (({"hook": "patient-view"}, 400), ({"hookInstance": ""}, 400), ({"prefetch": {}}, 412)):
+            self.assertEqual(self.live.http("POST", service, body={**asked, **broken}, token=self.live.token()).status, status)
         self.assertEqual(self.live.http("POST", service, body=asked).status, 401)
         unknown = {"feedback": [{"card": "00000000-0000-0000-0000-000000000001", "outcome": "accepted"}]}
         self.assertEqual(self.live.http("POST", service + "/feedback", body=unknown, token=self.live.token()).status, 404)

@@ -67,6 +67,12 @@ class DecisionPage(Story):
         self.assertIn("已互认", browser.text())
         self.press(browser, "n:1")
         self.keep(browser, f"reasons-{scale}")
+        # Enter in the line of text must not press a button that decides.
+        state = browser.run("return document.querySelector('input[name=state]').value")
+        browser.type('input[name="text"]', "与临床不符\n")
+        browser.until(f"return document.readyState === 'complete' && document.querySelector('input[name=state]').value !== '{state}'")
+        self.assertEqual(browser.run("return document.querySelector('input[name=text]').value"), "与临床不符", "what was typed stays")
+        self.assertEqual(browser.text().count("已互认"), 1, "nothing was decided by Enter")
         self.press(browser, "x:1:02")
         self.assertIn("不互认 02", browser.text())
         self.press(browser, "all")

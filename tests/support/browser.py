@@ -58,6 +58,11 @@ class Browser:
         element = self.call("POST", "/element", {"using": "css selector", "value": css})
         self.call("POST", f"/element/{next(iter(element.values()))}/click", {})
 
+    # Keys as a person presses them; "\n" is Enter.
+    def type(self, css, text):
+        element = self.call("POST", "/element", {"using": "css selector", "value": css})
+        self.call("POST", f"/element/{next(iter(element.values()))}/value", {"text": text.replace("\n", "\ue007")})
+
     # Until `script` returns something true; its value.
     def until(self, script, deadline=20.0):
         began = time.monotonic()

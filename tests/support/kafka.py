@@ -11,7 +11,6 @@ Cluster belongs to one.
 """
 
 import base64
-import contextlib
 import ctypes
 import os
 import pathlib
@@ -23,53 +22,20 @@ import subprocess
 import sys
 import tempfile
 import time
-import unittest
 import uuid
 
-SOURCE = pathlib.Path(os.environ.get("HUTONG_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
+import maven
+from maven import Unavailable
+
 VERSION = os.environ.get("HUTONG_KAFKA_VERSION", "4.3.1")  # librdkafka 2.0.2 and Java 17 speak with 3.9 to 4.3
 HEAP = "-Xmx320m"  # holds a record of 64 MiB on its way in and on its way to a follower
 READY_SECONDS = 120  # on a machine that has other work, too
 
-POM = f"""\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>hutong.tests</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version></dependency>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>{VERSION}</version></dependency>
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
-  </dependencies>
-</project>
-"""
-
-
-class Unavailable(unittest.SkipTest):
-    """Kafka cannot be had on this machine; says why. A story that does not catch it is skipped."""
-
 
 def jars():
     """The folder with Kafka's jars, fetched when it is not there yet."""
-    folder = SOURCE / "build/kafka"
-    libs = folder / f"jars-{VERSION}"
-    if libs.is_dir():
-        return libs
-    for program in ("java", "mvn"):
-        if not shutil.which(program):
-            raise Unavailable(f"{program} is not installed (deploy/install-packages.sh test)")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "pom.xml").write_text(POM)
-    arriving = folder / f"arriving-{os.getpid()}"
-    fetched = subprocess.run(["mvn", "-q", "-B", "-f", folder / "pom.xml", "dependency:copy-dependencies",
-                              "-DincludeScope=runtime", f"-DoutputDirectory={arriving}"],
-                             capture_output=True, text=True, timeout=600, check=False)
-    if fetched.returncode != 0:
-        shutil.rmtree(arriving, ignore_errors=True)
-        raise Unavailable(f"org.apache.kafka:kafka_2.13:{VERSION} could not be fetched: "
-                          f"{(fetched.stdout + fetched.stderr).strip()[-300:]}")
-    with contextlib.suppress(OSError):  # another run was faster
-        arriving.rename(libs)
-    return libs
+    return maven.jars("kafka", f"jars-{VERSION}", [f"org.apache.kafka:kafka_2.13:{VERSION}",
+                                                   f"org.apache.kafka:kafka-tools:{VERSION}", "org.slf4j:slf4j-simple:1.7.36"])
 
 
 def free_ports(count):

@@ -151,10 +151,6 @@ class Page:
     def look(self):
         return self.broker.http("GET", self.path)
 
-    def post(self, path, fields):
-        return self.broker.http("POST", path, body=urllib.parse.urlencode(fields),
-                                headers={"Content-Type": "application/x-www-form-urlencoded"})
-
     def _take(self, answer):
         self.answer, self.now = answer, Forms(answer.text)
         return self.now
@@ -162,6 +158,11 @@ class Page:
     def open(self):
         shell = Forms(self.look().text)
         return self._take(self.post(shell.forms[0]["action"], shell.forms[0]["fields"]))
+
+    # Addresses on the page are relative, so that a prefix of a gateway stays.
+    def post(self, path, fields):
+        return self.broker.http("POST", urllib.parse.urljoin(self.path, path), body=urllib.parse.urlencode(fields),
+                                headers={"Content-Type": "application/x-www-form-urlencoded"})
 
     def fields(self, button):
         form = next(form for form in self.now.forms if button in form["buttons"])

@@ -218,7 +218,7 @@ struct DoorTest : testing::Test {
                                sign_ins, clients, live, clock});
     for (auto& route : oauth_routes({assertions, mint, gate, who, clock, options.public_url}))
       all.push_back(std::move(route));
-    for (auto& route : recognition_routes({recognition, desk, gate})) all.push_back(std::move(route));
+    for (auto& route : recognition_routes({recognition, desk, gate, clients, ""})) all.push_back(std::move(route));
     for (auto& route : static_routes()) all.push_back(std::move(route));
     for (auto& route : extra) all.push_back(std::move(route));
     return all;

@@ -69,7 +69,7 @@ class SafetyNet : public ProjectorTest {
     decided.zone_day = "2026-05-29";
     decided.extent = "all";
     decided.door = "api";
-    decided.lines.push_back({"GLU", glucose_, "recognisable", {"national-mark"}, {}, 600});
+    decided.lines.push_back({"GLU", "", glucose_, "recognisable", {"national-mark"}, {}, 600});
     port::Record record;
     record.id = decided.id;
     record.key = "h2/" + decided.id.hex();

@@ -248,8 +248,8 @@ class Ordering : public testing::Test {
     event.order = s.draft.arena.make<Order>();
     order = event.order;
     order->number = "SQ1";
-    order->service.code = "GLU";
-    order->service.display = "葡萄糖";
+    order->service.code = "1042";  // of the facility's map
+    order->service.display = "血糖";
     order->path = "ORC[1]";
   }
   Setting s;

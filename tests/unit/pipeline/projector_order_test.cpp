@@ -52,7 +52,7 @@ class Orders : public ProjectorTest {
     decided.door = model::order_door;
     decided.zone_day = "2026-05-02";
     decided.extent = "none";
-    model::DecidedLine line{placed.code, "L042", verdict, {"national-mark"}, {}, 600};
+    model::DecidedLine line{placed.code, "", "L042", verdict, {"national-mark"}, {}, 600};
     line.results.push_back({"L042", ReportId(sha256("r")).hex(), "o", 1, "h2", "lab", "HR.CN"});
     decided.lines.push_back(std::move(line));
     port::Record record;

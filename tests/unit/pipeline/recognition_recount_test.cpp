@@ -42,6 +42,8 @@ class Year : public ProjectorTest {
     made.id = number(i);
     made.at = clock.now();
     made.facility = "f" + std::to_string(random() % 20);
+    if (random() % 4) made.order = "O-" + std::to_string(i);
+    if (random() % 20 == 0) made.encounter = "emergency";
     made.department = random() % 8 ? "d" + std::to_string(random() % 6) : "";
     made.zone_day =
         to_iso(Timestamp{1'767'225'600'000'000 + static_cast<std::int64_t>(day) * 86'400'000'000}).substr(0, 10);
@@ -66,12 +68,22 @@ class Year : public ProjectorTest {
     send(model::recognition_decided_kind, made.id, model::write(made));
     if (random() % 50 == 0)
       send(model::recognition_decided_kind, made.id, model::write(made));  // the log may hold one twice
+    // Asked again: the same offer, or another one; and the doctor may answer either page.
+    std::vector<RecordId> pages{made.id};
+    while (!made.order.empty() && random() % 6 == 0) {
+      made.id = RecordId(sha256("again " + std::to_string(i) + "/" + std::to_string(pages.size())));
+      for (auto& line : made.lines) {
+        if (!line.results.empty() && random() % 2) line.results[0].version += 1;
+      }
+      pages.push_back(made.id);
+      send(model::recognition_decided_kind, made.id, model::write(made));
+    }
     for (auto clicks = open.empty() ? 0 : random() % 6; clicks > 0; --clicks) {
       static constexpr OutcomeKind kinds[] = {OutcomeKind::viewed, OutcomeKind::recognised, OutcomeKind::recognised,
                                               OutcomeKind::refused, OutcomeKind::undone};
       model::RecognitionOutcome said;
       said.id = RecordId(sha256("click " + std::to_string(++clicks_)));
-      said.decision = made.id;
+      said.decision = pages[random() % pages.size()];
       said.at = clock.now();
       said.facility = made.facility;
       for (const auto at : open) {
@@ -92,19 +104,30 @@ class Year : public ProjectorTest {
     }
   }
 
-  // From the documents alone, by another way than the fold: first how each line ended, then what that counts.
+  // From the documents alone, by another way than the fold: first which questions were one order, then how each ordered
+  // line ended, then what that counts.
   Counts recount() {
-    struct Line {
-      std::string item, verdict, end, reason;
-      std::int64_t price = 0;
-      bool offered = false, seen = false, counted = true, told = false;
-    };
-    struct Order {
+    struct Line {  // one that was ordered, however often it was asked about
       std::vector<std::string> where;
-      std::vector<Line> lines;
+      std::string order, item, verdict, offer, end, reason;
+      std::int64_t price = 0;
+      bool offered = false, seen = false, counted = true, told = false, emergency = false;
     };
-    std::map<std::string, Order> all;
+    std::vector<Line> ordered;
+    std::map<std::string, std::size_t> by_name;                           // of a line that has a name
+    std::map<std::pair<std::string, std::uint32_t>, std::size_t> asked;   // decision and place → line
+    std::map<std::pair<std::string, std::uint32_t>, std::string> offers;  // and what it offered
     std::set<std::string> met;
+    const auto text = [](const rapidjson::Value& value, const char* name) {
+      return std::string(value.HasMember(name) ? value[name].GetString() : "");
+    };
+    const auto offer_of = [&](const rapidjson::Value& line) {
+      std::string all;
+      if (!line.HasMember("results")) return all;
+      for (const auto& result : line["results"].GetArray())
+        all += text(result, "report") + "/" + std::to_string(result["version"].GetInt64()) + " ";
+      return all;
+    };
     for (port::Offset from = 0;;) {
       const auto slice = await(log.read({port::Topic::operations, 0}, from, {}));
       EXPECT_TRUE(slice);
@@ -113,24 +136,51 @@ class Year : public ProjectorTest {
       for (const auto& stored : slice->records) {
         rapidjson::Document json;
         json.Parse(stored.record.json.c_str());
-        const auto text = [](const rapidjson::Value& value, const char* name) {
-          return std::string(value.HasMember(name) ? value[name].GetString() : "");
-        };
         if (!met.insert(text(json, "id")).second) continue;
         if (text(json, "kind") == "recognition.decided") {
-          auto& made = all[text(json, "id")];
-          made.where = {text(json, "countsOn"), text(json, "facility"), text(json, "department")};
-          for (const auto& line : json["lines"].GetArray()) {
-            made.lines.push_back({text(line, "item"), text(line, "verdict"), "", "",
-                                  line.HasMember("priceFen") ? line["priceFen"].GetInt64() : 0,
-                                  line.HasMember("results"), false, true, false});
+          std::uint32_t place = 0;
+          std::map<std::string, int> alike;
+          for (const auto& said : json["lines"].GetArray()) {
+            Line line;
+            line.where = {text(json, "countsOn"), text(json, "facility"), text(json, "department")};
+            line.order = text(json, "id");
+            line.item = text(said, "item");
+            line.verdict = text(said, "verdict");
+            line.offer = offer_of(said);
+            line.price = said.HasMember("priceFen") ? said["priceFen"].GetInt64() : 0;
+            line.emergency = text(json, "encounter") == "emergency";
+            line.offered = !line.offer.empty() && !line.emergency;
+            const auto number = text(json, "order");
+            const auto which = std::to_string(alike[line.item]++);  // an order may hold one item twice
+            const auto name = number.empty() ? "" : line.where[0] + line.where[1] + number + "/" + line.item + which;
+            const auto here = std::pair(text(json, "id"), place++);
+            offers[here] = line.offer;
+            if (const auto before = by_name.find(name); !name.empty() && before != by_name.end()) {
+              auto& old = ordered[before->second];
+              if (old.offer == line.offer) {
+                line.end = old.end;
+                line.reason = old.reason;
+                line.seen = old.seen;
+                line.counted = old.counted;
+                line.told = old.told;
+                line.offered = old.offered;
+              }
+              asked[here] = before->second;
+              old = line;
+            } else {
+              asked[here] = ordered.size();
+              if (!name.empty()) by_name[name] = ordered.size();
+              ordered.push_back(line);
+            }
           }
           continue;
         }
-        auto& made = all[text(json, "decision")];
         for (const auto& said : json["lines"].GetArray()) {
-          auto& line = made.lines[said["line"].GetUint()];
+          const auto here = std::pair(text(json, "decision"), said["line"].GetUint());
+          auto& line = ordered[asked.at(here)];
+          if (line.offer != offers[here]) continue;  // asked again since, on another offer
           const auto outcome = text(said, "outcome");
+          line.offered = true;
           if (outcome != "undone") line.seen = true;
           if (outcome == "viewed") continue;
           line.end = outcome;
@@ -141,30 +191,41 @@ class Year : public ProjectorTest {
       }
     }
     Counts counts;
-    for (const auto& [id, made] : all) {
-      const auto add = [&](const std::string& item, const std::string& measure, std::int64_t by = 1) {
-        if (by) counts[{made.where[0], made.where[1], made.where[2], item, measure}] += by;
+    struct Order {
+      std::vector<std::string> where;
+      bool offered = false, seen = false, emergency = false;
+    };
+    std::map<std::string, Order> orders;
+    for (const auto& line : ordered) {
+      const auto add = [&](const std::string& measure, std::int64_t by = 1) {
+        if (by) counts[{line.where[0], line.where[1], line.where[2], line.item, measure}] += by;
       };
-      bool offered = false, seen = false;
-      for (const auto& line : made.lines) {
-        add(line.item, "ordered");
-        add(line.item, line.verdict);
-        if (line.offered) add(line.item, "offered");
-        if (line.seen) add(line.item, "viewed");
-        if (line.end == "recognised") {
-          add(line.item, "recognised");
-          add(line.item, "saved-fen", line.price);
-        }
-        if (line.end == "refused") {
-          add(line.item, (line.counted ? "refused:" : "refused-uncounted:") + line.reason);
-          if (line.counted && line.told) add(line.item, "told");
-        }
-        offered = offered || line.offered;
-        seen = seen || line.seen;
+      add("ordered");
+      add(line.verdict);
+      if (line.offered) add("offered");
+      if (line.seen) add("viewed");
+      if (line.end == "recognised") {
+        add("recognised");
+        add("saved-fen", line.price);
       }
-      add("", "orders");
-      if (offered) add("", "prompts");
-      if (seen) add("", "looked-at");
+      if (line.end == "refused") {
+        add((line.counted ? "refused:" : "refused-uncounted:") + line.reason);
+        if (line.counted && line.told) add("told");
+      }
+      auto& order = orders[line.order];
+      order.where = line.where;
+      order.offered |= line.offered;
+      order.seen |= line.seen;
+      order.emergency |= line.emergency;
+    }
+    for (const auto& [id, order] : orders) {
+      const auto add = [&](const char* measure) {
+        counts[{order.where[0], order.where[1], order.where[2], "", measure}] += 1;
+      };
+      add("orders");
+      if (order.emergency) add("emergency");
+      if (order.offered) add("prompts");
+      if (order.seen) add("looked-at");
     }
     return counts;
   }

@@ -6,6 +6,7 @@
 
 #include <random>
 
+#include "broker/model/views.h"
 #include "broker/pipeline/effects.h"
 #include "tests/unit/pipeline/projector_fixture.h"
 
@@ -39,9 +40,9 @@ class RecognitionFold : public ProjectorTest {
     made.department = "内科";
     made.zone_day = "2026-05-02";
     made.extent = "part";
-    model::DecidedLine glucose{"GLU", "L042", "recognisable", {"national-mark"}, {}, 600};
+    model::DecidedLine glucose{"GLU", "", "L042", "recognisable", {"national-mark"}, {}, 600};
     glucose.results.push_back({"L042", report_id().hex(), "o1", version, "h1", "lab", "HR.CN"});
-    made.lines = {glucose, {"TSH", "L077", "not-recognisable", {"no-result"}, {}, 3500}};
+    made.lines = {glucose, {"TSH", "", "L077", "not-recognisable", {"no-result"}, {}, 3500}};
     return made;
   }
   port::Record record(const model::RecognitionDecided& made) {
@@ -171,6 +172,65 @@ TEST_F(RecognitionFold, BetterMapsAreNoCorrection) {
   expect_rebuild_is_equal();
 }
 
+// A time-out and a retry, or CDS Hooks at selecting and again at signing: one order.
+TEST_F(RecognitionFold, AnOrderThatIsAskedAboutAgainCountsOnce) {
+  const auto asked = [&](const std::string& name, std::uint64_t version) {
+    auto made = decided(name, version);
+    made.order = "O-1";
+    return record(made);
+  };
+  happen(asked("first", 1));
+  happen(outcome("first", OutcomeKind::recognised));
+  const auto before = counts();
+  happen(asked("again", 1));
+  EXPECT_EQ(counts(), before) << "what was decided on the same offer stands";
+  EXPECT_EQ(counts("")["orders"], 1);
+  EXPECT_EQ(counts("L077")["ordered"], 1);
+  happen(outcome("first", OutcomeKind::undone));  // on the page that is still open
+  EXPECT_EQ(counts().count("recognised"), 0U);
+  EXPECT_EQ(counts()["offered"], 1);
+  happen(asked("other offer", 2));
+  happen(outcome("first", OutcomeKind::recognised));
+  EXPECT_EQ(counts().count("recognised"), 0U) << "an answer to the old offer decides nothing of the new";
+  EXPECT_EQ(counts()["ordered"], 1);
+  auto another_day = decided("tomorrow", 2);
+  another_day.order = "O-1";
+  another_day.zone_day = "2026-05-03";
+  happen(record(another_day));
+  EXPECT_EQ(counts()["ordered"], 2);
+  expect_rebuild_is_equal();
+}
+
+TEST_F(RecognitionFold, AnEmergencyIsCountedAndNobodyWasAsked) {
+  auto made = decided("d");
+  made.encounter = "emergency";
+  happen(record(made));
+  EXPECT_EQ(counts(), (std::map<std::string, std::int64_t>{{"ordered", 1}, {"recognisable", 1}}));
+  EXPECT_EQ(counts(""), (std::map<std::string, std::int64_t>{{"emergency", 1}, {"orders", 1}}));
+}
+
+// A laboratory that reports a panel piece by piece does not correct what it reported first.
+TEST_F(RecognitionFold, AReportThatGrowsByOtherItemsTellsNobody) {
+  LabReport lab;
+  lab.items = {{"GLU", "5.8"}};
+  tell(Message("1").report(lab));
+  const auto shown = report_id();
+  auto made = decided("d");
+  Arena arena;
+  model::Report report;
+  ASSERT_TRUE(model::read_report(text(rows(tables::reports).at(0), 11), arena, report));
+  report.id = shown;
+  made.lines[0].results[0].observation = model::item_ids(report).at(0);
+  happen(record(made));
+  lab.items = {{"ALT", "31"}};
+  tell(Message("2").report(lab));
+  ASSERT_EQ(number(rows(tables::reports).at(0), 4), 2) << "the report has a new version";
+  EXPECT_TRUE(notices(*store).empty());
+  correct("3", "15.8");
+  EXPECT_EQ(notices(*store).size(), 1U);
+  expect_rebuild_is_equal();
+}
+
 class RecognitionHistory : public RecognitionFold, public testing::WithParamInterface<unsigned> {};
 
 // Seeded histories of orders, clicks and corrections: the views are the same in the order in which it happened, with
@@ -220,7 +280,7 @@ TEST_P(RecognitionHistory, EndsTheSameInWhateverOrderTheTopicsAreRead) {
       ASSERT_TRUE(await(other.write(effects.overlay().take())));
     }
     for (const auto* table : {&tables::recognition_counts, &tables::recognition_notices, &tables::recognition_decisions,
-                              &tables::recognition_uses}) {
+                              &tables::recognition_uses, &tables::recognition_lines}) {
       EXPECT_EQ(rows_of(*store, *table), rows_of(other, *table)) << table->name;
     }
   }
