@@ -1,6 +1,7 @@
 #include "adapters/api/recognition.h"
 
 #include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <memory>
 
 #include "adapters/api/recognition_handlers.h"
@@ -54,6 +55,21 @@ net::awaitable<Result<access::Permit>> recognition_permit(const RecognitionDeps&
   co_return co_await deps.gate.decide(*request.principal, std::move(demand));
 }
 
+namespace {
+
+net::awaitable<Result<void>> note_looks(const RecognitionDeps& deps, const Request& request,
+                                        const query::JudgedOrder& order) {
+  for (const auto& person : order.persons) {
+    auto demand = query::demand_of(order.asked, access::Action::read, "Observation", person.hex(), "recognition-check",
+                                   request.peer);
+    auto noted = co_await deps.gate.note(*request.principal, std::move(demand), "allowed");
+    if (!noted) co_return noted;
+  }
+  co_return Result<void>();
+}
+
+}  // namespace
+
 net::awaitable<Result<Told>> tell(const RecognitionDeps& deps, const Request& request, access::Permit permit,
                                   query::AskedOrder asked, std::string lang) {
   if (auto may = acts_for(deps, request, asked.facility); !may) co_return tl::unexpected<Error>(may.error());
@@ -61,15 +77,16 @@ net::awaitable<Result<Told>> tell(const RecognitionDeps& deps, const Request& re
   auto judged = co_await deps.recognition.judge(permit, std::move(asked));
   if (!judged) co_return tl::unexpected<Error>(judged.error());
   Told told{std::move(*judged), {}};
-  // Whose results they were is known only now; the record is on disk before they leave.
-  for (const auto& person : told.order.persons) {
-    auto demand = query::demand_of(told.order.asked, access::Action::read, "Observation", person.hex(),
-                                   "recognition-check", request.peer);
-    auto noted = co_await deps.gate.note(*request.principal, std::move(demand), "allowed");
-    if (!noted) co_return tl::unexpected<Error>(noted.error());
+  // Whose results they were is known only now. That they were looked at, and what is told, are on disk before it
+  // leaves.
+  using namespace net::experimental::awaitable_operators;
+  auto looks = note_looks(deps, request, told.order);
+  if (past) {  // a question about the past: nothing happened
+    if (auto noted = co_await std::move(looks); !noted) co_return tl::unexpected<Error>(noted.error());
+    co_return told;
   }
-  if (past) co_return told;  // a question about the past: nothing happened
-  auto recorded = co_await deps.recognition.record(told.order);
+  const auto [noted, recorded] = co_await (std::move(looks) && deps.recognition.record(told.order));
+  if (!noted) co_return tl::unexpected<Error>(noted.error());
   if (!recorded) co_return tl::unexpected<Error>(recorded.error());
   if (told.order.interrupts()) {
     // Too many open pages cost a reminder, not the answer.

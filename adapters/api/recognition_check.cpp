@@ -190,6 +190,9 @@ RecognitionAnswer check_recognition(const RecognitionDeps& deps, const Request& 
     json.add("verdict", recognition::to_string(line.verdict));
     write(json, order, line.reasons);
     candidates(json, order, line.items);
+    std::size_t more = 0;
+    for (const auto& item : line.items) more += item.more;
+    if (more > 0) json.add("moreCandidates", static_cast<std::uint64_t>(more));
     if (line.is_panel) {
       json.begin_array("components");
       for (const auto& item : line.items) {

@@ -86,11 +86,22 @@ model::Text viewer_of(const model::Exam& exam) {
   return {};
 }
 
-// An earlier result with everything that is shown of it. The texts of `prior` point into the arena that holds the
-// report.
+// A version of a report that holds something wanted, as long as the query lives: what is shown of its results is made
+// only for those that are shown.
+struct Kept {
+  explicit Kept(Arena memory) : arena(std::move(memory)) {}
+  Arena arena;
+  model::Report report;
+  std::uint64_t version = 1;
+  std::string event, facility;
+  std::vector<std::string> ids;  // of its observations, made when the first is shown
+};
+
+// An earlier result: what the decision needs of it. Its texts point into the report.
 struct Found {
   recognition::Prior prior;
-  ShownResult shown;
+  Kept* kept = nullptr;
+  std::size_t item = 0;  // of the report's observations; of an examination none
 };
 
 class Priors {
@@ -103,103 +114,117 @@ class Priors {
     own_order_ = asked.order;
   }
 
-  // Takes what is wanted out of one version of a report; returns how many results it gave.
-  Result<std::size_t> take(const std::string& body, model::ResultStatus status, const ReportId& id,
-                           std::uint64_t version, const std::string& event, const std::string& facility) {
+  // Takes what is wanted out of one version of a report.
+  Result<void> take(const std::string& body, model::ResultStatus status, const ReportId& id, std::uint64_t version,
+                    const std::string& event, const std::string& facility) {
     if (!scratch_) scratch_.emplace(16 * 1024);
     scratch_->reset();
     model::Report report;
     if (auto read = model::read_report(scratch_->copy(body), *scratch_, report); !read) return pass(read.error());
-    if (!own_order_.empty() && report.order_number == own_order_ && facility == own_facility_) return 0;
-    if (status != model::ResultStatus::unknown) report.status = status;
-    report.id = id;
-    const std::size_t before = found_.size();
-    std::vector<std::string> ids;  // made when the first result is wanted
-    const auto item_id = [&](std::size_t index) {
-      if (ids.empty()) ids = model::item_ids(report);
-      return ids[index];
-    };
+    if (!own_order_.empty() && report.order_number == own_order_ && facility == own_facility_) return {};
+    const bool holds = report.is_exam
+                           ? wanted_.contains(report.service.mapped_code)
+                           : std::any_of(report.observations.begin(), report.observations.end(),
+                                         [&](const auto& item) { return wanted_.contains(item.code.mapped_code); });
+    if (!holds) return {};
+    auto& kept = kept_.emplace_back(std::move(*scratch_));
+    scratch_.reset();
+    kept.report = report;
+    kept.report.id = id;
+    if (status != model::ResultStatus::unknown) kept.report.status = status;
+    kept.version = version;
+    kept.event = event;
+    kept.facility = facility;
     const bool sensitive = !report.labels.empty();
     if (report.is_exam) {
-      if (wanted_.contains(report.service.mapped_code)) {
-        auto& made = begin(report, report.service.mapped_code, report.performer, report.status, sensitive, version,
-                           event, facility);
-        made.prior.body_part = terminology_part(report.exam.body_part);
-        made.prior.laterality = report.exam.laterality;
-        made.prior.contrast = report.exam.contrast == "both" ? model::Text("with") : report.exam.contrast;
-        made.shown.image_url = viewer_of(report.exam);
-        made.prior.images = made.shown.images = !made.shown.image_url.empty();
-        made.shown.is_exam = true;
-        made.shown.accession = report.exam.accession;
-        if (!report.observations.empty()) made.shown.observation = item_id(0);
-        times(made, report.observed, report.issued);
-      }
-    } else {
-      const auto material = material_name(rules_.terminology->material_of(report));
-      for (std::size_t i = 0; i < report.observations.size(); ++i) {
-        const auto& item = report.observations[i];
-        if (!wanted_.contains(item.code.mapped_code)) continue;
-        auto& made = begin(report, item.code.mapped_code, item.performer, item.status,
-                           sensitive || !item.labels.empty(), version, event, facility);
-        made.prior.material = material;
-        made.shown.observation = item_id(i);
-        made.shown.value = value_of(item.value);
-        made.shown.unit = !item.value.unit.empty() ? item.value.unit : item.value.ucum;
-        made.shown.interval = interval_of(item.interval);
-        made.shown.flags = flags_of(item);
-        times(made,
-              !report.specimen.collected.iso.empty() ? report.specimen.collected
-              : !item.observed.iso.empty()           ? item.observed
-                                                     : report.observed,
-              report.issued);
-      }
+      auto& made = begin(kept, 0, report.service.mapped_code, report.performer, kept.report.status, sensitive);
+      made.prior.body_part = terminology_part(report.exam.body_part);
+      made.prior.laterality = report.exam.laterality;
+      made.prior.contrast = report.exam.contrast == "both" ? model::Text("with") : report.exam.contrast;
+      made.prior.images = !viewer_of(report.exam).empty();
+      times(made, report.observed, report.issued);
+      return {};
     }
-    const std::size_t count = found_.size() - before;
-    if (count) {  // the views point into it
-      kept_.push_back(std::move(*scratch_));
-      scratch_.reset();
+    const auto material = material_name(rules_.terminology->material_of(report));
+    for (std::size_t i = 0; i < report.observations.size(); ++i) {
+      const auto& item = report.observations[i];
+      if (!wanted_.contains(item.code.mapped_code)) continue;
+      auto& made =
+          begin(kept, i, item.code.mapped_code, item.performer, item.status, sensitive || !item.labels.empty());
+      made.prior.material = material;
+      times(made, sampled_of(report, item), report.issued);
     }
-    return count;
+    return {};
   }
 
   std::deque<Found>& found() { return found_; }
 
+  ShownResult shown(const Found& found) const {
+    const auto& [prior, kept, index] = found;
+    const auto& report = kept->report;
+    ShownResult out;
+    const model::Facility* laboratory = rules_.facilities->find(prior.laboratory);
+    out.laboratory = prior.laboratory;
+    out.laboratory_said = prior.laboratory_said;
+    out.facility = kept->facility;
+    out.facility_zh = laboratory ? laboratory->name_zh : out.laboratory;
+    out.facility_en = laboratory && !laboratory->name_en.empty() ? laboratory->name_en : out.facility_zh;
+    out.report = report.id.hex();
+    out.version = kept->version;
+    out.event = kept->event;
+    out.reported = report.issued.iso;
+    if (kept->ids.empty()) kept->ids = model::item_ids(report);
+    if (index < kept->ids.size()) out.observation = kept->ids[index];
+    if (report.is_exam) {
+      out.is_exam = true;
+      out.image_url = viewer_of(report.exam);
+      out.images = prior.images;
+      out.accession = report.exam.accession;
+      out.sampled = report.observed.iso;
+      return out;
+    }
+    const auto& item = report.observations[index];
+    out.value = value_of(item.value);
+    out.unit = !item.value.unit.empty() ? item.value.unit : item.value.ucum;
+    out.interval = interval_of(item.interval);
+    out.flags = flags_of(item);
+    out.sampled = sampled_of(report, item).iso;
+    return out;
+  }
+
  private:
-  Found& begin(const model::Report& report, model::Text loinc, const model::Party& performer,
-               model::ResultStatus status, bool sensitive, std::uint64_t version, const std::string& event,
-               const std::string& facility) {
+  Found& begin(Kept& kept, std::size_t index, model::Text loinc, const model::Party& performer,
+               model::ResultStatus status, bool sensitive) {
     auto& made = found_.emplace_back();
+    made.kept = &kept;
+    made.item = index;
+    auto& prior = made.prior;
+    const auto& report = kept.report;
     const auto& directory = *rules_.facilities;
     const model::Facility* laboratory = facility_of(directory, performer);
     if (!laboratory) laboratory = facility_of(directory, report.performer);
-    made.prior.laboratory_said = laboratory || report.issuer != facility;
+    prior.laboratory_said = laboratory || report.issuer != kept.facility;
     if (!laboratory) laboratory = directory.find(report.issuer);
-    made.shown.laboratory = laboratory ? laboratory->code : std::string(report.issuer);
-    made.shown.laboratory_said = made.prior.laboratory_said;
-    made.shown.facility = facility;
-    made.shown.facility_zh = laboratory ? laboratory->name_zh : made.shown.laboratory;
-    made.shown.facility_en = laboratory && !laboratory->name_en.empty() ? laboratory->name_en : made.shown.facility_zh;
-    made.prior.facility = made.shown.facility;
-    made.prior.laboratory = made.shown.laboratory;
-    made.prior.laboratory_level = laboratory ? model::Text(laboratory->level) : model::Text();
-    made.prior.laboratory_registered = laboratory && !laboratory->provisional;
-    made.prior.loinc = loinc;
+    prior.facility = kept.facility;
+    prior.laboratory = laboratory ? model::Text(laboratory->code) : report.issuer;
+    prior.laboratory_level = laboratory ? model::Text(laboratory->level) : model::Text();
+    prior.laboratory_registered = laboratory && !laboratory->provisional;
+    prior.loinc = loinc;
     // A withdrawn report withdraws its items, whatever they say; an item says more than a report that is final.
     const bool whole =
         report.status == model::ResultStatus::cancelled || report.status == model::ResultStatus::entered_in_error;
-    made.prior.status = whole || status == model::ResultStatus::unknown ? report.status : status;
-    made.prior.sensitive = sensitive;
-    made.shown.report = report.id.hex();
-    made.shown.version = version;
-    made.shown.event = event;
+    prior.status = whole || status == model::ResultStatus::unknown ? report.status : status;
+    prior.sensitive = sensitive;
     return made;
   }
 
+  static const model::Moment& sampled_of(const model::Report& report, const model::Observation& item) {
+    if (!report.specimen.collected.iso.empty()) return report.specimen.collected;
+    return !item.observed.iso.empty() ? item.observed : report.observed;
+  }
   static void times(Found& made, const model::Moment& sampled, const model::Moment& reported) {
     made.prior.sampled = parse_iso(sampled.iso, zone_minutes);
     made.prior.reported = parse_iso(reported.iso, zone_minutes);
-    made.shown.sampled = sampled.iso;
-    made.shown.reported = reported.iso;
   }
 
   // The catalogue names body parts by words of its own; a sender's own code says nothing that could be compared with
@@ -210,7 +235,7 @@ class Priors {
   std::set<std::string, std::less<>> wanted_;
   std::string own_facility_, own_order_;
   std::deque<Found> found_;
-  std::deque<Arena> kept_;
+  std::deque<Kept> kept_;
   std::optional<Arena> scratch_;
 };
 
@@ -236,6 +261,17 @@ std::string masked(std::string_view name) {
   text += "*";
   if (characters.size() > 2) text += characters.back();
   return text;
+}
+
+// How far back a result of this item may lie and still be recognised. Reports stand in the order of their sampling,
+// which may be weeks before the report that some windows begin with.
+std::int64_t reach_of(const recognition::Item& item, std::int64_t lookback) {
+  switch (item.window) {
+    case recognition::WindowKind::days: return (item.window_days + (item.from_report ? 60 : 2)) * day_micros;
+    case recognition::WindowKind::unlimited: return lookback;
+    case recognition::WindowKind::clinician: return 30 * day_micros;  // none is: those of the last month will do
+  }
+  return lookback;
 }
 
 // The area's code for the kind of a resident identity card (GB 11643).
@@ -557,8 +593,12 @@ net::awaitable<Result<void>> Recognition::weigh(JudgedOrder& judged, AskedOrder 
   std::vector<std::string> loincs(asked.lines.size());
   std::vector<bool> hidden(asked.lines.size());
   std::set<std::string, std::less<>> wanted;
-  std::vector<std::pair<const recognition::Item*, std::size_t>>
-      open;  // items that have no recognisable result yet, with their line
+  struct Open {  // an item that has no recognisable result yet
+    const recognition::Item* item;
+    std::size_t line;
+    bool offered;  // there is one for the clinician to decide
+  };
+  std::vector<Open> open;
   for (std::size_t i = 0; i < asked.lines.size(); ++i) {
     const auto& line = asked.lines[i];
     model::Coded coded;
@@ -585,11 +625,11 @@ net::awaitable<Result<void>> Recognition::weigh(JudgedOrder& judged, AskedOrder 
         hidden[i] = hidden[i] || terms.labels_of_item(loinc, judged.day) != 0;
       }
       wanted.insert(item->similar.begin(), item->similar.end());
-      open.emplace_back(item, i);
+      open.push_back({item, i, false});
     }
   }
   // A sensitive order is judged as if there were nothing: what comes back must not tell that there is.
-  std::erase_if(open, [&](const auto& each) { return hidden[each.second]; });
+  std::erase_if(open, [&](const auto& each) { return hidden[each.line]; });
 
   order.identity_certain = judged.persons.size() == 1;
 
@@ -603,6 +643,11 @@ net::awaitable<Result<void>> Recognition::weigh(JudgedOrder& judged, AskedOrder 
     if (!*row) break;
     const std::int64_t when = -integer(**row, 2);
     if (order.as_of.micros - when > lookback) break;  // newest first: all further ones are older
+    // Older than any that could be recognised, and there is a newer one to decide on: nothing better follows.
+    std::erase_if(open, [&](const auto& each) {
+      return each.offered && order.as_of.micros - when > reach_of(*each.item, lookback);
+    });
+    if (open.empty()) break;
     const auto id = ReportId::from_bytes(text(**row, 3));
     if (!id) continue;
     std::size_t first = priors.found().size();
@@ -627,10 +672,12 @@ net::awaitable<Result<void>> Recognition::weigh(JudgedOrder& judged, AskedOrder 
     for (; first < priors.found().size(); ++first) {
       const auto& prior = priors.found()[first].prior;
       if (prior.sensitive) continue;
-      std::erase_if(open, [&](const auto& each) {
-        const auto& [item, line] = each;
-        return std::find(item->loincs.begin(), item->loincs.end(), prior.loinc) != item->loincs.end() &&
-               recognition::judge(*item, lines[line], order, prior, catalogue).verdict == Verdict::recognisable;
+      std::erase_if(open, [&](auto& each) {
+        const auto& loincs = each.item->loincs;
+        if (std::find(loincs.begin(), loincs.end(), prior.loinc) == loincs.end()) return false;
+        const auto verdict = recognition::judge(*each.item, lines[each.line], order, prior, catalogue).verdict;
+        each.offered = each.offered || verdict == Verdict::clinician_decides;
+        return verdict == Verdict::recognisable;
       });
     }
   }
@@ -677,7 +724,11 @@ net::awaitable<Result<void>> Recognition::weigh(JudgedOrder& judged, AskedOrder 
       item.verdict = part.verdict;
       item.reasons = part.reasons;
       for (const auto& candidate : part.candidates) {
-        ShownResult shown = priors.found()[candidate.prior].shown;
+        if (item.candidates.size() == candidates_shown) {
+          item.more = part.candidates.size() - candidates_shown;
+          break;
+        }
+        ShownResult shown = priors.shown(priors.found()[candidate.prior]);
         shown.item = item.code;
         shown.name_zh = item.name_zh;
         shown.name_en = item.name_en;

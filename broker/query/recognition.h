@@ -25,6 +25,9 @@ inline constexpr std::size_t lines_per_order = 100;  // a card's uuid has a byte
 // Reports of one person that a check looks at, newest first.
 inline constexpr std::size_t reports_per_check = 5'000;
 
+// Earlier results of one item that an answer holds, best first.
+inline constexpr std::size_t candidates_shown = 10;
+
 struct RecognitionRules {
   std::shared_ptr<const recognition::Catalogue> catalogue;
   std::shared_ptr<const model::FacilityDirectory> facilities;
@@ -74,7 +77,8 @@ struct JudgedItem {
   bool required = true, is_exam = false;
   recognition::Verdict verdict = recognition::Verdict::not_recognisable;
   std::vector<recognition::Reason> reasons;
-  std::vector<ShownResult> candidates;  // best first
+  std::vector<ShownResult> candidates;  // best first, at most candidates_shown
+  std::size_t more = 0;                 // that are not shown
 };
 
 struct JudgedLine {

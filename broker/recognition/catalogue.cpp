@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 
 namespace hutong::recognition {
 namespace {
@@ -31,7 +32,18 @@ bool Mark::covers(Text area) const {
 }
 
 std::string day_of(Timestamp at, int zone_minutes) {
-  return to_iso(at, zone_minutes).substr(0, 10);
+  // Once for each earlier result: without formatting what is cut off.
+  const std::chrono::microseconds local(at.micros + std::int64_t{zone_minutes} * 60'000'000);
+  const std::chrono::year_month_day day(
+      std::chrono::floor<std::chrono::days>(std::chrono::sys_time<std::chrono::microseconds>(local)));
+  std::string text = "0000-00-00";
+  const auto put = [&](std::size_t at_end, int value, int digits) {
+    for (; digits > 0; --digits, value /= 10) text[at_end--] = static_cast<char>('0' + value % 10);
+  };
+  put(3, int(day.year()), 4);
+  put(6, static_cast<int>(unsigned(day.month())), 2);
+  put(9, static_cast<int>(unsigned(day.day())), 2);
+  return text;
 }
 
 const Item* Catalogue::item(Text code, Text date) const {
