@@ -113,7 +113,7 @@ class Orders {
         if (part_ && !prior_) read_next_of_kin(reader_, segment, part_->subject);
         break;
       case kPV1:
-        if (!visit_) visit_ = &segment;
+        if (!visit_ && !prior_) visit_ = &segment;
         break;
       case kORC: open_order(segment); break;
       case kTQ1:
@@ -136,6 +136,7 @@ class Orders {
           leading_ = {};
           read_specimen(reader_, segment, leading_);
         } else {
+          order_->specimen = {};
           read_specimen(reader_, segment, order_->specimen);
         }
         break;
@@ -146,11 +147,17 @@ class Orders {
   }
 
   void read_pid(const Segment& pid) {
-    if (part_) {  // OML: the patient as of the prior results that follow
+    if (part_) {  // OML: the patient as of the prior results that follow. ORM has none: it could only be somebody else
       close_order();
       prior_ = true;
+      if (reader_.draft.source.type.starts_with("ORM") && reader_.value(pid, 3) != patient_) {
+        reader_.refuse("several-patients", "PID[2]", "another patient", "one patient, or a message for each",
+                       condition::segment_sequence);
+        fine_ = false;
+      }
       return;
     }
+    patient_ = reader_.value(pid, 3);
     part_ = &reader_.draft.parts.push(arena_);
     read_patient(reader_, pid, part_->subject);
     fine_ = attributable(reader_, part_->subject, "PID");
@@ -306,6 +313,7 @@ class Orders {
   const bool specimen_leads_;
   bool fine_ = true;
   model::Part* part_ = nullptr;
+  Text patient_;
   const Segment* visit_ = nullptr;
   const Segment* orc_ = nullptr;
   model::Order* order_ = nullptr;

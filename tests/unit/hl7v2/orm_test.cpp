@@ -183,6 +183,16 @@ TEST(Order, WhatIsMissingIsNamed) {
   EXPECT_EQ(alone.order().path, "OBR[1]");
 }
 
+TEST(Order, OfAnotherPatientIsNeverTheFirstOnes) {
+  const std::string first = "ORC|NW|O1\rOBR|1|O1||GLU\r", second = "ORC|NW|O2\rOBR|1|O2||K\r";
+  Case two(orm() + first + "PID|2||P2^^^H1^MR||测试^乙\r" + second);
+  EXPECT_EQ(two.read(), Answer::content_rejected);
+  EXPECT_THAT(two.codes(), ElementsAre("several-patients PID[2]"));
+  Case same(orm() + first + kPatient + second);
+  ASSERT_EQ(same.read(), Answer::accepted);
+  EXPECT_EQ(same.draft.parts[0].events.size(), 2U);
+}
+
 TEST(Order, OfNobodyOrOfMedicinesIsKept) {
   Case nobody(msh("ORM^O01") + "ORC|NW|O1\rOBR|1|O1||GLU\rORC|NW|O2\r");
   ASSERT_EQ(nobody.read(), Answer::accepted);
