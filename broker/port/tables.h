@@ -99,7 +99,8 @@ inline constexpr Table feeds{"feeds", 13, detail::feeds, 1};
 // Local codes without a map: the worklist of the integration engineer.
 inline constexpr Table unmapped{"unmapped", 14, detail::unmapped, 2};
 inline constexpr Table quarantine{"quarantine", 15, detail::quarantine, 2};
-// Derived facts not seen in the log yet; an emitter appends them, meeting the id in the log deletes the row.
+// What is to be appended to a topic and was not seen there yet; meeting the id in the log deletes the row. Of `identity`:
+// decisions (pipeline/emitter.h). Of `operations`: orders that wait to be judged (query/placed_orders.h).
 inline constexpr Table pending{"pending", 16, detail::pending, 2};
 // Identity conflicts and possible matches that wait for a steward: the decision's document.
 inline constexpr Table conflicts{"conflicts", 17, detail::conflicts, 1};
