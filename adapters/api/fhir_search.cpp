@@ -68,6 +68,10 @@ class Reader {
     if (kind_.kind == ViewKind::person) return person(name, modifier, value, search);
     if (kind_.kind == ViewKind::facility) return facility(name, modifier, value, search);
     if (name == "date" || name == "started" || name == "authored") return dates(value, search.results.dates);
+    if (name == "identifier") {
+      search.personal = true;
+      return tokens(value, search.results.identifiers);
+    }
     if (name == "status") return tokens(value, search.results.statuses);
     if (name == "category") return tokens(value, search.results.categories);
     return tokens(value, search.results.codes);  // code, type, modality, class

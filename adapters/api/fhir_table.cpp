@@ -55,6 +55,9 @@ constexpr Parameter order_parameters[] = {
     updated,
     patient,
     subject,
+    {"identifier", "token",
+     "system|value, or a bare number: of orders that were placed by a message, and beside patient of those behind "
+     "reports, too"},
     {"code", "token", code_rule},
     {"authored", "date", clinical_date},
     {"status", "token", "as in the resource"},
@@ -162,7 +165,8 @@ constexpr FhirKind kinds[] = {
      order_parameters,
      {},
      {},
-     "The order behind a report. versionId is its report's."},
+     "An order as a message placed it, in its last word (the current state only), and the order behind a report "
+     "(<report>-r, with its report's versions); their identifiers say where both are one."},
 };
 
 }  // namespace

@@ -7,7 +7,8 @@ namespace {
 
 // A resend leaves nothing in the log, so no view knows of it: intake's counter does, since the start.
 std::uint64_t resends_of(const port::Metrics& metrics, const std::string& facility) {
-  return static_cast<std::uint64_t>(metrics.sum("hutong_messages_total", {{"facility", facility}, {"answer", "duplicate"}}));
+  return static_cast<std::uint64_t>(
+      metrics.sum("hutong_messages_total", {{"facility", facility}, {"answer", "duplicate"}}));
 }
 
 void add_feed(JsonText& json, const query::Feed& feed, std::uint64_t resends) {
@@ -57,6 +58,7 @@ void add_record(JsonText& json, const query::TracedRecord& record) {
   for (const auto& event : record.events) {
     json.begin_object().add("id", event.id).add("kind", event.kind).add("version", event.version);
     if (!event.report.empty()) json.add("report", event.report);
+    if (!event.order.empty()) json.add("order", event.order);
     if (!event.encounter.empty()) json.add("encounter", event.encounter);
     if (!event.status.empty()) json.add("status", event.status);
     json.end_object();

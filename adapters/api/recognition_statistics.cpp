@@ -219,6 +219,9 @@ RecognitionAnswer recognition_notices(const RecognitionDeps& deps, const Request
   if (auto may = acts_for(deps, request, facility); !may) co_return fault(request.path, may.error());
   query::NoticeSearch search;
   search.position = request.parameter("page");
+  search.kind = request.parameter("kind");
+  if (!search.kind.empty() && search.kind != "corrected" && search.kind != "repeated")
+    co_return fault(request.path, 400, "invalid", "kind: expected corrected or repeated");
   if (const std::string since(request.parameter("since")); !since.empty()) {
     const auto span = parse_iso(since);
     if (!span)
@@ -233,14 +236,24 @@ RecognitionAnswer recognition_notices(const RecognitionDeps& deps, const Request
   json.begin_array("notices");
   for (const auto& notice : notices->found) {
     json.begin_object()
+        .add("kind", notice.repeated ? "repeated" : "corrected")
         .add("at", notice.at)
         .add("report", notice.report)
         .add("version", notice.version)
         .add("shownVersion", notice.shown);
-    json.add("status", notice.status)
-        .add("withdrawn", notice.status == "entered-in-error" || notice.status == "cancelled");
+    if (!notice.repeated) json.add("status", notice.status);
+    json.add("withdrawn", notice.status == "entered-in-error" || notice.status == "cancelled");
     json.add("use", notice.use).add("decision", notice.decision).add("practitioner", notice.practitioner);
-    json.add("department", notice.department).add("order", notice.order).add("item", notice.item).end_object();
+    json.add("department", notice.department).add("order", notice.order).add("item", notice.item);
+    json.begin_object("text");
+    if (notice.repeated) {
+      json.add("zh", "该医嘱重复了可互认的结果，开单时未经互认提示");
+      json.add("en", "The order repeats a result that could have been recognised; its doctor had not been told");
+    } else {
+      json.add("zh", "曾向贵院医生展示的结果已更正或撤回");
+      json.add("en", "A result that your doctors were shown was corrected or withdrawn");
+    }
+    json.end_object().end_object();
   }
   json.end_array().end_object();
   co_return json_response(json.take());

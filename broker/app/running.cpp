@@ -42,6 +42,7 @@
 #include "broker/query/clinical.h"
 #include "broker/query/decision_desk.h"
 #include "broker/query/operations.h"
+#include "broker/query/placed_orders.h"
 #include "broker/query/recognition.h"
 
 namespace hutong::app {
@@ -139,6 +140,7 @@ struct Running::State {
   std::unique_ptr<query::Operations> operations;
   std::unique_ptr<query::Recognition> recognition;
   std::unique_ptr<query::DecisionDesk> desk;
+  std::unique_ptr<query::PlacedOrders> placed_orders;
   fhir::FhirRendering rendering;
   hl7v2::Hl7v2 format;
   pipeline::RecentControls recent;
@@ -149,6 +151,8 @@ struct Running::State {
   net::io_context projector_io{1};
   std::unique_ptr<pipeline::Projector> projector;
   std::thread projector_thread;
+  net::io_context orders_io{1};
+  std::thread orders_thread;
   std::unique_ptr<BrokerControl> control;
   std::unique_ptr<api::Live> live;
   std::unique_ptr<api::Server> server;
@@ -231,6 +235,7 @@ void Running::State::wire() {
                                    std::shared_ptr<const terminology::Terminology>(current->normalizer, &current->normalizer->terminology())};
   };
   recognition = std::make_unique<query::Recognition>(*store, *log, *clinical, recognition_rules, clock);
+  placed_orders = std::make_unique<query::PlacedOrders>(*store, *log, *recognition, [this] { return projector->ours(); });
   desk = std::make_unique<query::DecisionDesk>(*recognition, *gate, clock);
   const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
   control = std::make_unique<BrokerControl>(config, *log, copy_log, *store, format, rules, inbox, clock, [this] { return status(); });
@@ -301,6 +306,14 @@ void Running::State::start_threads() {
     name_this_thread("projector");
     lower_this_thread();  // views may lag behind a burst, acknowledgements must not
     projector_io.run();
+  });
+  scope.spawn(orders_io.get_executor(), "orders", placed_orders->run([](std::string_view what) {
+    log_event(what.empty() ? "info" : "error", what.empty() ? std::string("orders: goes on") : "orders: " + std::string(what));
+  }));
+  orders_thread = std::thread([this] {
+    name_this_thread("orders");
+    lower_this_thread();
+    orders_io.run();
   });
   auto first = shards.front()->io.get_executor();
   scope.spawn(first, "housekeeping", housekeeping());
@@ -421,6 +434,7 @@ void Running::State::stop() {
   }
   on(shards.front()->io, server->stop(std::chrono::seconds(5)));
   projector->stop();
+  placed_orders->stop();
   if (!on(shards.front()->io, scope.drained(std::chrono::seconds(10)))) log_event("warning", "a task did not end in time");
   on(shards.front()->io, log->close());
   audit->close();
@@ -432,6 +446,8 @@ void Running::State::stop() {
   }
   projector_io.stop();
   projector_thread.join();
+  orders_io.stop();
+  orders_thread.join();
   std::error_code ignored;
   fs::remove(folder.run() / "ports.json", ignored);
   log_event("info", "stopped");

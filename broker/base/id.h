@@ -50,6 +50,7 @@ using RecordId = HashId<struct RecordTag>;    // one accepted message and patien
 using ReportId = HashId<struct ReportTag>;    // one laboratory or examination report, all its versions
 using PersonId = HashId<struct PersonTag>;    // one human being; Patient.id in FHIR
 using EncounterId = HashId<struct EncounterTag>;
+using OrderId = HashId<struct OrderTag>;       // one thing that was ordered, whatever became of it
 using ControlKey = HashId<struct ControlTag>;  // a sender's control id (MSH-10)
 
 }  // namespace hutong

@@ -97,6 +97,29 @@ std::string_view to_string(EncounterClass kind) {
   return "";
 }
 
+std::string_view to_string(OrderStatus status) {
+  switch (status) {
+    case OrderStatus::active: return "active";
+    case OrderStatus::on_hold: return "on-hold";
+    case OrderStatus::revoked: return "revoked";
+    case OrderStatus::completed: return "completed";
+    case OrderStatus::entered_in_error: return "entered-in-error";
+    case OrderStatus::unknown: return "unknown";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Priority priority) {
+  switch (priority) {
+    case Priority::unknown: return "";
+    case Priority::routine: return "routine";
+    case Priority::urgent: return "urgent";
+    case Priority::asap: return "asap";
+    case Priority::stat: return "stat";
+  }
+  return "";
+}
+
 std::string_view to_string(EventKind kind) {
   switch (kind) {
     case EventKind::message_received: return "message.received";
@@ -105,13 +128,15 @@ std::string_view to_string(EventKind kind) {
     case EventKind::encounter_changed: return "encounter.changed";
     case EventKind::result_reported: return "result.reported";
     case EventKind::exam_reported: return "exam.reported";
+    case EventKind::order_placed: return "order.placed";
   }
   return "message.received";
 }
 
 bool from_string(std::string_view text, EventKind& kind) {
-  for (auto each : {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged,
-                    EventKind::encounter_changed, EventKind::result_reported, EventKind::exam_reported}) {
+  for (auto each :
+       {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged,
+        EventKind::encounter_changed, EventKind::result_reported, EventKind::exam_reported, EventKind::order_placed}) {
     if (to_string(each) != text) continue;
     kind = each;
     return true;

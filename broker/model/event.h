@@ -241,6 +241,41 @@ struct Encounter {            // encounter.changed
   Text disposition;
 };
 
+// Where an order stands, in FHIR R4's spelling (request-status).
+enum class OrderStatus { active, on_hold, revoked, completed, entered_in_error, unknown };
+std::string_view to_string(OrderStatus status);
+enum class Priority { unknown, routine, urgent, asap, stat };
+std::string_view to_string(Priority priority);  // FHIR R4 request-priority; "" unknown
+
+struct Order {         // order.placed: what a message says of one thing that is ordered
+  OrderId id;          // hash of the order key (model/record.h); set by the Normalizer
+  Text facility;       // code of the facility that orders: half of the order key
+  Text number;         // the orderer's (placer); of a sheet of several services the same for all, as a rule
+  Text filler_number;  // of who carries it out
+  Text group_number;   // of the sheet
+  Text change;         // placed accepted rejected changed cancelled discontinued held released replaced refused
+                       // status-changed; empty: a control code that is not modelled
+  Text change_sent;    // HL7 table 0119
+  OrderStatus status = OrderStatus::unknown;  // unknown: not said, what stood before stands
+  Text status_sent;
+  Priority priority = Priority::unknown;
+  Text priority_sent;
+  bool preoperative = false;
+  Coded service;  // empty: all that was ordered under the number
+  Text section;
+  Moment placed, requested;  // when it was ordered, for when
+  Party orderer, department, ordering_facility;
+  Text encounter_number;
+  EncounterClass encounter_class = EncounterClass::unknown;
+  Text encounter_class_sent;
+  Coded reason;
+  List<Coded> diagnoses;
+  Specimen specimen;
+  List<Text> notes;
+  List<Text> labels;
+  Text path;  // "ORC[1]"
+};
+
 struct Merge {  // patient.merged: `prior` becomes one with the subject
   Text prior_number;
   Text prior_facility;
@@ -256,8 +291,9 @@ enum class EventKind {
   encounter_changed,
   result_reported,
   exam_reported,
+  order_placed,
 };
-inline constexpr std::size_t event_kind_count = 6;
+inline constexpr std::size_t event_kind_count = 7;
 std::string_view to_string(EventKind kind);  // "result.reported"
 bool from_string(std::string_view text, EventKind& kind);
 
@@ -270,6 +306,7 @@ struct Event {
   Encounter encounter;  // the body of its kind; others stay empty
   Merge merge;
   Report* report = nullptr;  // in the Arena: a Report is large and most events have none
+  Order* order = nullptr;    // likewise
 };
 
 // One patient in a message and what is said of them: becomes one record.

@@ -208,6 +208,38 @@ void fields(V& v, T& r) {
   v("path", r.path);
 }
 
+template <class V, Like<Order> T>
+void fields(V& v, T& o) {
+  v("id", o.id);
+  v("facility", o.facility);
+  v("number", o.number);
+  v("fillerNumber", o.filler_number);
+  v("groupNumber", o.group_number);
+  v("change", o.change);
+  v("changeSent", o.change_sent);
+  v("status", o.status, OrderStatus::unknown);
+  v("statusSent", o.status_sent);
+  v("priority", o.priority, Priority::unknown);
+  v("prioritySent", o.priority_sent);
+  v("preoperative", o.preoperative, false);
+  v("service", o.service);
+  v("section", o.section);
+  v("placed", o.placed);
+  v("requested", o.requested);
+  v("orderer", o.orderer);
+  v("department", o.department);
+  v("orderingFacility", o.ordering_facility);
+  v("encounterNumber", o.encounter_number);
+  v("encounterClass", o.encounter_class, EncounterClass::unknown);
+  v("encounterClassSent", o.encounter_class_sent);
+  v("reason", o.reason);
+  v("diagnoses", o.diagnoses);
+  v("specimen", o.specimen);
+  v("notes", o.notes);
+  v("labels", o.labels);
+  v("path", o.path);
+}
+
 template <class V, Like<Encounter> T>
 void fields(V& v, T& e) {
   v("id", e.id);
@@ -250,6 +282,7 @@ void fields(V& v, T& e) {
   v("encounter", e.encounter);
   v("merge", e.merge);
   v("report", e.report);
+  v("order", e.order);
 }
 
 template <class V, Like<Source> T>

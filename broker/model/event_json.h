@@ -21,8 +21,10 @@ Result<void> read_record(std::string_view json, Arena& arena, RecordView& record
 Text write_subject(Arena& arena, const Subject& subject);
 Text write_report(Arena& arena, const Report& report);
 Text write_encounter(Arena& arena, const Encounter& encounter);
+Text write_order(Arena& arena, const Order& order);
 Result<void> read_subject(std::string_view json, Arena& arena, Subject& subject);
 Result<void> read_report(std::string_view json, Arena& arena, Report& report);
 Result<void> read_encounter(std::string_view json, Arena& arena, Encounter& encounter);
+Result<void> read_order(std::string_view json, Arena& arena, Order& order);
 
 }  // namespace hutong::model

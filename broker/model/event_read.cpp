@@ -280,7 +280,9 @@ constexpr E last_of() {
   if constexpr (std::is_same_v<E, SentType>) return SentType::attachment;
   if constexpr (std::is_same_v<E, EncounterStatus>) return EncounterStatus::unknown;
   if constexpr (std::is_same_v<E, EncounterClass>) return EncounterClass::virtual_visit;
-  if constexpr (std::is_same_v<E, EventKind>) return EventKind::exam_reported;
+  if constexpr (std::is_same_v<E, OrderStatus>) return OrderStatus::unknown;
+  if constexpr (std::is_same_v<E, Priority>) return Priority::stat;
+  if constexpr (std::is_same_v<E, EventKind>) return EventKind::order_placed;
   if constexpr (std::is_same_v<E, Severity>) return Severity::error;
 }
 
@@ -367,11 +369,11 @@ class EventReader {
     char next[48];
     path = arena_.copy({next, next_path(before, next)});
   }
-  template <std::size_t N>
-  void operator()(const char (&name)[N], Report*& report) {
+  template <std::size_t N, class T>
+  void operator()(const char (&name)[N], T*& noun) {
     if (!in_.find(name) || !in_.is_object()) return;
-    report = arena_.make<Report>();
-    read(in_, *report);
+    noun = arena_.make<T>();
+    read(in_, *noun);
   }
   template <std::size_t N, class T>
     requires std::is_class_v<T>
@@ -542,6 +544,9 @@ Result<void> read_report(std::string_view json, Arena& arena, Report& report) {
 }
 Result<void> read_encounter(std::string_view json, Arena& arena, Encounter& encounter) {
   return read_noun(json, arena, "encounter", encounter);
+}
+Result<void> read_order(std::string_view json, Arena& arena, Order& order) {
+  return read_noun(json, arena, "order", order);
 }
 
 }  // namespace hutong::model

@@ -223,11 +223,11 @@ class EventWriter {
     char next[48];
     if (path != Text(next, next_path(before, next))) always(name, path);
   }
-  template <std::size_t N>
-  void operator()(const char (&name)[N], const Report* report) {
-    if (report == nullptr) return;
+  template <std::size_t N, class T>
+  void operator()(const char (&name)[N], const T* noun) {
+    if (noun == nullptr) return;
     key(name);
-    object(*report);
+    object(*noun);
   }
   template <std::size_t N, class T>
     requires std::is_class_v<T>
@@ -521,6 +521,9 @@ Text write_report(Arena& arena, const Report& report) {
 }
 Text write_encounter(Arena& arena, const Encounter& encounter) {
   return write_noun(arena, encounter);
+}
+Text write_order(Arena& arena, const Order& order) {
+  return write_noun(arena, order);
 }
 
 }  // namespace hutong::model

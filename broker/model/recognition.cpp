@@ -125,6 +125,22 @@ std::optional<OutcomeKind> outcome_of(std::string_view text) {
   return std::nullopt;
 }
 
+RecordId placed_order_id(const OrderId& order) {
+  return RecordId(PartsHash().add("recognition-of-order").add(order.view()).finish());
+}
+
+std::string write(const PlacedOrder& placed) {
+  Out out;
+  out.open().number("at", placed.at.micros).text("facility", placed.facility);
+  out.text("patientOf", placed.patient_of).text("patient", placed.patient);
+  out.text("number", placed.number).text("group", placed.group);
+  out.text("department", placed.department).text("practitioner", placed.practitioner);
+  out.text("encounter", placed.encounter);
+  if (placed.preoperative) out.flag("preoperative", true);
+  out.text("code", placed.code).text("name", placed.name).text("loinc", placed.loinc);
+  return out.close().take();
+}
+
 std::string write(const RecognitionDecided& decided) {
   Out out;
   out.open().text("kind", recognition_decided_kind).text("id", decided.id.hex()).text("at", to_iso(decided.at));
@@ -136,6 +152,7 @@ std::string write(const RecognitionDecided& decided) {
       .text("order", decided.order)
       .text("person", decided.person);
   out.text("rules", decided.rules).text("day", decided.day).text("extent", decided.extent).text("door", decided.door);
+  if (decided.follows) out.text("follows", decided.follows->hex());
   out.text("client", decided.client).text("countsOn", decided.zone_day).open_list("lines");
   for (const auto& line : decided.lines) {
     out.open().text("code", line.code).text("reference", line.reference).text("item", line.item);
@@ -172,6 +189,29 @@ std::string write(const RecognitionOutcome& outcome) {
   return out.close_list().close().take();
 }
 
+Result<PlacedOrder> read_placed_order(std::string_view json, RecordId id) {
+  rapidjson::Document document;
+  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
+  if (document.HasParseError() || !document.IsObject()) return broken();
+  const In in(document);
+  PlacedOrder placed;
+  placed.id = id;
+  placed.at = {in.number("at", 0)};
+  placed.facility = in.text("facility");
+  placed.patient_of = in.text("patientOf");
+  placed.patient = in.text("patient");
+  placed.number = in.text("number");
+  placed.group = in.text("group");
+  placed.department = in.text("department");
+  placed.practitioner = in.text("practitioner");
+  placed.encounter = in.text("encounter");
+  placed.preoperative = in.flag("preoperative").value_or(false);
+  placed.code = in.text("code");
+  placed.name = in.text("name");
+  placed.loinc = in.text("loinc");
+  return placed;
+}
+
 Result<RecognitionDecided> read_recognition_decided(std::string_view json) {
   rapidjson::Document document;
   if (!read(document, json, recognition_decided_kind)) return broken();
@@ -192,6 +232,7 @@ Result<RecognitionDecided> read_recognition_decided(std::string_view json) {
   decided.day = in.text("day");
   decided.extent = in.text("extent");
   decided.door = in.text("door");
+  if (const auto follows = RecordId::from_hex(in.text("follows"))) decided.follows = *follows;
   decided.client = in.text("client");
   decided.zone_day = in.text("countsOn");
   in.each("lines", [&](const rapidjson::Value& element) {

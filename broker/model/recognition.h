@@ -18,6 +18,8 @@ namespace hutong::model {
 
 inline constexpr std::string_view recognition_decided_kind = "recognition.decided";
 inline constexpr std::string_view recognition_outcome_kind = "recognition.outcome";
+// RecognitionDecided::door of an order that came as a message: nobody was asked, and nothing was offered.
+inline constexpr std::string_view order_door = "order";
 
 // An earlier result that was offered: for a panel one for each component that has one.
 struct OfferedResult {
@@ -37,7 +39,8 @@ struct DecidedLine {
   std::int64_t price_fen = -1;         // the requester's, on that day; -1 unknown
 };
 
-// recognition.decided: an order was judged and its doctor was told.
+// recognition.decided: an order was judged and its doctor was told; or (door "order") it came by a message, was judged
+// afterwards, and repeats those of its lines that are recognisable.
 struct RecognitionDecided {
   RecordId id;  // the decisionId
   Timestamp at;
@@ -50,6 +53,9 @@ struct RecognitionDecided {
   std::string client;    // who asked, as authenticated
   std::string zone_day;  // the day in the area's calendar on which it counts
   std::vector<DecidedLine> lines;
+  std::optional<RecordId> follows;  // door "order": its doctor had been told in this decision, where it was counted
+
+  bool by_message() const { return door == order_door; }
 };
 
 enum class OutcomeKind { viewed, recognised, refused, undone, repeated };
@@ -76,8 +82,25 @@ struct RecognitionOutcome {
   std::vector<LineOutcome> lines;
 };
 
+// An order that a message placed and that waits to be judged: a pending row of the store, of no topic.
+struct PlacedOrder {
+  RecordId id;           // of the record that it will be answered by: from the order, so that there is one only
+  Timestamp at;          // when its message was appended
+  std::string facility;  // that orders
+  std::string patient_of, patient;  // facility and number of the local patient
+  std::string number, group;        // of the order, of its sheet
+  std::string department, practitioner;
+  std::string encounter;  // v3 ActCode, as model::to_string says it
+  bool preoperative = false;
+  std::string code, name, loinc;  // of what is ordered
+};
+RecordId placed_order_id(const OrderId& order);
+
+std::string write(const PlacedOrder& placed);
 std::string write(const RecognitionDecided& decided);
 std::string write(const RecognitionOutcome& outcome);
+// Errors: corrupt. `id`: of the row that holds it.
+Result<PlacedOrder> read_placed_order(std::string_view json, RecordId id);
 // Errors: corrupt.
 Result<RecognitionDecided> read_recognition_decided(std::string_view json);
 Result<RecognitionOutcome> read_recognition_outcome(std::string_view json);

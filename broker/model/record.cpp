@@ -64,6 +64,11 @@ ReportId unnumbered_report_id(Text issuer, Text patient_number, const Report& re
       hash_of("report-unnumbered").add(issuer).add(patient_number).add(code_key(report.service)).add(when).finish());
 }
 
+OrderId order_id(const Order& order) {
+  const Text number = order.number.empty() ? order.filler_number : order.number;
+  return OrderId(hash_of("order").add(order.facility).add(number).add(code_key(order.service)).finish());
+}
+
 EncounterId encounter_id(Text facility, Text patient_number, Text visit_number) {
   return EncounterId(hash_of("encounter").add(facility).add(patient_number).add(visit_number).finish());
 }

@@ -36,6 +36,9 @@ ReportId report_id(Text issuer, const Report& report);
 // For a report that carries no number at all: (issuer, patient number, service code, observed or issued as sent), so
 // that two patients' unnumbered reports never become one.
 ReportId unnumbered_report_id(Text issuer, Text patient_number, const Report& report);
+// (ordering facility, placer number else filler number, service code): the same rule as a report's, because one number
+// often stands for all that a sheet orders.
+OrderId order_id(const Order& order);
 EncounterId encounter_id(Text facility, Text patient_number, Text visit_number);
 // The person that a local patient is until it is linked to another: hash of (facility, patient number).
 PersonId first_person_id(Text facility, Text patient_number);

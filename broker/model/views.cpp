@@ -54,7 +54,7 @@ std::string id_of(const View& view) {
     case ViewKind::report: return view.report->report.id.hex();
     case ViewKind::observation: return view.report->item_ids[view.item];
     case ViewKind::specimen: return view.report->report.id.hex() + "-s";
-    case ViewKind::order: return view.report->report.id.hex() + "-r";
+    case ViewKind::order: return view.order ? view.order->order.id.hex() : view.report->report.id.hex() + "-r";
     case ViewKind::study: return view.report->report.id.hex() + "-i";
     case ViewKind::image_access: return view.report->report.id.hex() + "-e" + std::to_string(view.item + 1);
     case ViewKind::facility: return view.facility->code;
@@ -66,6 +66,7 @@ std::uint64_t version_of(const View& view) {
   if (view.person) return person_version(*view.person);
   if (view.encounter) return view.encounter->version;
   if (view.report) return view.report->version;
+  if (view.order) return view.order->version;
   return 1;
 }
 
@@ -73,6 +74,7 @@ Timestamp updated_of(const View& view) {
   if (view.person) return view.person->updated;
   if (view.encounter) return view.encounter->updated;
   if (view.report) return view.report->updated;
+  if (view.order) return view.order->updated;
   return {};
 }
 
@@ -123,6 +125,10 @@ std::optional<TimeSpan> clinical_span(const View& view) {
     if (!first && !last) return std::nullopt;
     const Timestamp never{std::numeric_limits<std::int64_t>::max()}, ever{std::numeric_limits<std::int64_t>::min()};
     return TimeSpan{first ? first->first : ever, last ? last->last : never};
+  }
+  if (view.order) {
+    const auto placed = span_of(view.order->order.placed);
+    return placed ? placed : span_of(view.order->order.requested);
   }
   if (!view.report) return std::nullopt;
   const Report& report = view.report->report;
@@ -176,6 +182,25 @@ std::vector<Coding> codings(const Coded& coded, Text facility) {
   return all;
 }
 
+std::vector<Numbered> order_numbers(const View& view) {
+  std::vector<Numbered> all;
+  const auto add = [&](std::string_view type, Text facility, std::string_view what, Text value) {
+    if (!value.empty())
+      all.push_back({type, "urn:hutong:facility:" + std::string(facility) + ":" + std::string(what), value});
+  };
+  if (view.order) {
+    const Order& order = view.order->order;
+    add("PLAC", order.facility, "placer", order.number);
+    add("FILL", order.facility, "filler", order.filler_number);
+    add("PGN", order.facility, "placer-group", order.group_number);
+  } else if (view.report) {
+    const Report& report = view.report->report;
+    add("PLAC", report.issuer, "placer", report.order_number);
+    add("FILL", report.issuer, "filler", report.filler_number);
+  }
+  return all;
+}
+
 std::vector<Coding> categories(const View& view) {
   if (!view.report) return {};
   const Report& report = view.report->report;
@@ -220,6 +245,7 @@ std::string_view status_of(const View& view) {
       return status == ResultStatus::partial ? "preliminary" : to_string(status);
     }
     case ViewKind::order: {
+      if (view.order) return to_string(view.order->order.status);
       switch (view.report->report.status) {
         case ResultStatus::final:
         case ResultStatus::amended:

@@ -51,6 +51,16 @@ struct EncounterView {
   Timestamp updated;
 };
 
+// An order as a message placed it, in its last word.
+struct OrderView {
+  Order order;
+  PersonId person;
+  Text facility, number;  // the local patient
+  std::uint64_t version = 1;
+  Timestamp updated;
+  Text event_id;
+};
+
 enum class ViewKind { person, encounter, report, observation, specimen, order, study, image_access, facility };
 
 // One thing that has an id of its own.
@@ -59,12 +69,13 @@ struct View {
   const PersonView* person = nullptr;
   const EncounterView* encounter = nullptr;
   const ReportView* report = nullptr;  // of report, observation, specimen, order, study and image_access
+  const OrderView* order = nullptr;    // of an order that a message placed; others are known by their report
   const Facility* facility = nullptr;
   std::size_t item = 0;  // index of the observation or image access in the report
 };
 
 // Ids: a report's hash in hex, and from it "<report>-<item>", "<report>-s" specimen, "-r" order, "-i" study,
-// "-e<n>" image access (n from 1); a facility's is its code.
+// "-e<n>" image access (n from 1); an order's that was placed by a message is its hash; a facility's is its code.
 std::string id_of(const View& view);
 std::uint64_t version_of(const View& view);
 Timestamp updated_of(const View& view);
@@ -90,6 +101,13 @@ std::vector<Coding> codings(const Coded& coded, Text facility);
 // The URI of a code system as a sender names it: "LN" → http://loinc.org, "HL70078" → the v2 table's, an OID or URI as
 // it is, and everything local to "urn:hutong:facility:<facility>:codes[:<name>]".
 std::string code_system(Text sent, Text facility);
+struct Numbered {
+  std::string_view type;  // HL7 table 0203: PLAC, FILL, PGN
+  std::string system;     // "urn:hutong:facility:<code>:placer"
+  Text value;
+};
+// The numbers of an order, the orderer's first.
+std::vector<Numbered> order_numbers(const View& order);
 // What a thing is filed under: laboratory or imaging (procedure for ECG and endoscopy), and the section the sender
 // named.
 std::vector<Coding> categories(const View& view);

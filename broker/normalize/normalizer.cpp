@@ -61,6 +61,22 @@ bool class_of(Text sent, EncounterClass& kind) {
   return true;
 }
 
+// HL7 tables 0027 and 0485, and the words of Chinese systems. false: another, which stays as it was sent.
+bool priority_of(Text sent, Priority& priority) {
+  if (is_any(sent, {"S", "STAT"})) {
+    priority = Priority::stat;
+  } else if (is_any(sent, {"A", "ASAP"})) {
+    priority = Priority::asap;
+  } else if (is_any(sent, {"U", "急", "加急", "紧急"})) {
+    priority = Priority::urgent;
+  } else if (is_any(sent, {"R", "普通", "常规"})) {
+    priority = Priority::routine;
+  } else {
+    return false;
+  }
+  return true;
+}
+
 int years_between(Text born, Text day) {  // "2026-01-02"; -1 unknown
   const auto number = [](Text text) {
     int value = 0;
@@ -182,8 +198,8 @@ class Work {
   // --- what is said
 
   void body(Event& event, const Subject& subject) {
-    // A report's time is one of its own fields, and told there; other events have theirs from EVN.
-    if (event.report != nullptr) {
+    // A report's or order's time is one of its own fields, and told there; other events have theirs from EVN.
+    if (event.report != nullptr || event.order != nullptr) {
       moments_.read(event.occurred);
     } else {
       time(event.occurred, "EVN-2");
@@ -197,6 +213,9 @@ class Work {
         labels = report(*event.report, event, subject);
         break;
       case EventKind::encounter_changed: labels = encounter(event.encounter, subject); break;
+      case EventKind::order_placed:
+        if (event.order != nullptr) labels = order(*event.order, event);
+        break;
       case EventKind::patient_merged: merge(event.merge, subject); break;
       default: break;
     }
@@ -227,15 +246,19 @@ class Work {
     return labels;
   }
 
+  void encounter_class(Text sent, EncounterClass& kind) {
+    if (kind != EncounterClass::unknown || class_of(sent, kind)) return;
+    issue(Severity::information, "unknown-encounter-class", "PV1-2", sent.size() <= 4 ? sent : Text("a long code"),
+          "I, O, E … of HL7 table 0004", "103");
+  }
+
   Labels encounter(Encounter& e, const Subject& subject) {
     time(e.admitted, "PV1-44");
     time(e.discharged, "PV1-45");
     time(e.occurred, "EVN-2");
     e.number = fold_number(e.number, arena_);
     e.prior_number = fold_number(e.prior_number, arena_);
-    if (e.kind == EncounterClass::unknown && !class_of(e.class_sent, e.kind))
-      issue(Severity::information, "unknown-encounter-class", "PV1-2",
-            e.class_sent.size() <= 4 ? e.class_sent : Text("a long code"), "I, O, E … of HL7 table 0004", "103");
+    encounter_class(e.class_sent, e.kind);
     // Without a visit number a stay is told from another by its admission.
     e.id = encounter_id(subject.facility, subject.number, e.number.empty() ? e.admitted.sent : e.number);
     return diagnoses(e.diagnoses, e.reason, date_of(e.occurred));
@@ -250,6 +273,50 @@ class Work {
       if (const Facility* found = facilities_.by_sender({}, text)) return found;
     }
     return party.name.empty() ? nullptr : facilities_.by_name(party.name);
+  }
+
+  Labels order(Order& o, const Event& event) {
+    time(o.placed, o.path, "9");
+    time(o.requested, arena_.concat({"OBR", o.path.substr(3)}), "6");
+    time(o.specimen.collected, "SPM-17");
+    time(o.specimen.received, "SPM-18");
+    const Text day = date_of(event.occurred);
+    const Facility* orders = performing(o.ordering_facility);  // a campus that its hospital's system speaks for
+    o.facility = orders ? arena_.copy(orders->code) : draft_.source.facility;
+    o.encounter_number = fold_number(o.encounter_number, arena_);
+    if (event.ordinal == 0) {
+      encounter_class(o.encounter_class_sent, o.encounter_class);
+    } else {
+      class_of(o.encounter_class_sent, o.encounter_class);  // all orders have one PV1, of which once is told enough
+    }
+    if (!priority_of(o.priority_sent, o.priority)) o.preoperative = is_any(o.priority_sent, {"P", "术前"});
+    o.id = order_id(o);
+    if (const Item* exam = terms_.exam_of(o.service, local_, day)) {
+      o.service.mapped_code = exam->loinc;
+      o.service.mapped_display = exam->name_zh;
+      o.service.mapped_system = terminology::loinc_system;
+    } else if (!o.service.empty()) {
+      terminology::Circumstance where;
+      where.named = terms_.map(o.service.system);
+      where.local = local_;
+      where.date = day;
+      Report asked;
+      asked.service = o.service;
+      asked.specimen = o.specimen;
+      where.material = terms_.material_of(asked);
+      // Many codes order a panel, which no single item is: none is missing then.
+      if (const auto meaning = terms_.meaning_of(o.service, where); !meaning.loinc.empty()) {
+        o.service.mapped_code = meaning.loinc;
+        o.service.mapped_display = o.service.display.empty() ? meaning.name : o.service.display;
+        o.service.mapped_system = terminology::loinc_system;
+      }
+    }
+    Labels labels = diagnoses(o.diagnoses, o.reason, day) | terms_.labels_of_item(o.service.mapped_code, day);
+    for (Text words : {o.service.display, o.service.alt_display, o.service.original})
+      labels |= terms_.labels_of_words(words, day);
+    if (o.service.display.empty()) labels |= terms_.labels_of_words(o.service.code, day);
+    put_labels(o.labels, labels);
+    return labels;
   }
 
   Labels report(Report& r, Event& event, const Subject& subject) {

@@ -78,6 +78,7 @@ std::string_view to_string(Effect effect) {
     case Effect::patient_created: return "patient_created";
     case Effect::patient_updated: return "patient_updated";
     case Effect::encounter_changed: return "encounter_changed";
+    case Effect::order_changed: return "order_changed";
     case Effect::person_linked: return "person_linked";
     case Effect::conflict: return "conflict";
     case Effect::duplicate: return "duplicate";
@@ -203,6 +204,9 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
         co_await apply_report(record, local, event);
         break;
       case model::EventKind::encounter_changed: co_await apply_encounter(record, local, event); break;
+      case model::EventKind::order_placed:
+        if (event.order) co_await apply_order(record, local, event);
+        break;
       case model::EventKind::patient_merged: co_await apply_merge(record, local, event); break;
       case model::EventKind::message_received:
       case model::EventKind::patient_updated: break;  // the subject says it all

@@ -32,13 +32,14 @@ enum class Effect : std::uint8_t {
   patient_created,
   patient_updated,
   encounter_changed,
+  order_changed,
   person_linked,
   conflict,
   duplicate,
   quarantined,
   unreadable,
 };
-inline constexpr std::size_t told_effect_count = 9, effect_count = 12;
+inline constexpr std::size_t told_effect_count = 10, effect_count = 13;
 std::string_view to_string(Effect effect);  // "report_created"
 
 class Effects {
@@ -84,6 +85,9 @@ class Effects {
   std::vector<std::string> card_keys(const identity::Candidate& candidate) const;
   net::awaitable<void> apply_report(const port::StoredRecord& record, Local local, const model::Event& event);
   net::awaitable<void> apply_encounter(const port::StoredRecord& record, Local local, const model::Event& event);
+  net::awaitable<void> apply_order(const port::StoredRecord& record, Local local, const model::Event& event);
+  net::awaitable<void> change_order(const port::StoredRecord& record, Local local, const model::Event& event,
+                                    std::string id);
   net::awaitable<void> apply_merge(const port::StoredRecord& record, Local local, const model::Event& event);
   net::awaitable<FeedState*> feed(std::string facility);
   net::awaitable<void> finish();  // writes the counters that were gathered

@@ -1,6 +1,7 @@
 // What the records of a batch will ask the store for, as far as their documents say: two journeys for the batch instead
 // of some for each record. A look that is missing here costs time, never rightness: get() then fetches that row itself.
 #include "broker/model/event_json.h"
+#include "broker/model/recognition.h"
 #include "broker/pipeline/effects.h"
 #include "broker/port/tables.h"
 
@@ -15,7 +16,7 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
   std::vector<std::optional<model::RecordView>> views(records.size());
   std::vector<Lookup> first;
   std::vector<std::pair<const port::Table*, std::string>>
-      by_id;  // reports and stays: their row's place is in another table
+      by_id;  // reports, stays and orders: their row's place is in another table
   std::vector<LocalKey> locals;
   for (std::size_t i = 0; i < records.size(); ++i) {
     auto& view = views[i].emplace();
@@ -31,6 +32,11 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
       if (event.report) by_id.emplace_back(&tables::report_ids, event.report->id.view());
       if (event.kind == model::EventKind::encounter_changed && !event.encounter.id.empty()) {
         by_id.emplace_back(&tables::encounter_ids, event.encounter.id.view());
+      }
+      if (event.order) {
+        by_id.emplace_back(&tables::order_ids, event.order->id.view());
+        first.push_back(
+            {&tables::recognition_decisions, {std::string(model::placed_order_id(event.order->id).view())}});
       }
     }
   }
@@ -53,7 +59,9 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
   for (auto& [table, id] : by_id) {
     const port::Row* place = co_await overlay_.get(*table, {id});  // facility, number and newest behind the id
     if (!place) continue;
-    const auto& rows = table == &tables::report_ids ? tables::reports : tables::encounters;
+    const auto& rows = table == &tables::report_ids  ? tables::reports
+                       : table == &tables::order_ids ? tables::orders
+                                                     : tables::encounters;
     second.push_back({&rows, {(*place)[1], (*place)[2], (*place)[3], std::move(id)}});
   }
   co_await overlay_.foresee(std::move(second));

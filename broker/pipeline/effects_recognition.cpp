@@ -57,12 +57,18 @@ std::string without_view(const std::string& state) {
   return is_viewed(state) ? state.substr(0, state.size() - 1) : state;
 }
 
+// It was ordered by a message without anybody having been told that it could be recognised.
+bool is_repeated(const model::RecognitionDecided& decided, const model::DecidedLine& line) {
+  return decided.by_message() && line.verdict == "recognisable";
+}
+
 // What a decision counts as, by item ("": the order itself) and measure. The counters are the sum of these over all
 // decisions, and move by the difference when a line comes to stand otherwise.
 using Counts = std::map<std::pair<std::string, std::string>, std::int64_t>;
 
 Counts counts_of(const model::RecognitionDecided& decided, const States& states) {
   Counts counts;
+  if (decided.follows) return counts;  // an order by message, counted where its doctor was told
   bool stands = decided.lines.empty(), offered = false, seen = false;
   for (std::size_t i = 0; i < states.size() && i < decided.lines.size(); ++i) {
     const auto& line = decided.lines[i];
@@ -72,6 +78,7 @@ Counts counts_of(const model::RecognitionDecided& decided, const States& states)
     const auto add = [&](const std::string& measure, std::int64_t by = 1) { counts[{line.item, measure}] += by; };
     add("ordered");
     add(line.verdict);
+    if (is_repeated(decided, line)) add("repeated");
     if (state != "-") {
       offered = true;
       add("offered");
@@ -304,12 +311,49 @@ std::string after(const std::string& state, const model::LineOutcome& said) {
   return was + flags;
 }
 
+// An order that came as a message: nobody was asked. Of what it repeats the facility is told.
+void apply_placed(Overlay& overlay, const model::RecognitionDecided& decided) {
+  for (const auto& line : decided.lines) {
+    if (!is_repeated(decided, line)) continue;
+    for (const auto& result : line.results) {
+      const auto report = ReportId::from_hex(result.report);
+      if (!report) continue;
+      tell(overlay, decided.facility, decided.at.micros, std::string(report->view()),
+           static_cast<std::int64_t>(result.version), std::string(decided.id.view()), "repeated");
+    }
+  }
+}
+
+// By what an order that comes as a message will know that its doctor was told.
+void index_order(Overlay& overlay, const model::RecognitionDecided& decided) {
+  const auto name = [&](std::string named) {
+    overlay.put(tables::recognition_orders,
+                {decided.facility, std::move(named), std::string(decided.id.view()), decided.at.micros});
+  };
+  if (!decided.order.empty()) {
+    name("n" + decided.order);
+  } else if (!decided.person.empty()) {
+    name("p" + decided.person);
+  }
+  for (const auto& line : decided.lines) {
+    if (!line.reference.empty()) name("r" + line.reference);
+  }
+}
+
 }  // namespace
 
 net::awaitable<void> apply(Overlay& overlay, model::RecognitionDecided decided) {
   const std::string id(decided.id.view());
+  if (decided.by_message()) overlay.erase(tables::pending, {static_cast<std::int64_t>(port::Topic::operations), id});
   if (co_await overlay.get(tables::recognition_decisions, {id})) co_return;  // met before
   Fold fold(overlay);
+  if (decided.by_message()) {
+    apply_placed(overlay, decided);
+    States states(decided.lines.size(), "-");
+    fold.add(std::move(decided), std::move(states));
+    co_return co_await fold.finish();
+  }
+  index_order(overlay, decided);
   States states;
   for (const auto& line : decided.lines) {
     // Emergency orders are not interrupted: nobody was asked.

@@ -10,7 +10,6 @@ constexpr std::size_t emitted_at_once = 256;
 
 net::awaitable<Result<bool>> Emitter::pending() {
   port::Scan scan;
-  scan.prefix = {static_cast<std::int64_t>(port::Topic::identity)};
   scan.limit = 1;
   auto rows = co_await store_.scan(port::tables::pending, std::move(scan));
   if (!rows) co_return tl::unexpected(rows.error());

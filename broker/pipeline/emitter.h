@@ -1,6 +1,7 @@
-// Appends derived facts to the log: `pending` rows that the projector wrote together with their cause. May be asked
-// only once the projector has caught up with the log's end as it was at start, so that what the log holds already is
-// never made again. The row goes when the projector meets the id in the log. Threads: the projector's.
+// Appends identity decisions to the log: `pending` rows that the projector wrote together with their cause (orders that
+// wait to be judged stand in that table too, and are the business of query/placed_orders.h). May be asked only once the
+// projector has caught up with the log's end as it was at start, so that what the log holds already is never made again.
+// The row goes when the projector meets the id in the log. Threads: the projector's.
 #pragma once
 
 #include <unordered_set>

@@ -62,6 +62,8 @@ class Projector {
   // refuses is tried again, told by on_trouble and seen as lag.
   net::awaitable<void> run();
   void stop() { stopping_ = true; }
+  // This broker's writes the views, not another's.
+  bool ours() const { return !standing_by_; }
 
   // One batch of each topic that has something; how many records. After an error the next one begins with prepare():
   // what the store had made of the last write was perhaps not heard, and another projector may have gone on from there.

@@ -15,6 +15,7 @@ std::string comparable(const model::RecordView& record) {
     said += '\n';
     said += to_string(event.kind);
     if (event.report) said += model::write_report(arena, *event.report);
+    if (event.order) said += model::write_order(arena, *event.order);
     if (event.kind == model::EventKind::encounter_changed) said += model::write_encounter(arena, event.encounter);
   }
   return said;

@@ -33,6 +33,12 @@ inline constexpr Column encounters[] = {{"facility", text},   {"number", text}, 
                                         {"updated", integer}, {"event_offset", integer}, {"body", json}};
 inline constexpr Column encounter_ids[] = {
     {"encounter", bytes}, {"facility", text}, {"number", text}, {"newest", integer}, {"version", integer}};
+inline constexpr Column orders[] = {
+    {"facility", text}, {"number", text},     {"newest", integer},       {"order", bytes},   {"version", integer},
+    {"status", text},   {"updated", integer}, {"event_offset", integer}, {"event_id", text}, {"body", json}};
+inline constexpr Column order_ids[] = {
+    {"order", bytes}, {"facility", text}, {"number", text}, {"newest", integer}, {"version", integer}};
+inline constexpr Column order_numbers[] = {{"order_number", text}, {"orderer", text}, {"order", bytes}};
 inline constexpr Column controls[] = {
     {"control", bytes}, {"records", bytes}, {"event_offset", integer}, {"issues", json}, {"appended", integer}};
 inline constexpr Column feeds[] = {{"facility", text}, {"state", json}, {"updated", integer}};
@@ -52,6 +58,8 @@ inline constexpr Column recognition_counts[] = {{"day", text},  {"facility", tex
                                                 {"item", text}, {"measure", text},  {"count", integer}};
 inline constexpr Column recognition_notices[] = {{"facility", text},   {"newest", integer}, {"report", bytes},
                                                  {"version", integer}, {"decision", bytes}, {"status", text}};
+inline constexpr Column recognition_orders[] = {
+    {"facility", text}, {"named", text}, {"decision", bytes}, {"at", integer}};
 inline constexpr Column recognition_seen[] = {{"id", bytes}, {"at", integer}};
 inline constexpr Column recognition_lines[] = {{"line", bytes}, {"decision", bytes}, {"place", integer}};
 inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at", integer}};
@@ -91,7 +99,8 @@ inline constexpr Table feeds{"feeds", 13, detail::feeds, 1};
 // Local codes without a map: the worklist of the integration engineer.
 inline constexpr Table unmapped{"unmapped", 14, detail::unmapped, 2};
 inline constexpr Table quarantine{"quarantine", 15, detail::quarantine, 2};
-// Derived facts not seen in the log yet; an emitter appends them, meeting the id in the log deletes the row.
+// What is to be appended to a topic and was not seen there yet; meeting the id in the log deletes the row. Of `identity`:
+// decisions (pipeline/emitter.h). Of `operations`: orders that wait to be judged (query/placed_orders.h).
 inline constexpr Table pending{"pending", 16, detail::pending, 2};
 // Identity conflicts and possible matches that wait for a steward: the decision's document.
 inline constexpr Table conflicts{"conflicts", 17, detail::conflicts, 1};
@@ -113,12 +122,24 @@ inline constexpr Table recognition_decisions{"recognition_decisions", 22, detail
 inline constexpr Table recognition_uses{"recognition_uses", 23, detail::recognition_uses, 2};
 // Counters behind the statistics. `day` is the area's, of the decision; `item` "" counts orders.
 inline constexpr Table recognition_counts{"recognition_counts", 24, detail::recognition_counts, 5};
-// A result that a facility was shown was corrected since: whom to tell. `newest`: the negated time of the correction.
+// Whom to tell: a result that a facility was shown was corrected since (`status` is the report's now), or an order of
+// it repeats a result that could have been recognised (`status` is "repeated"). `newest`: the negated time of that.
 inline constexpr Table recognition_notices{"recognition_notices", 25, detail::recognition_notices, 5};
 // Outcomes met in the log: none counts twice.
 inline constexpr Table recognition_seen{"recognition_seen", 26, detail::recognition_seen, 1};
 // A hash of what an ordered line is known by → the newest decision about it, which is where it counts.
 inline constexpr Table recognition_lines{"recognition_lines", 27, detail::recognition_lines, 1};
+
+// Orders that messages placed, each in its last word, under the patient they are for; `newest` is the negated time of
+// ordering (placed, else requested, else appended).
+inline constexpr Table orders{"orders", 28, detail::orders, 4};
+inline constexpr Table order_ids{"order_ids", 29, detail::order_ids, 1};
+// The numbers of the orderer and of the filler, with the facility that ordered: what a cancellation names, and a
+// search.
+inline constexpr Table order_numbers{"order_numbers", 30, detail::order_numbers, 3};
+// Decisions by what they say of the order: "n" and its number, or where none was said "p" and the person's id; and "r"
+// and how the requester names one of its lines.
+inline constexpr Table recognition_orders{"recognition_orders", 31, detail::recognition_orders, 3};
 
 inline constexpr const Table* all[] = {&patients,
                                        &identifiers,
@@ -146,6 +167,10 @@ inline constexpr const Table* all[] = {&patients,
                                        &recognition_counts,
                                        &recognition_notices,
                                        &recognition_seen,
-                                       &recognition_lines};
+                                       &recognition_lines,
+                                       &orders,
+                                       &order_ids,
+                                       &order_numbers,
+                                       &recognition_orders};
 
 }  // namespace hutong::port::tables

@@ -1,7 +1,7 @@
-// The clinical read side: persons with all their local records, reports and what is in them, stays, facilities. Reads
-// the store's rows, joins local patients to persons at read time, and gives views with an owner. Every function takes a
-// permit, which only access::Gate makes: no patient's data is read without a decision and its audit record. The permit
-// must live until the awaitable resumes. Threads: any; no state of its own but immutable settings.
+// The clinical read side: persons with all their local records, reports and what is in them, orders, stays, facilities.
+// Reads the store's rows, joins local patients to persons at read time, and gives views with an owner. Every function
+// takes a permit, which only access::Gate makes: no patient's data is read without a decision and its audit record. The
+// permit must live until the awaitable resumes. Threads: any; no state of its own but immutable settings.
 #pragma once
 
 #include <deque>
@@ -43,12 +43,17 @@ struct Answer {
     Arena arena{2048};
     model::EncounterView view;
   };
+  struct HeldOrder {
+    Arena arena{2048};
+    model::OrderView view;
+  };
   struct HeldPerson {
     Arena arena{4096};
     model::PersonView view;
   };
   std::deque<HeldReport> reports;
   std::deque<HeldEncounter> encounters;
+  std::deque<HeldOrder> orders;
   std::deque<HeldPerson> persons;
   std::deque<model::Facility> facilities;
   std::vector<model::View> matches, includes;
@@ -78,7 +83,7 @@ class Clinical {
   net::awaitable<Result<Answer>> version(const access::Permit& permit, model::ViewKind kind, std::string id,
                                          std::uint64_t version);
   // A report's versions, newest first; an item's only where its content differs from the version before. Of persons,
-  // stays and facilities only the current version is kept.
+  // stays, placed orders and facilities only the current version is kept.
   net::awaitable<Result<Answer>> history(const access::Permit& permit, model::ViewKind kind, std::string id);
 
   net::awaitable<Result<Answer>> persons(const access::Permit& permit, PersonSearch search);
@@ -86,7 +91,7 @@ class Clinical {
   // as the matcher links by. `only_certain`: those it would link, and only where it is one.
   net::awaitable<Result<Answer>> match(const access::Permit& permit, model::Subject subject, std::size_t count,
                                        bool only_certain);
-  // Reports, their parts, and encounters. Errors: too_costly (neither patient nor id), invalid (position).
+  // Reports, their parts, orders and encounters. Errors: too_costly (neither patient nor id), invalid (position).
   net::awaitable<Result<Answer>> results(const access::Permit& permit, ResultSearch search);
   net::awaitable<Result<Answer>> facilities(const access::Permit& permit, FacilitySearch search);
   // The person, their facilities, stays and reports with all parts, in pages.
@@ -110,6 +115,8 @@ class Clinical {
   net::awaitable<Result<const model::ReportView*>> load_report(Answer& answer, ReportId id);
   net::awaitable<Result<void>> load_versions(Answer& answer, ReportId id);
   net::awaitable<Result<const model::EncounterView*>> load_encounter(Answer& answer, EncounterId id);
+  net::awaitable<Result<const model::OrderView*>> load_order(Answer& answer, OrderId id);
+  net::awaitable<Result<std::vector<std::string>>> orders_numbered(std::vector<Token> numbers);
   net::awaitable<Result<void>> by_ids(Answer& answer, const ResultSearch& search);
   net::awaitable<Result<void>> include(Answer& answer, const std::vector<model::ViewKind>& kinds);
   net::awaitable<Result<void>> include_of_persons(Answer& answer, const std::vector<model::ViewKind>& kinds);

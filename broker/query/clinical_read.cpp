@@ -35,9 +35,15 @@ std::optional<View> find_view(const model::ReportView& report, ViewKind kind, st
   return std::nullopt;
 }
 
+// The id of an order that a message placed; one behind a report has the report's, and "-r".
+std::optional<OrderId> placed_order(ViewKind kind, std::string_view id) {
+  return kind == ViewKind::order ? OrderId::from_hex(id) : std::nullopt;
+}
+
 // A report is kept in all its versions, and with it what stands in it.
-bool keeps_versions(ViewKind kind) {
-  return kind != ViewKind::person && kind != ViewKind::encounter && kind != ViewKind::facility;
+bool keeps_versions(ViewKind kind, std::string_view id) {
+  return kind != ViewKind::person && kind != ViewKind::encounter && kind != ViewKind::facility &&
+         !placed_order(kind, id);
 }
 
 // What an item says, without where it stood in the message.
@@ -199,6 +205,25 @@ net::awaitable<Result<const model::EncounterView*>> Clinical::load_encounter(Ans
   co_return fail(ErrorCode::corrupt, "an encounter's row is missing from the store; run hutong rebuild");
 }
 
+net::awaitable<Result<const model::OrderView*>> Clinical::load_order(Answer& answer, OrderId id) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    auto where = co_await store_.get(tables::order_ids, {std::string(id.view())});
+    if (!where) co_return pass(where.error());
+    if (!*where) co_return unknown_id();
+    auto row = co_await store_.get(tables::orders,
+                                   {text(**where, 1), text(**where, 2), integer(**where, 3), text(**where, 0)});
+    if (!row) co_return pass(row.error());
+    if (!*row) continue;
+    auto& held = answer.orders.emplace_back();
+    if (auto read = read_order_row(**row, held.arena, held.view); !read) co_return pass(read.error());
+    auto person = co_await person_of(text(**row, 0), text(**row, 1));
+    if (!person) co_return pass(person.error());
+    held.view.person = *person;
+    co_return &held.view;
+  }
+  co_return fail(ErrorCode::corrupt, "an order's row is missing from the store; run hutong rebuild");
+}
+
 net::awaitable<Result<Answer>> Clinical::read(const access::Permit&, ViewKind kind, std::string id) {
   auto answer = co_await begin();
   if (!answer) co_return pass(answer.error());
@@ -218,6 +243,10 @@ net::awaitable<Result<Answer>> Clinical::read(const access::Permit&, ViewKind ki
     auto found = co_await load_encounter(*answer, *encounter);
     if (!found) co_return pass(found.error());
     answer->matches.push_back({.kind = kind, .encounter = *found});
+  } else if (const auto order = placed_order(kind, id)) {
+    auto found = co_await load_order(*answer, *order);
+    if (!found) co_return pass(found.error());
+    answer->matches.push_back({.kind = kind, .order = *found});
   } else {
     const auto report = ReportId::from_hex(std::string_view(id).substr(0, 32));
     if (!report) co_return unknown_id();
@@ -242,7 +271,7 @@ net::awaitable<Result<Answer>> Clinical::read(const access::Permit&, ViewKind ki
 
 net::awaitable<Result<Answer>> Clinical::version(const access::Permit& permit, ViewKind kind, std::string id,
                                                  std::uint64_t version) {
-  if (!keeps_versions(kind)) {
+  if (!keeps_versions(kind, id)) {
     auto current = co_await read(permit, kind, std::move(id));
     if (!current) co_return current;
     const auto known = model::version_of(current->matches.front());
@@ -264,7 +293,7 @@ net::awaitable<Result<Answer>> Clinical::version(const access::Permit& permit, V
 }
 
 net::awaitable<Result<Answer>> Clinical::history(const access::Permit& permit, ViewKind kind, std::string id) {
-  if (!keeps_versions(kind)) co_return co_await read(permit, kind, std::move(id));
+  if (!keeps_versions(kind, id)) co_return co_await read(permit, kind, std::move(id));
   auto answer = co_await begin();
   if (!answer) co_return pass(answer.error());
   const auto report = ReportId::from_hex(std::string_view(id).substr(0, 32));

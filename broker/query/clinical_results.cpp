@@ -1,4 +1,5 @@
-// What is known of one person, in the order of time: reports and their parts, stays, everything, the latest of each.
+// What is known of one person, in the order of time: reports and their parts, orders, stays, everything, the latest of
+// each.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -29,8 +30,14 @@ tl::unexpected<Error> too_long() {
 }
 
 // Keeps a row of a timeline in the answer and gives all that it holds.
-Result<std::vector<View>> hold(Answer& answer, const port::Row& row, PersonId person, bool encounters) {
-  if (encounters) {
+Result<std::vector<View>> hold(Answer& answer, const port::Row& row, PersonId person, const port::Table& table) {
+  if (&table == &tables::orders) {
+    auto& held = answer.orders.emplace_back();
+    if (auto read = read_order_row(row, held.arena, held.view); !read) return pass(read.error());
+    held.view.person = person;
+    return std::vector<View>{{.kind = ViewKind::order, .order = &held.view}};
+  }
+  if (&table == &tables::encounters) {
     auto& held = answer.encounters.emplace_back();
     if (auto read = read_encounter_row(row, held.arena, held.view); !read) return pass(read.error());
     held.view.person = person;
@@ -42,6 +49,16 @@ Result<std::vector<View>> hold(Answer& answer, const port::Row& row, PersonId pe
   return model::views_of(held.view);
 }
 
+void let_go(Answer& answer, const port::Table& table) {
+  if (&table == &tables::orders) {
+    answer.orders.pop_back();
+  } else if (&table == &tables::encounters) {
+    answer.encounters.pop_back();
+  } else {
+    answer.reports.pop_back();
+  }
+}
+
 // The names of codes that say the same: the shared code where there is one, else the laboratory's own.
 std::string group_of(const View& view) {
   const auto& report = view.report->report;
@@ -51,6 +68,25 @@ std::string group_of(const View& view) {
 }
 
 }  // namespace
+
+// Ids of placed orders that have one of these numbers.
+net::awaitable<Result<std::vector<std::string>>> Clinical::orders_numbered(std::vector<Token> numbers) {
+  std::set<std::string> ids;
+  for (const auto& token : numbers) {
+    port::Scan scan;
+    scan.prefix = {token.value};
+    scan.limit = ids_per_search + 1;
+    auto rows = co_await store_.scan(tables::order_numbers, std::move(scan));
+    if (!rows) co_return pass(rows.error());
+    for (const auto& row : *rows) {
+      if (const auto id = OrderId::from_bytes(text(row, 2))) ids.insert(id->hex());
+    }
+  }
+  if (ids.size() > ids_per_search)
+    co_return fail(ErrorCode::too_costly,
+                   "more than " + std::to_string(ids_per_search) + " orders have this number; name the patient, too");
+  co_return std::vector<std::string>(ids.begin(), ids.end());
+}
 
 net::awaitable<Result<void>> Clinical::by_ids(Answer& answer, const ResultSearch& search) {
   std::optional<PersonId> person;
@@ -71,6 +107,11 @@ net::awaitable<Result<void>> Clinical::by_ids(Answer& answer, const ResultSearch
       if (!found && found.error().code == ErrorCode::not_found) continue;
       if (!found) co_return pass(found.error());
       if (!person || (*found)->person == *person) views.push_back({.kind = search.kind, .encounter = *found});
+    } else if (const auto order = OrderId::from_hex(id); order && search.kind == ViewKind::order) {
+      auto found = co_await load_order(answer, *order);
+      if (!found && found.error().code == ErrorCode::not_found) continue;
+      if (!found) co_return pass(found.error());
+      if (!person || (*found)->person == *person) views.push_back({.kind = search.kind, .order = *found});
     } else {
       const auto report = ReportId::from_hex(std::string_view(id).substr(0, 32));
       if (!report) continue;
@@ -96,6 +137,12 @@ net::awaitable<Result<void>> Clinical::by_ids(Answer& answer, const ResultSearch
 net::awaitable<Result<Answer>> Clinical::results(const access::Permit&, ResultSearch search) {
   auto answer = co_await begin();
   if (!answer) co_return pass(answer.error());
+  if (search.ids.empty() && !search.person && !search.identifiers.empty()) {
+    auto ids = co_await orders_numbered(search.identifiers.front());
+    if (!ids) co_return pass(ids.error());
+    if (ids->empty()) co_return answer;
+    search.ids = std::move(*ids);
+  }
   if (!search.ids.empty()) {
     if (auto done = co_await by_ids(*answer, search); !done) co_return pass(done.error());
     if (auto done = co_await include(*answer, search.includes); !done) co_return pass(done.error());
@@ -110,9 +157,12 @@ net::awaitable<Result<Answer>> Clinical::results(const access::Permit&, ResultSe
   auto members = co_await members_of(*search.person);
   if (!members && members.error().code == ErrorCode::not_found) co_return answer;  // nobody: nothing found
   if (!members) co_return pass(members.error());
-  const bool encounters = search.kind == ViewKind::encounter;
-  Timeline timeline(store_, encounters ? tables::encounters : tables::reports, search.oldest_first, start);
-  for (auto& local : members->second) timeline.add(local.facility, local.number);
+  Timeline timeline(store_, search.oldest_first, start);
+  for (auto& local : members->second) {
+    timeline.add(search.kind == ViewKind::encounter ? tables::encounters : tables::reports, local.facility,
+                 local.number);
+    if (search.kind == ViewKind::order) timeline.add(tables::orders, local.facility, local.number);
+  }
   for (std::size_t rows = 0;; ++rows) {
     auto row = co_await timeline.next();
     if (!row) co_return pass(row.error());
@@ -123,7 +173,7 @@ net::awaitable<Result<Answer>> Clinical::results(const access::Permit&, ResultSe
       answer->next = to_text(place);
       break;
     }
-    const auto held = hold(*answer, **row, members->first, encounters);
+    const auto held = hold(*answer, **row, members->first, timeline.table());
     if (!held) co_return pass(held.error());
     const auto& views = *held;
     const bool resumed = start && place.id == start->id && place.newest == start->newest;
@@ -140,7 +190,7 @@ net::awaitable<Result<Answer>> Clinical::results(const access::Permit&, ResultSe
       answer->matches.push_back(views[i]);
       used = true;
     }
-    if (!used) encounters ? answer->encounters.pop_back() : answer->reports.pop_back();
+    if (!used) let_go(*answer, timeline.table());
     if (!answer->next.empty()) break;
   }
   if (auto done = co_await include(*answer, search.includes); !done) co_return pass(done.error());
@@ -159,12 +209,16 @@ net::awaitable<Result<void>> Clinical::include(Answer& answer, const std::vector
   for (const View& match : matches) {
     for (const ViewKind kind : kinds) {
       if (kind == ViewKind::person) {
-        auto found = co_await load_person(answer, match.report ? match.report->person : match.encounter->person);
+        auto found = co_await load_person(answer, match.report  ? match.report->person
+                                                  : match.order ? match.order->person
+                                                                : match.encounter->person);
         if (!found && found.error().code == ErrorCode::not_found) continue;
         if (!found) co_return pass(found.error());
         add({.kind = kind, .person = *found});
       } else if (kind == ViewKind::facility) {
-        const auto code = match.report ? match.report->report.issuer : match.encounter->facility;
+        const auto code = match.report  ? match.report->report.issuer
+                          : match.order ? match.order->order.facility
+                                        : match.encounter->facility;
         if (const auto* found = facility(answer, code)) add({.kind = kind, .facility = found});
       } else if (match.report) {
         for (const View& part : model::views_of(*match.report)) {
@@ -183,15 +237,16 @@ net::awaitable<Result<void>> Clinical::include_of_persons(Answer& answer, const 
   for (const View& match : answer.matches) {
     for (const bool encounters : {true, false}) {
       if (!(encounters ? stays : reports)) continue;
-      Timeline timeline(store_, encounters ? tables::encounters : tables::reports, false, std::nullopt);
+      Timeline timeline(store_, false, std::nullopt);
       for (const auto& local : match.person->members) {
-        timeline.add(std::string(local.facility), std::string(local.number));
+        timeline.add(encounters ? tables::encounters : tables::reports, std::string(local.facility),
+                     std::string(local.number));
       }
       while (true) {
         auto row = co_await timeline.next();
         if (!row) co_return pass(row.error());
         if (!*row) break;
-        const auto held = hold(answer, **row, match.person->id, encounters);
+        const auto held = hold(answer, **row, match.person->id, timeline.table());
         if (!held) co_return pass(held.error());
         for (const View& view : *held) {
           if (wanted(view.kind)) answer.includes.push_back(view);
@@ -238,9 +293,11 @@ net::awaitable<Result<Answer>> Clinical::everything(const access::Permit&, Perso
     }
   }
   for (; stage != 0; stage = stage == stage_encounters ? stage_reports : '\0', start.reset()) {
-    const bool encounters = stage == stage_encounters;
-    Timeline timeline(store_, encounters ? tables::encounters : tables::reports, false, start);
-    for (const auto& local : members->second) timeline.add(local.facility, local.number);
+    Timeline timeline(store_, false, start);
+    for (const auto& local : members->second) {
+      timeline.add(stage == stage_encounters ? tables::encounters : tables::reports, local.facility, local.number);
+      if (stage == stage_reports) timeline.add(tables::orders, local.facility, local.number);
+    }
     while (true) {
       auto row = co_await timeline.next();
       if (!row) co_return pass(row.error());
@@ -250,7 +307,7 @@ net::awaitable<Result<Answer>> Clinical::everything(const access::Permit&, Perso
         answer->next = stage + to_text(place);
         co_return answer;
       }
-      const auto held = hold(*answer, **row, members->first, encounters);
+      const auto held = hold(*answer, **row, members->first, timeline.table());
       if (!held) co_return pass(held.error());
       const auto& views = *held;
       const bool resumed = start && place.id == start->id && place.newest == start->newest;
@@ -274,8 +331,8 @@ net::awaitable<Result<Answer>> Clinical::latest(const access::Permit&, ResultSea
   auto members = co_await members_of(*search.person);
   if (!members && members.error().code == ErrorCode::not_found) co_return answer;
   if (!members) co_return pass(members.error());
-  Timeline timeline(store_, tables::reports, false, std::nullopt);
-  for (const auto& local : members->second) timeline.add(local.facility, local.number);
+  Timeline timeline(store_, false, std::nullopt);
+  for (const auto& local : members->second) timeline.add(tables::reports, local.facility, local.number);
   std::map<std::string, std::vector<View>> groups;
   std::size_t found = 0;
   for (std::size_t rows = 0;; ++rows) {
@@ -283,7 +340,7 @@ net::awaitable<Result<Answer>> Clinical::latest(const access::Permit&, ResultSea
     if (!row) co_return pass(row.error());
     if (!*row) break;
     if (rows == rows_per_page) co_return too_long();
-    const auto held = hold(*answer, **row, members->first, false);
+    const auto held = hold(*answer, **row, members->first, tables::reports);
     if (!held) co_return pass(held.error());
     bool used = false;
     for (const View& view : *held) {

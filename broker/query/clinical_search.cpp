@@ -40,8 +40,10 @@ bool has_code(const View& view, const Token& token) {
       const auto& report = view.report->report;
       return has_code(report.observations[view.item].code, report.issuer, token);
     }
-    case ViewKind::report:
-    case ViewKind::order: return has_code(view.report->report.service, view.report->report.issuer, token);
+    case ViewKind::order:
+      if (view.order) return has_code(view.order->order.service, view.order->order.facility, token);
+      [[fallthrough]];
+    case ViewKind::report: return has_code(view.report->report.service, view.report->report.issuer, token);
     case ViewKind::specimen: return has_code(view.report->report.specimen.type, view.report->report.issuer, token);
     case ViewKind::study:
       return is_code("http://dicom.nema.org/resources/ontology/DCM", view.report->report.exam.modality, token);
@@ -50,6 +52,13 @@ bool has_code(const View& view, const Token& token) {
                      model::to_string(view.encounter->encounter.kind), token);
     default: return false;
   }
+}
+
+bool has_number(const View& view, const Token& token) {
+  const auto numbers = model::order_numbers(view);
+  return std::any_of(numbers.begin(), numbers.end(), [&](const model::Numbered& number) {
+    return number.value == token.value && (!token.system || *token.system == number.system);
+  });
 }
 
 bool carries(const model::LocalPatient& member, const Token& token) {
@@ -84,6 +93,7 @@ bool matches(const TimeSpan& found, const TimeFilter& asked) {
 bool matches(const View& view, const ResultSearch& search) {
   if (view.kind != search.kind) return false;
   if (!all_of_any(search.codes, [&](const Token& token) { return has_code(view, token); })) return false;
+  if (!all_of_any(search.identifiers, [&](const Token& token) { return has_number(view, token); })) return false;
   if (!search.statuses.empty()) {
     const auto status = model::status_of(view);
     if (!all_of_any(search.statuses, [&](const Token& token) { return token.value == status; })) return false;

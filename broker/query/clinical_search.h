@@ -34,6 +34,7 @@ struct ResultSearch {
   std::optional<PersonId> person;
   std::vector<std::string> ids;
   AllOfAny<Token> codes, categories, statuses;
+  AllOfAny<Token> identifiers;  // of orders: their numbers
   AllOfAny<TimeFilter> dates, updated;
   std::vector<model::ViewKind> includes;  // what they refer to, and what refers to them
   bool oldest_first = false;

@@ -58,7 +58,7 @@ struct Refusals {
 };
 
 struct TracedEvent {
-  std::string id, kind, status, report, encounter;
+  std::string id, kind, status, report, order, encounter;
   std::uint32_t version = 1;
 };
 struct TracedIssue {

@@ -72,6 +72,9 @@ TracedRecord describe(const port::StoredRecord& stored, const model::RecordView&
     if (event.report) {
       traced.report = event.report->id.hex();
       traced.status = to_string(event.report->status);
+    } else if (event.order) {
+      traced.order = event.order->id.hex();
+      traced.status = to_string(event.order->status);
     } else if (event.kind == model::EventKind::encounter_changed) {
       traced.encounter = event.encounter.id.hex();
       traced.status = to_string(event.encounter.status);

@@ -27,6 +27,10 @@ using recognition::Verdict;
 constexpr int zone_minutes = 480;  // of an area in China
 constexpr std::int64_t day_micros = 86'400'000'000;
 constexpr std::int64_t lookback_default = 400;
+// Notices of a facility that one look goes through, newest first.
+constexpr std::size_t notices_per_look = 10'000;
+// Decisions that name one order, or one person within the look of decision_of().
+constexpr std::size_t decisions_per_order = 1'000;
 
 tl::unexpected<Error> pass(const Error& error) {
   return tl::unexpected<Error>(error);
@@ -102,8 +106,13 @@ struct Found {
 
 class Priors {
  public:
-  Priors(const RecognitionRules& rules, std::set<std::string, std::less<>> wanted)
-      : rules_(rules), wanted_(std::move(wanted)) {}
+  // Of an order that came as a message, its own result is none from before, should the message be late.
+  Priors(const RecognitionRules& rules, std::set<std::string, std::less<>> wanted, const AskedOrder& asked)
+      : rules_(rules), wanted_(std::move(wanted)) {
+    if (asked.door != model::order_door) return;
+    own_facility_ = asked.facility;
+    own_order_ = asked.order;
+  }
 
   // Takes what is wanted out of one version of a report.
   Result<void> take(const std::string& body, model::ResultStatus status, const ReportId& id, std::uint64_t version,
@@ -112,6 +121,7 @@ class Priors {
     scratch_->reset();
     model::Report report;
     if (auto read = model::read_report(scratch_->copy(body), *scratch_, report); !read) return pass(read.error());
+    if (!own_order_.empty() && report.order_number == own_order_ && facility == own_facility_) return {};
     const bool holds = report.is_exam
                            ? wanted_.contains(report.service.mapped_code)
                            : std::any_of(report.observations.begin(), report.observations.end(),
@@ -223,6 +233,7 @@ class Priors {
 
   const RecognitionRules& rules_;
   std::set<std::string, std::less<>> wanted_;
+  std::string own_facility_, own_order_;
   std::deque<Found> found_;
   std::deque<Kept> kept_;
   std::optional<Arena> scratch_;
@@ -363,6 +374,46 @@ void describe(JudgedOrder& judged, const model::PersonView& person) {
   }
 }
 
+// What goes into the log of it; without an id.
+model::RecognitionDecided decided_of(const JudgedOrder& judged) {
+  const auto& asked = judged.asked;
+  model::RecognitionDecided decided;
+  decided.at = judged.at;
+  decided.facility = asked.facility;
+  decided.department = asked.department;
+  decided.practitioner = asked.practitioner;
+  switch (asked.encounter) {
+    case model::EncounterClass::emergency: decided.encounter = "emergency"; break;
+    case model::EncounterClass::inpatient: decided.encounter = "inpatient"; break;
+    case model::EncounterClass::outpatient: decided.encounter = "outpatient"; break;
+    default: break;
+  }
+  decided.purpose = recognition::to_string(asked.purpose);
+  decided.order = asked.order;
+  if (judged.persons.size() == 1) decided.person = judged.persons.front().hex();
+  decided.rules = judged.by.catalogue->version();
+  decided.day = judged.day;
+  decided.zone_day = recognition::day_of(judged.at, zone_minutes);
+  decided.extent = recognition::to_string(judged.extent);
+  decided.door = asked.door;
+  decided.client = asked.client;
+  for (const auto& line : judged.lines) {
+    auto& out = decided.lines.emplace_back();
+    out.reference = line.asked.reference;
+    out.verdict = recognition::to_string(line.verdict);
+    if (line.hidden || line.item.empty()) {  // its place stays, so that lines keep their numbers; what it was does not
+      out.verdict = recognition::to_string(Verdict::not_recognisable);
+      continue;
+    }
+    out.code = line.asked.code;
+    out.item = line.item;
+    for (const auto reason : line.reasons) out.reasons.emplace_back(recognition::to_string(reason));
+    if (line.offers()) out.results = offered(line);
+    out.price_fen = line.price_fen;
+  }
+  return decided;
+}
+
 }  // namespace
 
 std::string area_time(const std::string& iso) {
@@ -409,16 +460,121 @@ net::awaitable<Result<JudgedOrder>> Recognition::judge(const access::Permit& per
   JudgedOrder judged;
   judged.by = rules_();
   judged.at = clock_.now();
-  const auto& catalogue = *judged.by.catalogue;
-  const auto& terms = *judged.by.terminology;
   if (asked.lines.empty()) co_return fail(ErrorCode::invalid, "items: nothing is ordered");
   if (asked.lines.size() > lines_per_order) {
     co_return fail(ErrorCode::invalid, "items: at most " + std::to_string(lines_per_order) + " in one order");
   }
   if (auto good = check_texts(asked); !good) co_return pass(good.error());
-  const model::Facility* requester = judged.by.facilities->find(asked.facility);
-  if (!requester)
+  if (!judged.by.facilities->find(asked.facility))
     co_return fail(ErrorCode::invalid, "requester.facility: this facility is not registered (schemas/facilities)");
+
+  PersonSearch search;
+  search.count = 3;
+  search.identifiers = asked.identifiers;
+  if (asked.person) search.ids.push_back(asked.person->hex());
+  if (search.ids.empty() && search.identifiers.empty()) {
+    co_return fail(ErrorCode::invalid, "patient: at least one identifier (system and value) is needed");
+  }
+  auto people = co_await clinical_.persons(permit, std::move(search));
+  if (!people) co_return pass(people.error());
+  judged.offset = people->offset;
+  std::erase_if(people->matches, [&](const auto& match) { return is_somebody_else(*match.person, asked.identifiers); });
+  Locals locals;
+  for (const auto& match : people->matches) {
+    judged.persons.push_back(match.person->id);
+    for (const auto& local : match.person->members)
+      locals.emplace_back(std::string(local.facility), std::string(local.number));
+  }
+  if (judged.persons.size() == 1) describe(judged, *people->matches.front().person);
+  if (auto weighed = co_await weigh(judged, std::move(asked), std::move(locals)); !weighed)
+    co_return pass(weighed.error());
+  co_return judged;
+}
+
+// The decision that told this order's doctor. Where a host names no order it is taken to have asked for this one where
+// it asked for the same code, of the same person or under the line's own name, in the 24 hours before.
+net::awaitable<Result<std::optional<RecordId>>> Recognition::decision_of(const model::PlacedOrder& placed,
+                                                                         PersonId person) {
+  const std::pair<char, std::string> names[] = {
+      {'n', placed.number}, {'n', placed.group}, {'r', placed.number}, {'p', person.hex()}};
+  for (const auto& [how, name] : names) {
+    if (name.empty()) continue;
+    port::Scan scan;
+    scan.prefix = {placed.facility, how + name};
+    scan.limit = decisions_per_order;
+    auto rows = co_await store_.scan(tables::recognition_orders, std::move(scan));
+    if (!rows) co_return pass(rows.error());
+    for (const auto& row : *rows) {
+      const auto id = RecordId::from_bytes(text(row, 2));
+      if (!id) continue;
+      if (how == 'n') co_return std::optional(*id);
+      if (placed.at.micros - integer(row, 3) > day_micros || integer(row, 3) > placed.at.micros) continue;
+      auto stored = co_await store_.get(tables::recognition_decisions, {std::string(id->view())});
+      if (!stored) co_return pass(stored.error());
+      if (!*stored) continue;
+      const auto decided = model::read_recognition_decided(text(**stored, 1));
+      if (!decided) continue;
+      for (const auto& line : decided->lines) {
+        if (line.code == placed.code && !line.code.empty()) co_return std::optional(*id);
+      }
+    }
+  }
+  co_return std::optional<RecordId>();
+}
+
+net::awaitable<Result<model::RecognitionDecided>> Recognition::judge(model::PlacedOrder placed) {
+  auto link = co_await store_.get(tables::person_of, {placed.patient_of, placed.patient});
+  if (!link) co_return pass(link.error());
+  const PersonId alone = model::first_person_id(placed.patient_of, placed.patient);
+  const PersonId person = *link ? PersonId::from_bytes(text(**link, 2)).value_or(alone) : alone;
+  auto row = co_await store_.get(tables::persons, {std::string(person.view())});
+  if (!row) co_return pass(row.error());
+  Locals locals{{placed.patient_of, placed.patient}};
+  if (*row) {
+    auto members = read_members(text(**row, 1));
+    if (!members) co_return pass(members.error());
+    locals = std::move(*members);
+  }
+
+  JudgedOrder judged;
+  judged.by = rules_();
+  judged.at = placed.at;
+  judged.persons = {person};
+  judged.day = recognition::day_of(placed.at, zone_minutes);
+  judged.asked.facility = placed.facility;
+  judged.asked.order = placed.number;
+  judged.asked.door = model::order_door;
+  auto follows = co_await decision_of(placed, person);
+  if (!follows) co_return pass(follows.error());
+  if (!*follows && judged.by.facilities->find(placed.facility)) {
+    AskedOrder asked = judged.asked;
+    asked.department = placed.department;
+    asked.practitioner = placed.practitioner;
+    using enum model::EncounterClass;
+    for (const auto kind : {outpatient, emergency, inpatient, observation, home, virtual_visit}) {
+      if (model::to_string(kind) == placed.encounter) asked.encounter = kind;
+    }
+    if (placed.preoperative) asked.purpose = recognition::Purpose::preoperative;
+    asked.as_of = placed.at;
+    AskedLine line;
+    line.code = placed.code;
+    line.name = placed.name;
+    line.loinc = placed.loinc;
+    asked.lines.push_back(std::move(line));
+    if (auto weighed = co_await weigh(judged, std::move(asked), std::move(locals)); !weighed)
+      co_return pass(weighed.error());
+  }
+  auto decided = decided_of(judged);
+  decided.id = placed.id;
+  decided.follows = *follows;
+  co_return decided;
+}
+
+// Judges the order against what these local patients have, which are one person's where it is certain who it is.
+net::awaitable<Result<void>> Recognition::weigh(JudgedOrder& judged, AskedOrder asked, Locals locals) {
+  const auto& catalogue = *judged.by.catalogue;
+  const auto& terms = *judged.by.terminology;
+  const model::Facility* requester = judged.by.facilities->find(asked.facility);
 
   recognition::Order order;
   order.facility = requester->code;
@@ -475,27 +631,11 @@ net::awaitable<Result<JudgedOrder>> Recognition::judge(const access::Permit& per
   // A sensitive order is judged as if there were nothing: what comes back must not tell that there is.
   std::erase_if(open, [&](const auto& each) { return hidden[each.line]; });
 
-  PersonSearch search;
-  search.count = 3;
-  search.identifiers = asked.identifiers;
-  if (asked.person) search.ids.push_back(asked.person->hex());
-  if (search.ids.empty() && search.identifiers.empty()) {
-    co_return fail(ErrorCode::invalid, "patient: at least one identifier (system and value) is needed");
-  }
-  auto people = co_await clinical_.persons(permit, std::move(search));
-  if (!people) co_return pass(people.error());
-  judged.offset = people->offset;
-  std::erase_if(people->matches, [&](const auto& match) { return is_somebody_else(*match.person, asked.identifiers); });
-  for (const auto& match : people->matches) judged.persons.push_back(match.person->id);
   order.identity_certain = judged.persons.size() == 1;
-  if (order.identity_certain) describe(judged, *people->matches.front().person);
 
-  Priors priors(judged.by, std::move(wanted));
-  Timeline timeline(store_, tables::reports, false, std::nullopt);
-  for (const auto& match : people->matches) {
-    for (const auto& local : match.person->members)
-      timeline.add(std::string(local.facility), std::string(local.number));
-  }
+  Priors priors(judged.by, std::move(wanted), asked);
+  Timeline timeline(store_, false, std::nullopt);
+  for (auto& [facility, number] : locals) timeline.add(tables::reports, std::move(facility), std::move(number));
   const std::int64_t lookback = catalogue.parameter("lookback_days", judged.day, lookback_default) * day_micros;
   for (std::size_t rows = 0; !open.empty() && rows < reports_per_check; ++rows) {
     auto row = co_await timeline.next();
@@ -619,7 +759,7 @@ net::awaitable<Result<JudgedOrder>> Recognition::judge(const access::Permit& per
     judged.lines.push_back(std::move(line));
   }
   judged.asked = std::move(asked);
-  co_return judged;
+  co_return Result<void>();
 }
 
 net::awaitable<Result<void>> Recognition::append(std::string_view kind, RecordId id, std::string key,
@@ -642,44 +782,10 @@ net::awaitable<Result<void>> Recognition::record(JudgedOrder& judged) {
   bytes[6] = static_cast<char>((bytes[6] & 0x0F) | 0x80);
   bytes[8] = static_cast<char>((bytes[8] & 0x3F) | 0x80);
   bytes.back() = 0;
-  const auto& asked = judged.asked;
-  model::RecognitionDecided decided;
+  model::RecognitionDecided decided = decided_of(judged);
   decided.id = RecordId::from_bytes(bytes).value_or(RecordId());
-  decided.at = judged.at;
-  decided.facility = asked.facility;
-  decided.department = asked.department;
-  decided.practitioner = asked.practitioner;
-  switch (asked.encounter) {
-    case model::EncounterClass::emergency: decided.encounter = "emergency"; break;
-    case model::EncounterClass::inpatient: decided.encounter = "inpatient"; break;
-    case model::EncounterClass::outpatient: decided.encounter = "outpatient"; break;
-    default: break;
-  }
-  decided.purpose = recognition::to_string(asked.purpose);
-  decided.order = asked.order;
-  if (judged.persons.size() == 1) decided.person = judged.persons.front().hex();
-  decided.rules = judged.by.catalogue->version();
-  decided.day = judged.day;
-  decided.zone_day = recognition::day_of(judged.at, zone_minutes);
-  decided.extent = recognition::to_string(judged.extent);
-  decided.door = asked.door;
-  decided.client = asked.client;
-  for (const auto& line : judged.lines) {
-    auto& out = decided.lines.emplace_back();
-    out.reference = line.asked.reference;
-    out.verdict = recognition::to_string(line.verdict);
-    if (line.hidden || line.item.empty()) {  // its place stays, so that lines keep their numbers; what it was does not
-      out.verdict = recognition::to_string(Verdict::not_recognisable);
-      continue;
-    }
-    out.code = line.asked.code;
-    out.item = line.item;
-    for (const auto reason : line.reasons) out.reasons.emplace_back(recognition::to_string(reason));
-    if (line.offers()) out.results = offered(line);
-    out.price_fen = line.price_fen;
-  }
-  auto appended = co_await append(model::recognition_decided_kind, decided.id, asked.facility + "/" + decided.id.hex(),
-                                  model::write(decided));
+  auto appended = co_await append(model::recognition_decided_kind, decided.id,
+                                  decided.facility + "/" + decided.id.hex(), model::write(decided));
   if (!appended) co_return pass(appended.error());
   judged.decision = decided.id;
   co_return Result<void>();
@@ -761,46 +867,70 @@ net::awaitable<Result<Notices>> Recognition::notices(const access::Permit&, std:
     if (!after) co_return fail(ErrorCode::invalid, "page: expected what the answer before gave as next");
     scan.after = std::move(*after);
   }
-  auto rows = co_await store_.scan(tables::recognition_notices, std::move(scan));
-  if (!rows) co_return pass(rows.error());
   Notices answer;
-  if (rows->size() > search.limit) {
-    rows->resize(search.limit);
-    answer.next = notice_position(rows->back());
+  std::string last;
+  for (std::size_t looked_at = 0;;) {
+    auto rows = co_await store_.scan(tables::recognition_notices, scan);
+    if (!rows) co_return pass(rows.error());
+    for (const auto& row : *rows) {
+      const bool repeated = text(row, 5) == "repeated";
+      if (search.kind.empty() || repeated == (search.kind == "repeated")) {
+        if (answer.found.size() == search.limit) {
+          answer.next = last;
+          co_return answer;
+        }
+        auto notice = co_await notice_of(row, repeated);
+        if (!notice) co_return pass(notice.error());
+        answer.found.push_back(std::move(*notice));
+      }
+      last = notice_position(row);
+    }
+    looked_at += rows->size();
+    if (rows->size() < scan.limit) co_return answer;
+    if (looked_at >= notices_per_look) {  // of another kind, most of them
+      answer.next = last;
+      co_return answer;
+    }
+    scan.after = port::Key(rows->back().begin(), rows->back().begin() + 5);
   }
-  auto& found = answer.found;
-  for (const auto& row : *rows) {
-    Notice notice;
-    notice.facility = facility;
-    notice.at = {-integer(row, 1)};
-    notice.report = to_hex(text(row, 2));
-    notice.version = static_cast<std::uint64_t>(integer(row, 3));
-    notice.decision = to_hex(text(row, 4));
+}
+
+net::awaitable<Result<Notice>> Recognition::notice_of(const port::Row& row, bool repeated) {
+  Notice notice;
+  notice.repeated = repeated;
+  notice.facility = text(row, 0);
+  notice.at = {-integer(row, 1)};
+  notice.report = to_hex(text(row, 2));
+  notice.version = static_cast<std::uint64_t>(integer(row, 3));
+  notice.decision = to_hex(text(row, 4));
+  std::vector<port::Lookup> lookups;
+  lookups.push_back({&tables::recognition_uses, {text(row, 2), text(row, 4)}});
+  lookups.push_back({&tables::recognition_decisions, {text(row, 4)}});
+  auto more = co_await store_.get_many(std::move(lookups));
+  if (!more) co_return pass(more.error());
+  if (repeated) {  // nobody was shown it
+    notice.use = "repeated";
+    notice.shown = notice.version;
+  } else {
     notice.status = text(row, 5);
-    std::vector<port::Lookup> lookups;
-    lookups.push_back({&tables::recognition_uses, {text(row, 2), text(row, 4)}});
-    lookups.push_back({&tables::recognition_decisions, {text(row, 4)}});
-    auto more = co_await store_.get_many(std::move(lookups));
-    if (!more) co_return pass(more.error());
     if (const auto& use = (*more)[0]) {
       notice.use = text(*use, 4);
       notice.shown = static_cast<std::uint64_t>(integer(*use, 2));
     }
-    if (const auto& decision = (*more)[1]) {
-      if (auto decided = model::read_recognition_decided(text(*decision, 1))) {
-        notice.practitioner = decided->practitioner;
-        notice.department = decided->department;
-        notice.order = decided->order;
-        for (const auto& line : decided->lines) {
-          for (const auto& result : line.results) {
-            if (result.report == notice.report && notice.item.empty()) notice.item = result.item;
-          }
+  }
+  if (const auto& decision = (*more)[1]) {
+    if (auto decided = model::read_recognition_decided(text(*decision, 1))) {
+      notice.practitioner = decided->practitioner;
+      notice.department = decided->department;
+      notice.order = decided->order;
+      for (const auto& line : decided->lines) {
+        for (const auto& result : line.results) {
+          if (result.report == notice.report && notice.item.empty()) notice.item = result.item;
         }
       }
     }
-    found.push_back(std::move(notice));
   }
-  co_return answer;
+  co_return notice;
 }
 
 }  // namespace hutong::query

@@ -139,6 +139,7 @@ struct CountSearch {
 };
 
 struct Notice {
+  bool repeated = false;  // an order repeats the result; else: the result that was shown was corrected
   std::string facility, report, status, decision, use, practitioner, department, order, item;
   std::uint64_t version = 1;  // of the corrected report
   std::uint64_t shown = 1;    // that was shown
@@ -146,6 +147,7 @@ struct Notice {
 };
 
 struct NoticeSearch {
+  std::string kind;  // "corrected" | "repeated", "" both
   std::optional<Timestamp> since;
   std::string position;  // of the page before, "" the first
   std::size_t limit = 100;
@@ -166,6 +168,10 @@ class Recognition {
   // Judges the order now, or as of `asked.as_of`. Errors: invalid (the requester is not registered; too many lines),
   // those of the store.
   net::awaitable<Result<JudgedOrder>> judge(const access::Permit& permit, AskedOrder asked);
+  // Judges an order that came as a message, as of when it came: the event that answers it, which the caller appends. It
+  // needs no permit: nothing of it is shown to anybody, and what is written holds no values. Errors: those of the
+  // store.
+  net::awaitable<Result<model::RecognitionDecided>> judge(model::PlacedOrder placed);
   // Appends recognition.decided and sets `decision`; durable when it resumes. Errors: the log's.
   net::awaitable<Result<void>> record(JudgedOrder& judged);
   // Appends recognition.outcome; `outcome.id` and `outcome.at` are given here. Errors: the log's.
@@ -179,11 +185,15 @@ class Recognition {
   // thread.
   net::awaitable<Result<void>> counts(const access::Permit& permit, CountSearch search,
                                       std::function<void(const Counted&)> take);
-  // Corrections of what a facility was shown, newest first: at most `limit` that are not newer than `until`, and none
-  // that is not newer than `since`.
+  // What a facility is to be told, newest first, at most `limit`: corrections of what it was shown, and its orders that
+  // repeat a result; none that is not newer than `since`.
   net::awaitable<Result<Notices>> notices(const access::Permit& permit, std::string facility, NoticeSearch search);
 
  private:
+  using Locals = std::vector<std::pair<std::string, std::string>>;  // facility and number of local patients
+  net::awaitable<Result<void>> weigh(JudgedOrder& judged, AskedOrder asked, Locals locals);
+  net::awaitable<Result<std::optional<RecordId>>> decision_of(const model::PlacedOrder& placed, PersonId person);
+  net::awaitable<Result<Notice>> notice_of(const port::Row& row, bool repeated);
   net::awaitable<Result<void>> append(std::string_view kind, RecordId id, std::string key, std::string json);
 
   port::Store& store_;

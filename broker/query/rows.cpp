@@ -60,6 +60,17 @@ Result<void> read_encounter_row(const port::Row& row, Arena& arena, model::Encou
   return {};
 }
 
+Result<void> read_order_row(const port::Row& row, Arena& arena, model::OrderView& view) {
+  if (auto read = model::read_order(arena.copy(text(row, 9)), arena, view.order); !read) return read;
+  view.facility = arena.copy(text(row, 0));
+  view.number = arena.copy(text(row, 1));
+  view.order.id = OrderId::from_bytes(text(row, 3)).value_or(view.order.id);
+  view.version = static_cast<std::uint64_t>(integer(row, 4));
+  view.updated = {integer(row, 6)};
+  view.event_id = arena.copy(text(row, 8));
+  return {};
+}
+
 Result<void> read_patient_row(const port::Row& row, Arena& arena, model::LocalPatient& patient) {
   if (auto read = model::read_subject(arena.copy(text(row, 2)), arena, patient.subject); !read) return read;
   patient.facility = arena.copy(text(row, 0));

@@ -19,6 +19,8 @@ Result<void> read_report_row(const port::Row& row, Arena& arena, model::ReportVi
 // Columns of port::tables::report_versions.
 Result<void> read_version_row(const port::Row& row, Arena& arena, model::ReportView& view);
 Result<void> read_encounter_row(const port::Row& row, Arena& arena, model::EncounterView& view);
+// Columns of port::tables::orders.
+Result<void> read_order_row(const port::Row& row, Arena& arena, model::OrderView& view);
 Result<void> read_patient_row(const port::Row& row, Arena& arena, model::LocalPatient& patient);
 // persons.members: [["facility","number"],…]
 Result<std::vector<std::pair<std::string, std::string>>> read_members(std::string_view json);

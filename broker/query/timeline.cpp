@@ -59,8 +59,8 @@ Place place_of(const port::Row& row) {
           std::get<std::string>(row[3]), 0};
 }
 
-void Timeline::add(std::string facility, std::string number) {
-  lanes_.push_back({std::move(facility), std::move(number), {}, std::nullopt, false});
+void Timeline::add(const port::Table& table, std::string facility, std::string number) {
+  lanes_.push_back({&table, std::move(facility), std::move(number), {}, std::nullopt, false});
 }
 
 net::awaitable<Result<void>> Timeline::fill(Lane& lane) {
@@ -71,7 +71,7 @@ net::awaitable<Result<void>> Timeline::fill(Lane& lane) {
     scan.backward = oldest_first_;
     scan.after = lane.last;
     if (start_) (oldest_first_ ? scan.to : scan.from) = port::Cell(start_->newest);
-    auto rows = co_await store_.scan(table_, std::move(scan));
+    auto rows = co_await store_.scan(*lane.table, std::move(scan));
     if (!rows) co_return tl::unexpected<Error>(rows.error());
     lane.done = rows->size() < rows_per_scan;
     for (auto& row : *rows) {
@@ -98,6 +98,7 @@ net::awaitable<Result<std::optional<port::Row>>> Timeline::next() {
     best = &lane;
   }
   if (!best) co_return std::optional<port::Row>();
+  table_ = best->table;
   std::optional<port::Row> row(std::move(best->rows.front()));
   best->rows.pop_front();
   co_return row;

@@ -1,6 +1,6 @@
-// The reports or stays of several local patients in one order of time: each lane is one patient's rows as the store
-// keeps them, the heads are merged. A place in it is a position, not a number, so rows that arrive between two pages
-// shift nothing. One reader; lives for one query.
+// The reports, stays or orders of several local patients in one order of time: each lane is one patient's rows of one
+// table as the store keeps them, the heads are merged. A place in it is a position, not a number, so rows that arrive
+// between two pages shift nothing. One reader; lives for one query.
 #pragma once
 
 #include <deque>
@@ -24,15 +24,19 @@ Place place_of(const port::Row& row);
 
 class Timeline {
  public:
-  // `table` has the key (facility, number, newest, id). `start`: the first row given is that one or the next behind it.
-  Timeline(port::Store& store, const port::Table& table, bool oldest_first, std::optional<Place> start)
-      : store_(store), table_(table), oldest_first_(oldest_first), start_(std::move(start)) {}
-  void add(std::string facility, std::string number);
+  // `start`: the first row given is that one or the next behind it.
+  Timeline(port::Store& store, bool oldest_first, std::optional<Place> start)
+      : store_(store), oldest_first_(oldest_first), start_(std::move(start)) {}
+  // `table` has the key (facility, number, newest, id).
+  void add(const port::Table& table, std::string facility, std::string number);
   // nullopt: no further row.
   net::awaitable<Result<std::optional<port::Row>>> next();
+  // Whose row next() gave last.
+  const port::Table& table() const { return *table_; }
 
  private:
   struct Lane {
+    const port::Table* table;
     std::string facility, number;
     std::deque<port::Row> rows;
     std::optional<port::Key> last;
@@ -41,7 +45,7 @@ class Timeline {
   net::awaitable<Result<void>> fill(Lane& lane);
 
   port::Store& store_;
-  const port::Table& table_;
+  const port::Table* table_ = nullptr;
   bool oldest_first_;
   std::optional<Place> start_;
   std::vector<Lane> lanes_;

@@ -52,6 +52,11 @@ void check(const model::Draft& draft, model::Answer answer) {
       const bool reports =
           event.kind == model::EventKind::result_reported || event.kind == model::EventKind::exam_reported;
       require(reports == (event.report != nullptr));
+      require((event.kind == model::EventKind::order_placed) == (event.order != nullptr));
+      if (event.order != nullptr) {
+        require(!event.order->path.empty());
+        require(!event.order->number.empty() || !event.order->filler_number.empty());
+      }
       if (!reports) continue;
       for (const auto& item : event.report->observations) require(!item.path.empty());
     }

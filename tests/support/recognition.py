@@ -65,6 +65,15 @@ class Region:
     def arrival(self, facility="cc-east", number="B1", card=CARD):
         self.send(adt(event="A04", control=self.control(), number=number, facility=facility, patient=patient(number, facility, card)), facility)
 
+    def placed(self, codes=(("GLU", "葡萄糖"),), number="O1", control="NW", patient_class="O", facility="cc-east", of="B1", card=CARD):
+        """ORM^O01 of B's system; answers the acknowledgement's code."""
+        now = moment()
+        lines = [f"MSH|^~\\&|HIS|{facility}|HUTONG|REGION|{now}||ORM^O01^ORM_O01|{self.control()}|P|2.4||||||UNICODE UTF-8",
+                 patient(of, facility, card), f"PV1|1|{patient_class}|||||D07^李医生|||内科"]
+        for code, name in codes:
+            lines += [f"ORC|{control}|{number}|||||||{now}|||D07^李医生", f"OBR|1|{number}||{code}^{name}^L"]
+        self.send("\r".join(lines) + "\r", facility)
+
     def order(self, items, **more):
         asked = {"patient": {"identifiers": [{"system": "urn:oid:2.16.156.10011.1.3", "value": CARD}]},
                  "requester": {"facility": "cc-east", "department": "内科", "practitioner": {"code": "D07", "name": "李医生"}},

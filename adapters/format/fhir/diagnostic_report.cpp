@@ -187,15 +187,10 @@ void write_specimen(Writer& out, const model::ReportView& view) {
 
 void write_service_request(Writer& out, const model::ReportView& view) {
   const model::Report& report = view.report;
+  const model::View self{.kind = model::ViewKind::order, .report = &view};
   write_meta(out, view.version, view.updated, view.event_id, report.path, labels_of(report));
-  if (!report.order_number.empty() || !report.filler_number.empty()) {
-    out.open_list("identifier");
-    if (!report.order_number.empty()) write_identifier(out, "PLAC", numbers_of(report, "placer"), report.order_number);
-    if (!report.filler_number.empty())
-      write_identifier(out, "FILL", numbers_of(report, "filler"), report.filler_number);
-    out.close_list();
-  }
-  out.member("status", model::status_of({.kind = model::ViewKind::order, .report = &view}));
+  write_numbers(out, self);
+  out.member("status", model::status_of(self));
   out.member("intent", "order");
   write_concept(out, "code", report.service, report.issuer);
   write_subject(out, "subject", view.person);

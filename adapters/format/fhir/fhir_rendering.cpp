@@ -262,6 +262,7 @@ std::string FhirRendering::record(const model::RecordView& record) const {
   std::vector<model::PersonView> persons(2);
   std::vector<model::ReportView> reports(record.events.size());
   std::vector<model::EncounterView> encounters(record.events.size());
+  std::vector<model::OrderView> orders(record.events.size());
   std::vector<std::string> event_ids(record.events.size());
   model::PersonView &person = persons[0], &prior = persons[1];
   person.id = model::first_person_id(facility, number);
@@ -285,6 +286,9 @@ std::string FhirRendering::record(const model::RecordView& record) const {
     } else if (event.kind == model::EventKind::encounter_changed) {
       encounters[i] = {event.encounter, person.id, facility, number, event.version, updated};
       views.push_back({.kind = model::ViewKind::encounter, .encounter = &encounters[i]});
+    } else if (event.order) {
+      orders[i] = {*event.order, person.id, facility, number, event.version, updated, event_ids[i]};
+      views.push_back({.kind = model::ViewKind::order, .order = &orders[i]});
     } else if (event.report) {
       reports[i] = {*event.report, person.id, facility,     number,
                     event.version, updated,   event_ids[i], model::item_ids(*event.report)};

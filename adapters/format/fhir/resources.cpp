@@ -31,12 +31,22 @@ void write_resource(Writer& out, const model::View& view) {
     case ViewKind::report: write_diagnostic_report(out, *view.report); break;
     case ViewKind::observation: write_observation(out, *view.report, view.item); break;
     case ViewKind::specimen: write_specimen(out, *view.report); break;
-    case ViewKind::order: write_service_request(out, *view.report); break;
+    case ViewKind::order:
+      view.order ? write_service_request(out, *view.order) : write_service_request(out, *view.report);
+      break;
     case ViewKind::study: write_imaging_study(out, *view.report); break;
     case ViewKind::image_access: write_endpoint(out, *view.report, view.item); break;
     case ViewKind::facility: write_organization(out, *view.facility); break;
   }
   out.close();
+}
+
+void write_numbers(Writer& out, const model::View& order) {
+  const auto numbers = model::order_numbers(order);
+  if (numbers.empty()) return;
+  out.open_list("identifier");
+  for (const auto& number : numbers) write_identifier(out, number.type, number.system, number.value);
+  out.close_list();
 }
 
 void write_subject(Writer& out, std::string_view key, const PersonId& person) {

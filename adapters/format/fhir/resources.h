@@ -14,12 +14,15 @@ void write_organization(Writer& out, const model::Facility& facility);
 void write_diagnostic_report(Writer& out, const model::ReportView& report);
 void write_observation(Writer& out, const model::ReportView& report, std::size_t item);
 void write_specimen(Writer& out, const model::ReportView& report);
-void write_service_request(Writer& out, const model::ReportView& report);
+void write_service_request(Writer& out, const model::ReportView& report);  // the order behind a report
+void write_service_request(Writer& out, const model::OrderView& order);
 void write_imaging_study(Writer& out, const model::ReportView& report);
 void write_endpoint(Writer& out, const model::ReportView& report, std::size_t access);
 
 // value[x] or dataAbsentReason of an item.
 void write_value(Writer& out, const model::Observation& item, Text facility);
+// "identifier": the numbers of an order.
+void write_numbers(Writer& out, const model::View& order);
 // "subject": the person.
 void write_subject(Writer& out, std::string_view key, const PersonId& person);
 // The sensitivity labels of a report: its own and those of all its items, each once.

@@ -86,7 +86,8 @@ void refuse_fault(const Reader& reader, Fault fault, Text bytes) {
                     : is_batch(bytes) ? Text("a batch without a message")
                                       : Text("no MSH at the start"),
                     is_batch(bytes) ? Text("messages that begin with MSH between BHS and BTS")
-                                    : Text("one message that begins with MSH"), condition::segment_sequence);
+                                    : Text("one message that begins with MSH"),
+                    condition::segment_sequence);
       return;
     case Fault::header_truncated:
       reader.refuse("header-truncated", "MSH-2", "the end of the segment", "MSH with its fields",
@@ -138,6 +139,7 @@ Answer read_content(Reader& reader, Fault fault) {
   const Text code = type.substr(0, 3);
   if (type == "ORU^R01" || type == "ORU^R30") return read_oru(reader);
   if (code == "ADT" && type.size() == 7 && is_modelled_adt(reader.trigger)) return read_adt(reader);
+  if (is_modelled_order(type)) return read_order_message(reader);
   return read_other(reader);
 }
 

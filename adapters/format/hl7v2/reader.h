@@ -103,7 +103,7 @@ inline constexpr std::uint32_t kPID = segment_name("PID"), kPD1 = segment_name("
                                kEVN = segment_name("EVN"), kDG1 = segment_name("DG1"), kORC = segment_name("ORC"),
                                kOBR = segment_name("OBR"), kOBX = segment_name("OBX"), kNTE = segment_name("NTE"),
                                kSPM = segment_name("SPM"), kZDS = segment_name("ZDS"), kIPC = segment_name("IPC"),
-                               kMSH = segment_name("MSH");
+                               kMSH = segment_name("MSH"), kTQ1 = segment_name("TQ1");
 
 // header.cpp: MSH. Fills draft.source and times; accepted, or header_rejected with its issues.
 model::Answer read_header(Reader& reader);
@@ -126,6 +126,7 @@ void read_order(const Reader& reader, const Segment& orc, model::Report& report)
 void read_request(const Reader& reader, const Segment& obr, model::Report& report);
 void read_observation(const Reader& reader, const Segment& obx, model::Observation& observation);
 void read_specimen(const Reader& reader, const Segment& spm, model::Specimen& specimen);
+void read_specimen_source(const Reader& reader, const Segment& obr, model::Specimen& specimen);  // OBR-15
 model::ResultStatus result_status(Text code);
 void finish_report(const Reader& reader, model::Report& report);  // what follows from all segments together
 
@@ -141,6 +142,8 @@ void finish_exam(const Reader& reader, const Segment* obr, model::Report& report
 model::Answer read_adt(Reader& reader);
 bool is_modelled_adt(Text trigger);
 model::Answer read_oru(Reader& reader);
+bool is_modelled_order(Text type);
+model::Answer read_order_message(Reader& reader);
 model::Answer read_other(Reader& reader);
 
 }  // namespace hutong::hl7v2

@@ -102,19 +102,23 @@ void read_request(const Reader& reader, const Segment& obr, model::Report& repor
   report.status = report_status(report.status_sent);
   report.reason = reader.coded(reader.field(obr, 31));
   report.interpreter = reader.person(reader.field(obr, 32));
+  read_specimen_source(reader, obr, report.specimen);
+}
+
+// SPS, before SPM: type & words & system ^ … ^ site
+void read_specimen_source(const Reader& reader, const Segment& obr, model::Specimen& specimen) {
   const Text source = reader.field(obr, 15);
-  if (!source.empty()) {  // SPS, before SPM: type & words & system ^ … ^ site
-    const auto part = reader.components<4>(source);
-    const auto type = reader.subcomponents<3>(part[0]);
-    report.specimen.type.code = reader.clean(type[0]);
-    report.specimen.type.display = reader.clean(type[1]);
-    report.specimen.type.system = reader.clean(type[2]);
-    const auto site = reader.subcomponents<3>(part[3]);
-    report.specimen.site.code = reader.clean(site[0]);
-    report.specimen.site.display = reader.clean(site[1]);
-    report.specimen.site.system = reader.clean(site[2]);
-    report.specimen.present = !report.specimen.type.empty();
-  }
+  if (source.empty()) return;
+  const auto part = reader.components<4>(source);
+  const auto type = reader.subcomponents<3>(part[0]);
+  specimen.type.code = reader.clean(type[0]);
+  specimen.type.display = reader.clean(type[1]);
+  specimen.type.system = reader.clean(type[2]);
+  const auto site = reader.subcomponents<3>(part[3]);
+  specimen.site.code = reader.clean(site[0]);
+  specimen.site.display = reader.clean(site[1]);
+  specimen.site.system = reader.clean(site[2]);
+  specimen.present = !specimen.type.empty();
 }
 
 void read_order(const Reader& reader, const Segment& orc, model::Report& report) {

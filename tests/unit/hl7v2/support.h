@@ -35,6 +35,7 @@ struct Case {
   const model::Subject& subject() const { return draft.parts[0].subject; }
   const model::Event& event(std::size_t i = 0, std::size_t part = 0) const { return draft.parts[part].events[i]; }
   const model::Report& report(std::size_t i = 0, std::size_t part = 0) const { return *event(i, part).report; }
+  const model::Order& order(std::size_t i = 0, std::size_t part = 0) const { return *event(i, part).order; }
   std::vector<std::string> codes() const {
     std::vector<std::string> all;
     for (const auto& issue : draft.issues.list())

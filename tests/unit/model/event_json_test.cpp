@@ -98,7 +98,7 @@ TEST(EventJson, EveryMemberComesBack) {
   EXPECT_EQ(s.died.iso, "2026-01-02T03:00:00+08:00");
   EXPECT_EQ(s.marital.original, "as\nwritten");
   EXPECT_EQ(s.deleted[0], "phone");
-  ASSERT_EQ(record.events.size(), 4u);
+  ASSERT_EQ(record.events.size(), 5u);
   const Encounter& e = record.events[1].encounter;
   EXPECT_EQ(e.id, EncounterId(sha256("a visit")));
   EXPECT_EQ(e.kind, EncounterClass::inpatient);
@@ -107,6 +107,18 @@ TEST(EventJson, EveryMemberComesBack) {
   EXPECT_TRUE(record.events[2].merge.identifier_change);
   EXPECT_EQ(record.events[2].merge.prior_identifiers[0].value, "11010519491231002X");
   EXPECT_EQ(record.events[3].version, 2u);
+  EXPECT_EQ(record.events[3].order, nullptr);
+  const Order& o = *record.events[4].order;
+  EXPECT_EQ(o.id, OrderId(sha256("an order")));
+  EXPECT_EQ(o.change_sent, "NW");
+  EXPECT_EQ(o.status, OrderStatus::active);
+  EXPECT_EQ(o.priority, Priority::stat);
+  EXPECT_TRUE(o.preoperative);
+  EXPECT_EQ(o.encounter_class, EncounterClass::emergency);
+  EXPECT_EQ(o.placed.sent, "202601020304");
+  EXPECT_EQ(o.diagnoses[0].display, "肺炎");
+  EXPECT_TRUE(o.specimen.present);
+  EXPECT_EQ(o.labels[0], "HIV");
   const Report& r = *record.events[3].report;
   EXPECT_EQ(r.received.sent, "20260102030405+0800");
   EXPECT_TRUE(r.is_exam);

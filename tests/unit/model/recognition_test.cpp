@@ -54,6 +54,41 @@ TEST(RecognitionSchema, TheExamplesAreValidAndReadAndWrittenAgain) {
   EXPECT_EQ(write(*read_outcome), compact(outcome));
 }
 
+TEST(RecognitionSchema, AnOrderThatCameAsAMessageSaysSo) {
+  auto decided = *read_recognition_decided(whole(folder / "examples/recognition.decided.json"));
+  EXPECT_FALSE(decided.by_message());
+  decided.door = order_door;
+  decided.follows = decided.id;
+  const auto json = write(decided);
+  EXPECT_TRUE(valid("recognition.decided", json)) << json;
+  const auto read = read_recognition_decided(json);
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(read->by_message());
+  EXPECT_EQ(read->follows, decided.id);
+}
+
+TEST(PlacedOrder, IsReadAsWritten) {
+  PlacedOrder placed;
+  placed.id = placed_order_id(OrderId(sha256("an order")));
+  placed.at = {1'767'294'245'678'901};
+  placed.facility = "cc-east";
+  placed.patient_of = "cc-east";
+  placed.patient = "B1";
+  placed.number = "O1";
+  placed.encounter = "EMER";
+  placed.preoperative = true;
+  placed.code = "GLU\"";
+  placed.loinc = "14749-6";
+  const auto json = write(placed);
+  const auto read = read_placed_order(json, placed.id);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(write(*read), json);
+  EXPECT_EQ(read->at, placed.at);
+  EXPECT_EQ(read->code, placed.code);
+  EXPECT_TRUE(read->preoperative);
+  EXPECT_FALSE(read_placed_order("[]", placed.id));
+}
+
 TEST(RecognitionSchema, RefusesWhatTheDocumentDoesNotHave) {
   EXPECT_FALSE(valid("recognition.outcome", R"({"kind":"recognition.outcome"})"));
   auto decided = *read_recognition_decided(whole(folder / "examples/recognition.decided.json"));

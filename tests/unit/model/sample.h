@@ -182,6 +182,40 @@ inline Encounter encounter(Arena& arena) {
   return e;
 }
 
+inline Order* order(Arena& arena) {
+  Order* o = arena.make<Order>();
+  o->id = OrderId(sha256("an order"));
+  o->facility = "bc-county";
+  o->number = "SQ1";
+  o->filler_number = "F1";
+  o->group_number = "SQD1";
+  o->change = "placed";
+  o->change_sent = "NW";
+  o->status = OrderStatus::active;
+  o->status_sent = "IP";
+  o->priority = Priority::stat;
+  o->priority_sent = "S";
+  o->preoperative = true;
+  o->service = coded("1001", "血常规");
+  o->section = "LAB";
+  o->placed = {"202601020304", "2026-01-02T03:04:00+08:00"};
+  o->requested = {"20260102", "2026-01-02"};
+  o->orderer = {"d1", "张医生", "staff"};
+  o->department = {"NK", "内科", ""};
+  o->ordering_facility = {"", "北川县人民医院", ""};
+  o->encounter_number = "V1";
+  o->encounter_class = EncounterClass::emergency;
+  o->encounter_class_sent = "E";
+  o->reason = coded("R50", "发热");
+  o->diagnoses.push(arena, coded("J18.9", "肺炎"));
+  o->specimen.type = coded("BLD", "全血");
+  o->specimen.present = true;
+  o->notes.push(arena, "空腹");
+  o->labels.push(arena, "HIV");
+  o->path = "ORC[1]";
+  return o;
+}
+
 // Every kind of event in one part.
 inline void fill(Draft& draft) {
   Arena& arena = draft.arena;
@@ -220,6 +254,11 @@ inline void fill(Draft& draft) {
   resulted.labels.push(arena, "HIV");
   resulted.report = report(arena);
   part.events.push(arena, resulted);
+  Event ordered;
+  ordered.kind = EventKind::order_placed;
+  ordered.ordinal = 4;
+  ordered.order = order(arena);
+  part.events.push(arena, ordered);
   draft.parts.push(arena, part);
 }
 

@@ -64,8 +64,9 @@ std::string fault(const std::string& schema, const std::string& json) {
 }
 
 TEST(Schema, EveryKindHasAValidExampleThatIsRead) {
-  for (auto kind : {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged,
-                    EventKind::encounter_changed, EventKind::result_reported, EventKind::exam_reported}) {
+  for (auto kind :
+       {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged,
+        EventKind::encounter_changed, EventKind::result_reported, EventKind::exam_reported, EventKind::order_placed}) {
     const fs::path file = folder / "examples" / (std::string(to_string(kind)) + ".json");
     ASSERT_TRUE(fs::exists(file)) << file;
     const std::string json = whole(file);
@@ -106,6 +107,7 @@ TEST(Schema, SingleNounsAreValid) {
   EXPECT_EQ(fault_of("subject.schema.json", write_subject(arena, sample::subject(arena))), "");
   EXPECT_EQ(fault_of("report.schema.json", write_report(arena, *sample::report(arena))), "");
   EXPECT_EQ(fault_of("encounter.schema.json", write_encounter(arena, sample::encounter(arena))), "");
+  EXPECT_EQ(fault_of("order.schema.json", write_order(arena, *sample::order(arena))), "");
 }
 
 TEST(Schema, RefusesWhatTheDocumentDoesNotHave) {

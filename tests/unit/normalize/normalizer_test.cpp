@@ -9,8 +9,13 @@
 namespace hutong::normalize {
 namespace {
 
+using model::Coded;
+using model::EncounterClass;
+using model::Event;
 using model::EventKind;
 using model::IdentifierKind;
+using model::Order;
+using model::Priority;
 using model::Text;
 
 std::string labels(const List<Text>& list) {
@@ -233,6 +238,82 @@ TEST(Normalizer, AnUnknownSenderUsesTheSharedNames) {
   s.item("", "白细胞计数", "5.8", "10^9/L");
   Normalizer(tables()).normalize(s.draft, nullptr, s.facilities);
   EXPECT_EQ(s.report().observations[0].code.mapped_code, "6690-2");
+}
+
+class Ordering : public testing::Test {
+ protected:
+  Ordering() {
+    Event& event = s.part().events.push(s.draft.arena);
+    event.kind = EventKind::order_placed;
+    event.order = s.draft.arena.make<Order>();
+    order = event.order;
+    order->number = "SQ1";
+    order->service.code = "1042";  // of the facility's map
+    order->service.display = "血糖";
+    order->path = "ORC[1]";
+  }
+  Setting s;
+  Order* order = nullptr;
+};
+
+TEST_F(Ordering, ItsServiceTimesClassAndPriorityAreResolved) {
+  order->placed.sent = "202601020915";
+  order->requested.sent = "20260103";
+  order->encounter_class_sent = "急诊";
+  order->encounter_number = " V1 ";
+  order->priority_sent = "S";
+  s.run();
+  EXPECT_EQ(order->facility, "bc-county");
+  EXPECT_EQ(order->service.mapped_code, "14749-6");
+  EXPECT_EQ(order->placed.iso, "2026-01-02T09:15:00+08:00");
+  EXPECT_EQ(order->requested.iso, "2026-01-03");
+  EXPECT_EQ(order->encounter_class, EncounterClass::emergency);
+  EXPECT_EQ(order->encounter_number, "V1");
+  EXPECT_EQ(order->priority, Priority::stat);
+  EXPECT_FALSE(order->preoperative);
+  EXPECT_EQ(order->id, order_id(*order));
+  EXPECT_TRUE(order->labels.empty());
+}
+
+TEST_F(Ordering, AnExaminationIsKnownByItsWords) {
+  order->service.code = "X";
+  order->service.display = "胸部CT平扫";
+  s.run();
+  EXPECT_EQ(order->service.mapped_code, "24627-2");
+}
+
+TEST_F(Ordering, WhatIsWrongIsNamed) {
+  order->placed.sent = "05/01/2026";
+  order->requested.sent = "下周一";
+  order->encounter_class_sent = "门急诊";
+  order->priority_sent = "P";
+  s.run();
+  EXPECT_TRUE(s.has_issue("odd-date", "ORC[1]-9"));
+  EXPECT_TRUE(s.has_issue("odd-date", "OBR[1]-6"));
+  EXPECT_TRUE(s.has_issue("unknown-encounter-class", "PV1-2"));
+  EXPECT_EQ(order->priority, Priority::unknown);
+  EXPECT_TRUE(order->preoperative);
+}
+
+TEST_F(Ordering, IsLabelledByWhatItAsksFor) {
+  order->service.display = "HIV抗原抗体联合检测";
+  s.run();
+  EXPECT_FALSE(order->labels.empty());
+}
+
+TEST_F(Ordering, IsLabelledByADiagnosis) {
+  Coded diagnosis;
+  diagnosis.code = "B20.900";
+  order->diagnoses.push(s.draft.arena, diagnosis);
+  s.run();
+  EXPECT_FALSE(order->labels.empty());
+  EXPECT_FALSE(s.part().events[0].labels.empty());
+}
+
+TEST_F(Ordering, ACampusOrdersUnderItsOwnName) {
+  order->ordering_facility.name = "区域医学检验中心";
+  s.run();
+  EXPECT_EQ(order->facility, "lab-regional");
 }
 
 }  // namespace

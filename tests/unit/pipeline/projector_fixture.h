@@ -52,7 +52,14 @@ struct LabReport {
   ResultStatus status = ResultStatus::final;
   std::vector<Item> items{{"GLU", "5.8"}, {"ALT", "31"}};
   std::string observed = "2026-05-01T08:00:00+08:00", issued = "2026-05-01T10:00:00+08:00";
-  std::string path = "OBR[1]";
+  std::string path = "OBR[1]", order = {};
+};
+
+struct Ordered {
+  std::string number = "O1", service = "GLU", loinc = "14749-6", change = "placed";
+  model::OrderStatus status = model::OrderStatus::active;
+  model::EncounterClass encounter = model::EncounterClass::outpatient;
+  std::string placed = "2026-05-02T08:00:00+08:00", filler = {}, label = {};
 };
 
 // One message with one patient, owning every text it points to.
@@ -97,6 +104,7 @@ class Message {
     auto& report = *event.report;
     report.issuer = keep(lab.issuer);
     report.filler_number = keep(lab.number);
+    report.order_number = keep(lab.order);
     report.service.code = keep(lab.service);
     report.status = lab.status;
     report.observed.iso = keep(lab.observed);
@@ -117,6 +125,33 @@ class Message {
       observation.path = keep("OBX[" + std::to_string(++place) + "]");
       report.observations.push(arena(), observation);
     }
+    return *this;
+  }
+  Message& order(const Ordered& said) {
+    draft_.source.type = "ORM^O01";
+    auto& event = add(model::EventKind::order_placed);
+    event.order = arena().make<model::Order>();
+    auto& order = *event.order;
+    order.facility = keep(said_.facility);
+    order.number = keep(said.number);
+    order.filler_number = keep(said.filler);
+    order.service.code = keep(said.service);
+    order.service.mapped_code = keep(said.loinc);
+    if (!said.loinc.empty()) order.service.mapped_system = "http://loinc.org";
+    order.change = keep(said.change);
+    order.status = said.status;
+    order.encounter_class = said.encounter;
+    order.encounter_class_sent = to_string(said.encounter);
+    order.placed.iso = keep(said.placed);
+    order.orderer.code = "D07";
+    order.department.name = "内科";
+    if (!said.label.empty()) order.labels.push(arena(), keep(said.label));
+    order.path = "ORC[1]";
+    order.id = model::order_id(order);
+    return *this;
+  }
+  Message& provisional() {
+    draft_.source.provisional = true;
     return *this;
   }
   Message& encounter(std::string change, model::EncounterStatus status, std::string occurred,

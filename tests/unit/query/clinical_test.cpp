@@ -291,5 +291,64 @@ TEST_F(ClinicalTest, AnUnregisteredFacilityIsShownByItsCode) {
   EXPECT_EQ(run(region.clinical.read(permit, ViewKind::facility, "nowhere")).error().code, ErrorCode::not_found);
 }
 
+TEST_F(ClinicalTest, OrdersAreFoundByPatientNumberStatusAndTime) {
+  const auto person = region.patient("county", "1");
+  const auto first = region.order("county", "1", "O1", "2026-01-02T08:00:00+08:00"),
+             second = region.order("county", "1", "O2", "2026-01-04T08:00:00+08:00", model::OrderStatus::revoked);
+  region.patient("lab", "9");
+  const auto elsewhere = region.order("lab", "9", "O1", "2026-01-05T08:00:00+08:00");
+  const auto report = region.report("county", "1", "F1", "2026-01-03", [](Arena&, model::Report& made) {
+    made.order_number = "O1";
+    made.requested = {"2026-01-03", "2026-01-03"};
+  });
+  query::ResultSearch asked;
+  asked.kind = ViewKind::order;
+  asked.person = person;
+  const auto behind = report.hex() + "-r";
+  EXPECT_THAT(ids(search(asked)->matches), ElementsAre(second.hex(), behind, first.hex())) << "in one order of time";
+  asked.count = 1;
+  std::vector<std::string> paged;
+  for (int page = 0; page < 5; ++page) {
+    const auto answer = search(asked);
+    ASSERT_TRUE(answer) << answer.error().message;
+    for (auto& id : ids(answer->matches)) paged.push_back(id);
+    if (answer->next.empty()) break;
+    asked.position = answer->next;
+  }
+  EXPECT_THAT(paged, ElementsAre(second.hex(), behind, first.hex()));
+  asked.count = 10;
+  asked.position.clear();
+  asked.statuses = {{{std::nullopt, "active"}}};
+  EXPECT_THAT(ids(search(asked)->matches), ElementsAre(first.hex()));
+  asked.statuses.clear();
+  asked.identifiers = {{{std::nullopt, "O1"}}};
+  EXPECT_THAT(ids(search(asked)->matches), ElementsAre(behind, first.hex()));
+  asked.person.reset();
+  std::vector<std::string> both{first.hex(), elsewhere.hex()};
+  std::sort(both.begin(), both.end());
+  EXPECT_EQ(ids(search(asked)->matches), both);
+  asked.identifiers = {{{"urn:hutong:facility:lab:placer", "O1"}}};
+  EXPECT_THAT(ids(search(asked)->matches), ElementsAre(elsewhere.hex()));
+  asked.identifiers = {{{std::nullopt, "O9"}}};
+  EXPECT_TRUE(search(asked)->matches.empty());
+}
+
+TEST_F(ClinicalTest, APlacedOrderIsReadByItsIdAndComesWithEverything) {
+  const auto person = region.patient("county", "1");
+  const auto order = region.order("county", "1", "O1", "2026-01-02T08:00:00+08:00");
+  const auto read = run(region.clinical.read(permit, ViewKind::order, order.hex()));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->matches[0].order->person, person);
+  EXPECT_EQ(model::status_of(read->matches[0]), "active");
+  EXPECT_TRUE(run(region.clinical.version(permit, ViewKind::order, order.hex(), 1)));
+  EXPECT_EQ(run(region.clinical.version(permit, ViewKind::order, order.hex(), 2)).error().code, ErrorCode::not_found);
+  EXPECT_EQ(run(region.clinical.history(permit, ViewKind::order, order.hex()))->matches.size(), 1U);
+  EXPECT_EQ(run(region.clinical.read(permit, ViewKind::order, std::string(32, 'a'))).error().code,
+            ErrorCode::not_found);
+  const auto all = run(region.clinical.everything(permit, person, 100, ""));
+  ASSERT_TRUE(all);
+  EXPECT_THAT(ids(all->matches), testing::Contains(order.hex()));
+}
+
 }  // namespace
 }  // namespace hutong

@@ -153,6 +153,31 @@ class Region {
     return report.id;
   }
 
+  // An order that a message placed.
+  OrderId order(const std::string& facility, const std::string& number, const std::string& placer,
+                const std::string& placed, model::OrderStatus status = model::OrderStatus::active) {
+    model::Order order;
+    order.facility = facility;
+    order.number = placer;
+    order.service.code = "GLU";
+    order.service.mapped_code = "14749-6";
+    order.status = status;
+    order.placed = {placed, placed};
+    order.id = model::order_id(order);
+    Arena arena;
+    const std::string id(order.id.view());
+    const std::int64_t newest = -parse_iso(placed)->first.micros;
+    port::StoreBatch batch;
+    batch.put(port::tables::orders,
+              {facility, number, newest, id, std::int64_t{1}, std::string(model::to_string(status)), appended,
+               std::int64_t{1}, std::string("0123456789abcdef0123456789abcdef.0"),
+               std::string(model::write_order(arena, order))});
+    batch.put(port::tables::order_ids, {id, facility, number, newest, std::int64_t{1}});
+    batch.put(port::tables::order_numbers, {placer, facility, id});
+    write(std::move(batch));
+    return order.id;
+  }
+
   EncounterId encounter(const std::string& facility, const std::string& number, const std::string& visit,
                         const std::string& admitted, const std::string& discharged = "") {
     model::Encounter encounter;
