@@ -136,15 +136,20 @@ RecognitionAnswer recognition_statistics(const RecognitionDeps& deps, const Requ
   search.department = request.parameter("department");
   search.item = request.parameter("item");
   const std::string by(request.parameter("by"));
-  const std::vector<std::string> known{"", "facility", "department", "item", "day", "month"};
+  const std::vector<std::string> known{"", "facility", "department", "item", "reason", "day", "month"};
   if (std::find(known.begin(), known.end(), by) == known.end()) {
-    co_return fault(request.path, 400, "invalid", "by: expected facility, department, item, day or month");
+    co_return fault(request.path, 400, "invalid", "by: expected facility, department, item, reason, day or month");
   }
   Sums total;
   std::map<std::string, Sums> groups;
   const auto take = [&](const Counted& one) {
     total.by_measure[one.measure] += one.count;
     if (by.empty()) return;
+    if (by == "reason") {  // why was declined: the counts of each reason alone
+      if (one.measure.starts_with("refused"))
+        groups[one.measure.substr(one.measure.find(':') + 1)].by_measure[one.measure] += one.count;
+      return;
+    }
     const std::string key = by == "facility"     ? one.facility
                             : by == "department" ? one.facility + "/" + one.department
                             : by == "item"       ? one.item
@@ -160,6 +165,10 @@ RecognitionAnswer recognition_statistics(const RecognitionDeps& deps, const Requ
     if (by == "facility") {
       const auto* facility = rules.facilities->find(key);
       return facility ? facility->name_zh : key;
+    }
+    if (by == "reason") {
+      const auto* reason = rules.catalogue->refusal(key, search.to);
+      return reason ? reason->text_zh : key;
     }
     if (by == "item") {
       if (const auto* item = rules.catalogue->item(key, search.to)) return item->name_zh;

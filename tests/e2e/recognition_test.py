@@ -142,6 +142,8 @@ class Recognition(Story):
         self.region.until(lambda: self.region.statistics()["total"]["refused"] == 1)
         total = self.region.statistics()["total"]
         self.assertEqual((total["recognised"], total["refused"], total["savedYuan"]), (0, 1, "0.00"), "undone leaves nothing behind")
+        groups = self.region.statistics("?by=reason")["groups"]
+        self.assertEqual([(group["key"], group["refused"]) for group in groups], [("08", 1)])
 
     def test_as_of_a_past_moment_says_what_was_said_then(self):
         self.known_to_both()
