@@ -254,9 +254,9 @@ class FhirService : public std::enable_shared_from_this<FhirService> {
       co_return failed({ErrorCode::conflict, "more than one person has this identifier; a steward has to decide"},
                        "sourceIdentifier");
     }
-    co_return with_offset(document(200, deps_.rendering.cross_references(*answer->matches.front().person, system,
-                                                                          value, systems)),
-                          answer->offset);
+    co_return with_offset(
+        document(200, deps_.rendering.cross_references(*answer->matches.front().person, system, value, systems)),
+        answer->offset);
   }
 
   net::awaitable<Response> latest(const FhirKind& kind, const Request& request) {

@@ -60,11 +60,10 @@ Answering identity_questions(const OperateDeps& deps, const Request& request) {
 Answering identity_person(const OperateDeps& deps, const Request& request) {
   const auto body = access::FlatObject::read(request.body);
   const auto local = body ? local_patient(text_in(*body, "patient")) : std::nullopt;
-  if (!local) co_return fault(request.path, 400, "invalid", "the body must be {\"patient\":\"FACILITY/NUMBER\"}");
-  auto permit = co_await permit_for(deps, request, "identity/person", subject_of(*local));
+  auto permit = co_await permit_for(deps, request, "identity/person", local ? subject_of(*local) : "");
   if (!permit) co_return fault(request.path, permit.error());
-  auto found = co_await deps.operations.identity_person(*permit, local->first, local->second,
-                                                        text_in(*body, "after"));
+  if (!local) co_return fault(request.path, 400, "invalid", "the body must be {\"patient\":\"FACILITY/NUMBER\"}");
+  auto found = co_await deps.operations.identity_person(*permit, local->first, local->second, text_in(*body, "after"));
   if (!found) co_return fault(request.path, found.error());
   JsonText json;
   json.begin_object()
@@ -89,30 +88,32 @@ Answering identity_person(const OperateDeps& deps, const Request& request) {
 Answering decide_identity(const OperateDeps& deps, const Request& request) {
   const auto body = access::FlatObject::read(request.body);
   const auto kind = body ? kind_of(text_in(*body, "kind")) : std::nullopt;
+  port::IdentityCommand command;
+  std::string subjects;
+  bool good = true;
+  const std::string patients = body ? text_in(*body, "patients") : std::string();
+  for (std::string_view rest = patients; !rest.empty();) {
+    const auto one = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    if (one.empty()) continue;
+    const auto local = local_patient(one);
+    good = good && local;
+    if (!local) continue;
+    subjects += (subjects.empty() ? "" : ",") + subject_of(*local);
+    command.patients.push_back(*local);
+  }
+  auto permit = co_await permit_for(deps, request, "identity/decide", std::move(subjects));
+  if (!permit) co_return fault(request.path, permit.error());
   if (!kind) {
     co_return fault(request.path, 400, "invalid",
                     "the body must be {\"kind\":\"link\",\"patients\":\"FACILITY/NUMBER "
                     "FACILITY/NUMBER\",\"by\":\"who\",\"note\":\"why\"}; kinds: "
                     "link, merge, unlink, split, separate, undo (with \"decision\":\"ID\" instead of patients)");
   }
-  port::IdentityCommand command;
+  if (!good) co_return fault(request.path, 400, "invalid", "patients: each is FACILITY/NUMBER");
   command.kind = *kind;
   command.decision = text_in(*body, "decision");
   command.note = text_in(*body, "note");
-  const std::string patients = text_in(*body, "patients");
-  for (std::string_view rest = patients; !rest.empty();) {
-    const auto one = rest.substr(0, rest.find(' '));
-    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
-    if (one.empty()) continue;
-    const auto local = local_patient(one);
-    if (!local) co_return fault(request.path, 400, "invalid", "patients: each is FACILITY/NUMBER");
-    command.patients.push_back(*local);
-  }
-  std::string subjects;
-  for (const auto& local : command.patients) subjects += (subjects.empty() ? "" : ",") + subject_of(local);
-  if (subjects.empty()) subjects = command.decision;
-  auto permit = co_await permit_for(deps, request, "identity/decide", std::move(subjects));
-  if (!permit) co_return fault(request.path, permit.error());
   command.by = text_in(*body, "by");
   command.client = request.principal->client;
   auto verdict = co_await deps.control.decide_identity(std::move(command));

@@ -29,7 +29,8 @@ std::vector<std::u32string> words_of(const std::u32string& text) {
   return words;
 }
 
-// 王秀英之女, 之子2, 之大女, 王秀英宝宝: what a newborn is called until it has a name. Its family's name is all that it says.
+// 王秀英之女, 之子2, 之大女, 王秀英宝宝: what a newborn is called until it has a name. Its family's name is all that it
+// says.
 bool is_newborns(std::u32string_view name) {
   const auto of = name.find(U'之', 1);
   if (of != std::u32string_view::npos && of + 1 < name.size() && name.size() - of <= 5) {

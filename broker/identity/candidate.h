@@ -20,8 +20,8 @@ struct PersonName {
 };
 
 // Chinese names without a separator are split after the family name (of two characters where it is a compound one);
-// of words with middle dots or blanks the last is the family's. What the sender separates counts first. Of 王秀英之女 only
-// the family name is its own.
+// of words with middle dots or blanks the last is the family's. What the sender separates counts first. Of 王秀英之女
+// only the family name is its own.
 PersonName person_name(std::string_view text, std::string_view family, std::string_view given);
 
 struct Number {  // not a resident card

@@ -47,11 +47,11 @@ struct IdentityDecision {
   DecisionKind kind = DecisionKind::linked;
   LocalKey patient;  // whose person stays: the older one; of a merge the surviving number
   LocalKey other;
-  std::vector<std::string> reasons;  // from a fixed set; no personal data
-  std::string cause;                 // event id; "" a steward's
-  Timestamp at;                      // when the cause was appended
-  double chance = -1;                // that they are one person, where it was weighed
-  Guard patient_guard, other_guard;  // as they were then
+  std::vector<std::string> reasons;   // from a fixed set; no personal data
+  std::string cause;                  // event id; "" a steward's
+  Timestamp at;                       // when the cause was appended
+  double chance = -1;                 // that they are one person, where it was weighed
+  Guard patient_guard, other_guard;   // as they were then
   std::string by, client, note;       // a steward's name, sign-in and words
   std::vector<LocalKey> apart, rest;  // of a split
   std::optional<RecordId> of;         // of an undone

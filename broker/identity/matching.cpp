@@ -123,7 +123,8 @@ Decision compare(const Candidate& newcomer, const Candidate& other, const Weight
   if ((is_newborn(newcomer) || is_newborn(other)) && comparison[Field::birth_date] == Level::other) return {};
   if (intersect(newcomer.cards, other.cards)) return guard(newcomer, other, comparison);
   Decision decision;
-  if (weights.empty() || (comparison[Field::family_name] == Level::unknown && comparison[Field::given_name] == Level::unknown)) {
+  if (weights.empty() ||
+      (comparison[Field::family_name] == Level::unknown && comparison[Field::given_name] == Level::unknown)) {
     return decision;
   }
   const bool other_card = !newcomer.cards.empty() && !other.cards.empty();
@@ -136,7 +137,8 @@ Decision compare(const Candidate& newcomer, const Candidate& other, const Weight
     decision.outcome = Outcome::conflict;
     decision.reasons.emplace_back("another-card");
   } else {
-    decision.outcome = scored.chance >= weights.link && may_link(newcomer, other, weighed, today) ? Outcome::link : Outcome::possible;
+    decision.outcome =
+        scored.chance >= weights.link && may_link(newcomer, other, weighed, today) ? Outcome::link : Outcome::possible;
   }
   explain(decision, weighed, scored);
   return decision;

@@ -24,10 +24,10 @@ namespace hutong::identity {
 
 struct Person {
   PersonId id;
-  std::vector<LocalKey> members;      // sorted
-  std::map<LocalKey, Guard> guards;   // of those members of whom a decision says it
-  std::set<std::string> vouched;      // cards, and children by name_of(), that a steward has put together
-  bool separated = false;             // a split concerns one of its members
+  std::vector<LocalKey> members;     // sorted
+  std::map<LocalKey, Guard> guards;  // of those members of whom a decision says it
+  std::set<std::string> vouched;     // cards, and children by name_of(), that a steward has put together
+  bool separated = false;            // a split concerns one of its members
 };
 
 Person alone(const LocalKey& local);

@@ -71,8 +71,7 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
     known.clear();
     for (const auto& block : own) {
       const port::Row* row = co_await overlay_.get(tables::blocks, {block});
-      if (row && known.size() < compared_max_)
-        identity::read_block_members(std::get<std::string>((*row)[1]), known);
+      if (row && known.size() < compared_max_) identity::read_block_members(std::get<std::string>((*row)[1]), known);
     }
     if (third.size() + known.size() > foreseen_max) break;
     for (auto& local : known) {

@@ -95,7 +95,8 @@ net::awaitable<Result<Answer>> Clinical::match(const access::Permit&, model::Sub
     // A facility's own number with the name beside it is certain, too; alone it is somebody's typing.
     if (own && asked.names.empty()) grade.chance = std::max(grade.chance, by_number_alone);
     // A conflict is never certain, and never more than likely.
-    grade.chance = grade.certain ? std::max(grade.chance, weights_->link) : std::clamp(grade.chance, 0.0, likely_at_most);
+    grade.chance =
+        grade.certain ? std::max(grade.chance, weights_->link) : std::clamp(grade.chance, 0.0, likely_at_most);
     grade.probable = grade.chance >= weights_->steward;
     if (grade.chance < shown_from && !own) continue;
     auto person = co_await person_of(candidate.facility, candidate.number);

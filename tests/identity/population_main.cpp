@@ -37,7 +37,8 @@ void usage() {
       "identity_population [--people N] [--seed S] [--weights FILE] [--rate N] [--folder DIR] [--rebuild]\n"
       "  links N people (20000) as the projector does; precision and recall of pairs, wrong persons, registrations a "
       "second;\n"
-      "  fails below F1 0.99, at one person made of two over a card, at one with two valid cards that no steward is asked\n"
+      "  fails below F1 0.99, at one person made of two over a card, at one with two valid cards that no steward is "
+      "asked\n"
       "  about, at a mother and her child or two newborns in one, below N registrations a second (--rate), or where a\n"
       "  rebuild's persons differ (--rebuild)\n"
       "identity_population --estimate FILE [--people N] [--region N] [--seed S]\n"
@@ -199,7 +200,8 @@ int run(const Arguments& arguments) {
       for (const auto& child : population.newborns(person)) {
         if (time > 0 && time <= child.size() && !tell(child[time - 1], time)) return 1;
       }
-      if (time != 1) continue;
+    }
+    for (std::uint32_t person = 0; time == 1 && person < arguments.people; ++person) {
       for (const auto& update : population.updates(person)) {
         const bool known = last.contains({update.facility, update.number});
         if (known && !tell(update, 1)) return 1;

@@ -8,8 +8,8 @@
 // phones missing 15 %, the household's 20 %, changed 8 %; addresses missing 15 %, shortened 25 %, moved 6 %; 社保卡 30
 // %. Twins: 1.5 % of people. Of those registered without a card 30 % bring one later, one in a hundred of these
 // another's. Every twelfth woman of an age for it has newborns at her first facility (one in ten has twins), under her
-// number (PID-21), phone and street, half of them under her card; half of them get a name and a card of their own, and are
-// registered elsewhere with these.
+// number (PID-21), phone and street, half of them under her card; half of them get a name and a card of their own, and
+// are registered elsewhere with these.
 #pragma once
 
 #include <cmath>
@@ -138,7 +138,8 @@ class Population {
       first.name = hers.name + (under_her_name ? "" : male ? "之子" : "之女");
       first.born = date(2026, month, day);
       first.sex = male ? model::Sex::male : model::Sex::female;
-      if (under_her_card) first.card = hers.card, first.card_valid = hers.card_valid, first.placeholder = hers.placeholder;
+      if (under_her_card)
+        first.card = hers.card, first.card_valid = hers.card_valid, first.placeholder = hers.placeholder;
       first.phone = hers.phone, first.street = hers.street, first.district = hers.district;
       first.postcode = hers.postcode;
       std::vector<Registration> told{first};

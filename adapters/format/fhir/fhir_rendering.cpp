@@ -44,8 +44,7 @@ Result<port::MatchQuestion> FhirRendering::match_question(std::string_view body,
 }
 
 std::string FhirRendering::cross_references(const model::PersonView& person, std::string_view source_system,
-                                            std::string_view source_value,
-                                            std::span<const std::string> systems) const {
+                                            std::string_view source_value, std::span<const std::string> systems) const {
   Arena arena(256);
   Writer out;
   out.open();

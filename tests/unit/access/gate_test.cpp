@@ -87,7 +87,8 @@ TEST_F(GateTest, OperatingGrantsNoClinicalContent) {
   EXPECT_TRUE(wait(gate.decide(one, {Action::operate, "feeds", "", "", "", ""})));
   EXPECT_FALSE(wait(gate.decide(one, {Action::operate, "quarantine/raw", "", "", "", ""})));
   EXPECT_FALSE(wait(gate.decide(one, {Action::operate, "identity/person", "", "", "", ""})));
-  EXPECT_TRUE(wait(gate.decide({"steward", {"hutong/identity"}, ""}, {Action::operate, "identity/person", "", "", "", ""})));
+  EXPECT_TRUE(
+      wait(gate.decide({"steward", {"hutong/identity"}, ""}, {Action::operate, "identity/person", "", "", "", ""})));
   EXPECT_FALSE(wait(gate.decide(one, {Action::read, "Patient", "", "", "", ""})));
   EXPECT_FALSE(wait(gate.decide(one, {Action::search, "Observation", "", "", "", ""})));
   EXPECT_FALSE(wait(gate.decide(one, {Action::read, "Patient/$everything", "", "", "", ""})));

@@ -152,7 +152,8 @@ TEST_F(ProjectorMatching, newborn_twins_stay_two) {
   hear(newborn("h1", "B3", "王秀英之女1", "M1"));
   hear(newborn("h2", "C2", "王秀英之女", "M9"));  // one of them, moved to another hospital: which?
   hear(newborn("h3", "D2", "王秀英之女2", ""));
-  const std::vector<identity::LocalKey> all{{"h1", "B1"}, {"h1", "B2"}, {"h1", "B3"}, {"h2", "C2"}, {"h3", "D2"}, {"h1", "M1"}};
+  const std::vector<identity::LocalKey> all{{"h1", "B1"}, {"h1", "B2"}, {"h1", "B3"},
+                                            {"h2", "C2"}, {"h3", "D2"}, {"h1", "M1"}};
   for (std::size_t i = 0; i < all.size(); ++i) {
     for (std::size_t j = i + 1; j < all.size(); ++j) {
       EXPECT_FALSE(same_person(all[i].facility, all[i].number, all[j].facility, all[j].number)) << i << " " << j;
