@@ -242,7 +242,8 @@ class FhirService : public std::enable_shared_from_this<FhirService> {
     auto permit = co_await decide(request, Action::search, "Patient/$ihe-pix", "", "sourceIdentifier,targetSystem");
     if (!permit) co_return failed(permit.error());
     query::PersonSearch search;
-    search.identifiers.push_back({.system = source.substr(0, bar), .value = source.substr(bar + 1)});
+    const std::string system = source.substr(0, bar), value = source.substr(bar + 1);
+    search.identifiers.push_back({.system = system, .value = value});
     search.count = 2;
     auto answer = co_await deps_.clinical.persons(*permit, std::move(search));
     if (!answer) co_return failed(answer.error());
@@ -253,8 +254,9 @@ class FhirService : public std::enable_shared_from_this<FhirService> {
       co_return failed({ErrorCode::conflict, "more than one person has this identifier; a steward has to decide"},
                        "sourceIdentifier");
     }
-    co_return with_offset(document(200, deps_.rendering.cross_references(*answer->matches.front().person, systems)),
-                          answer->offset);
+    co_return with_offset(
+        document(200, deps_.rendering.cross_references(*answer->matches.front().person, system, value, systems)),
+        answer->offset);
   }
 
   net::awaitable<Response> latest(const FhirKind& kind, const Request& request) {

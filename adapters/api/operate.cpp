@@ -44,7 +44,7 @@ std::vector<Route> operate_routes(OperateDeps given) {
   const auto with = [&](Function function) {
     return [deps, function](const Request& request) { return function(*deps, request); };
   };
-  const std::string anyone, operate = "hutong/operate";
+  const std::string anyone, operate = "hutong/operate", identity = "hutong/identity";
   std::vector<Route> routes{
       {"GET", "/healthz", anyone, with(healthz)},
       {"GET", "/readyz", anyone, with(readyz)},
@@ -61,9 +61,9 @@ std::vector<Route> operate_routes(OperateDeps given) {
       {"POST", "/api/v1/quarantine/{facility}/{hash}/retry", operate, with(retry_quarantined)},
       {"GET", "/api/v1/trace/{id}", operate, with(trace)},
       {"GET", "/api/v1/trace/{facility}/{control}", operate, with(trace)},
-      {"GET", "/api/v1/identity/questions", operate, with(identity_questions)},
-      {"POST", "/api/v1/identity/person", operate, with(identity_person)},
-      {"POST", "/api/v1/identity/decisions", operate, with(decide_identity)},
+      {"GET", "/api/v1/identity/questions", identity, with(identity_questions)},
+      {"POST", "/api/v1/identity/person", identity, with(identity_person)},
+      {"POST", "/api/v1/identity/decisions", identity, with(decide_identity)},
       {"POST", "/api/v1/renormalize", operate, with(renormalize)},
       {"POST", "/api/v1/backup", operate, with(backup)},
       {"POST", "/api/v1/reload", operate, with(reload)},

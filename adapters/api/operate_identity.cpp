@@ -4,6 +4,7 @@
 #include "adapters/api/operate_json.h"
 #include "broker/access/flat_object.h"
 #include "broker/base/limits.h"
+#include "broker/model/record.h"
 
 namespace hutong::api {
 namespace {
@@ -25,6 +26,11 @@ std::optional<Kind> kind_of(std::string_view text) {
   if (text == "separate") return Kind::separate;
   if (text == "undo") return Kind::undo;
   return std::nullopt;
+}
+
+// The audit's word for whose data is read or decided about: the person that the local patient first was.
+std::string subject_of(const std::pair<std::string, std::string>& local) {
+  return model::first_person_id(local.first, local.second).hex();
 }
 
 std::string text_in(const access::FlatObject& body, std::string_view name) {
@@ -52,15 +58,18 @@ Answering identity_questions(const OperateDeps& deps, const Request& request) {
 }
 
 Answering identity_person(const OperateDeps& deps, const Request& request) {
-  auto permit = co_await permit_for(deps, request, "identity/person");
-  if (!permit) co_return fault(request.path, permit.error());
   const auto body = access::FlatObject::read(request.body);
   const auto local = body ? local_patient(text_in(*body, "patient")) : std::nullopt;
+  auto permit = co_await permit_for(deps, request, "identity/person", local ? subject_of(*local) : "");
+  if (!permit) co_return fault(request.path, permit.error());
   if (!local) co_return fault(request.path, 400, "invalid", "the body must be {\"patient\":\"FACILITY/NUMBER\"}");
-  auto found = co_await deps.operations.identity_person(*permit, local->first, local->second);
+  auto found = co_await deps.operations.identity_person(*permit, local->first, local->second, text_in(*body, "after"));
   if (!found) co_return fault(request.path, found.error());
   JsonText json;
-  json.begin_object().add("person", found->person).begin_array("members");
+  json.begin_object()
+      .add("person", found->person)
+      .add("memberCount", static_cast<std::uint64_t>(found->member_count))
+      .begin_array("members");
   for (const auto& member : found->members) {
     json.begin_object()
         .add("facility", member.facility)
@@ -70,35 +79,43 @@ Answering identity_person(const OperateDeps& deps, const Request& request) {
   }
   json.end_array().begin_array("decisions");
   for (const auto& decision : found->decisions) json.add_document({}, decision);
-  json.end_array().end_object();
+  json.end_array();
+  if (!found->next.empty()) json.add("next", found->next);
+  json.end_object();
   co_return json_response(json.take());
 }
 
 Answering decide_identity(const OperateDeps& deps, const Request& request) {
-  auto permit = co_await permit_for(deps, request, "identity/decide");
-  if (!permit) co_return fault(request.path, permit.error());
   const auto body = access::FlatObject::read(request.body);
   const auto kind = body ? kind_of(text_in(*body, "kind")) : std::nullopt;
-  if (!kind) {
-    co_return fault(request.path, 400, "invalid",
-                    "the body must be {\"kind\":\"link\",\"patients\":\"FACILITY/NUMBER "
-                    "FACILITY/NUMBER\",\"note\":\"why\"}; kinds: "
-                    "link, merge, unlink, split, separate, undo (with \"decision\":\"ID\" instead of patients)");
-  }
   port::IdentityCommand command;
-  command.kind = *kind;
-  command.decision = text_in(*body, "decision");
-  command.note = text_in(*body, "note");
-  const std::string patients = text_in(*body, "patients");
+  std::string subjects;
+  bool good = true;
+  const std::string patients = body ? text_in(*body, "patients") : std::string();
   for (std::string_view rest = patients; !rest.empty();) {
     const auto one = rest.substr(0, rest.find(' '));
     rest.remove_prefix(std::min(rest.size(), one.size() + 1));
     if (one.empty()) continue;
     const auto local = local_patient(one);
-    if (!local) co_return fault(request.path, 400, "invalid", "patients: each is FACILITY/NUMBER");
+    good = good && local;
+    if (!local) continue;
+    subjects += (subjects.empty() ? "" : ",") + subject_of(*local);
     command.patients.push_back(*local);
   }
-  command.by = request.principal->client;
+  auto permit = co_await permit_for(deps, request, "identity/decide", std::move(subjects));
+  if (!permit) co_return fault(request.path, permit.error());
+  if (!kind) {
+    co_return fault(request.path, 400, "invalid",
+                    "the body must be {\"kind\":\"link\",\"patients\":\"FACILITY/NUMBER "
+                    "FACILITY/NUMBER\",\"by\":\"who\",\"note\":\"why\"}; kinds: "
+                    "link, merge, unlink, split, separate, undo (with \"decision\":\"ID\" instead of patients)");
+  }
+  if (!good) co_return fault(request.path, 400, "invalid", "patients: each is FACILITY/NUMBER");
+  command.kind = *kind;
+  command.decision = text_in(*body, "decision");
+  command.note = text_in(*body, "note");
+  command.by = text_in(*body, "by");
+  command.client = request.principal->client;
   auto verdict = co_await deps.control.decide_identity(std::move(command));
   if (!verdict) co_return fault(request.path, verdict.error());
   JsonText json;

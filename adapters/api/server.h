@@ -28,7 +28,8 @@ struct ServerOptions {
   std::string certificate, key;  // PEM files; both set: TLS 1.2 (AEAD only) and 1.3
   std::filesystem::path socket;  // unix socket; empty: none
   // What the unix socket's peer may do: the one who can open it (mode 0600) owns the broker's files anyway.
-  std::vector<std::string> socket_scopes{"hutong/operate", "hutong/raw", "hutong/metrics", "hutong/send"};
+  std::vector<std::string> socket_scopes{"hutong/operate", "hutong/identity", "hutong/raw", "hutong/metrics",
+                                         "hutong/send"};
   std::string public_url;  // "https://hie.example.cn"; empty: from the Host header
   std::size_t connections = limits::connections;
   std::size_t connections_per_peer = limits::connections_per_peer;

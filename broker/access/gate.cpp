@@ -66,7 +66,9 @@ std::string required_scope(const Demand& demand) {
   switch (demand.action) {
     case Action::read: return "system/" + type + ".r";
     case Action::search: return "system/" + type + ".s";
-    case Action::operate: return demand.resource.ends_with("/raw") ? "hutong/raw" : "hutong/operate";
+    case Action::operate:
+      if (type == "identity") return "hutong/identity";
+      return demand.resource.ends_with("/raw") ? "hutong/raw" : "hutong/operate";
   }
   return "none";
 }

@@ -8,7 +8,8 @@
 namespace hutong::access {
 
 // What a principal must have for a demand: "system/<Type>.r" to read, "system/<Type>.s" to search, "hutong/operate"
-// to operate, "hutong/raw" to see quarantined bytes (resource ending in "/raw"): operating grants no clinical content.
+// to operate, "hutong/raw" to see quarantined bytes (resource ending in "/raw"), "hutong/identity" for a steward
+// (resource beginning with "identity/"): operating grants neither clinical content nor who a patient is.
 std::string required_scope(const Demand& demand);
 
 }  // namespace hutong::access

@@ -26,15 +26,17 @@ void add_check(CLI::App& app, Terminal& terminal) {
   command->callback([&terminal] {
     const Config config = read_config(find_config(terminal.config));
     const auto rules = read_rules(config);
+    const auto weights = read_identity_weights(config);
     registered_clients(config);
     if (terminal.json) {
-      fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\",\"recognition\":\"{}\"}}\n", describe_json(config),
-                 rules->facilities->all().size(), terminology_version(*rules), rules->catalogue->version());
+      fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\",\"recognition\":\"{}\",\"identity\":\"{}\"}}\n",
+                 describe_json(config), rules->facilities->all().size(), terminology_version(*rules), rules->catalogue->version(),
+                 weights->version);
       return;
     }
     std::fputs(describe(config).c_str(), stdout);
-    fmt::print("\n# {} facilities, terminology {}, recognition {}\n", rules->facilities->all().size(), terminology_version(*rules),
-               rules->catalogue->version());
+    fmt::print("\n# {} facilities, terminology {}, recognition {}, identity {}\n", rules->facilities->all().size(), terminology_version(*rules),
+               rules->catalogue->version(), weights->version);
   });
 }
 

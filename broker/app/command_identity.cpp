@@ -1,8 +1,11 @@
 // hutong identity: a steward's terminal. What matching asks, what is decided; and the weights that it decides by.
 #include <fmt/format.h>
+#include <pwd.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 #include <filesystem>
@@ -14,6 +17,8 @@
 #include "broker/app/engines.h"
 #include "broker/app/local_json.h"
 #include "broker/app/progress.h"
+#include "broker/base/hash.h"
+#include "broker/base/id.h"
 #include "broker/identity/estimate.h"
 #include "broker/model/event_json.h"
 #include "broker/port/tables.h"
@@ -22,7 +27,8 @@ namespace hutong::app {
 namespace fs = std::filesystem;
 namespace {
 
-// Patients looked at by estimate: more tell nothing new and fill the memory.
+// Patients looked at by estimate: more tell nothing new and fill the memory. Of more some are drawn, everywhere alike: in
+// these as in all a pair is one person equally often.
 constexpr std::size_t estimated_patients_max = 1'000'000;
 
 std::string json_text(std::string_view text) {
@@ -51,14 +57,21 @@ void print_decision(const rapidjson::Value& decision, const Config& config) {
   fmt::print("    {}\n", reasons);
 }
 
+// Who sits at this terminal, as the machine knows them; behind sudo, who called it.
+std::string signed_in() {
+  if (const char* caller = std::getenv("SUDO_USER"); caller && *caller) return caller;
+  const passwd* user = getpwuid(getuid());
+  return user ? user->pw_name : "uid " + std::to_string(getuid());
+}
+
 void decide(Terminal& terminal, const std::string& kind, const std::vector<std::string>& patients,
-            const std::string& decision, const std::string& note) {
+            const std::string& decision, const std::string& by, const std::string& note) {
   const Config config = read_config(find_config(terminal.config));
   std::string named;
   for (const auto& each : patients) named += (named.empty() ? "" : " ") + each;
   const auto body = ask(terminal, config, "POST", "/api/v1/identity/decisions",
-                        fmt::format("{{\"kind\":{},\"patients\":{},\"decision\":{},\"note\":{}}}", json_text(kind), json_text(named),
-                                    json_text(decision), json_text(note)));
+                        fmt::format("{{\"kind\":{},\"patients\":{},\"decision\":{},\"by\":{},\"note\":{}}}", json_text(kind),
+                                    json_text(named), json_text(decision), json_text(by.empty() ? signed_in() : by), json_text(note)));
   if (!body) return;
   if (terminal.json) {
     fmt::print("{}", *body);
@@ -70,24 +83,40 @@ void decide(Terminal& terminal, const std::string& kind, const std::vector<std::
                                          : "appended; the projector has not come to it yet");
 }
 
-// Every local patient that the views hold, as candidates.
+// The local patients that the views hold, as candidates; of too many those with the smallest hash of facility and number.
 net::awaitable<Result<std::vector<identity::Candidate>>> read_patients(port::Store& store, Progress& progress) {
-  std::vector<identity::Candidate> out;
+  std::vector<std::pair<RecordId, identity::Candidate>> drawn;
+  const auto smaller = [](const auto& a, const auto& b) { return a.first < b.first; };
   port::Scan scan;
   scan.limit = 5'000;
-  for (;;) {
+  std::size_t read = 0;
+  for (bool more = true; more;) {
     auto rows = co_await store.scan(port::tables::patients, scan);
     if (!rows) co_return tl::unexpected(rows.error());
     for (const auto& row : *rows) {
       Arena arena;
       model::Subject subject;
       if (!model::read_subject(std::get<std::string>(row[2]), arena, subject)) continue;
-      out.push_back(identity::candidate(std::get<std::string>(row[0]), std::get<std::string>(row[1]), subject));
+      const auto &facility = std::get<std::string>(row[0]), &number = std::get<std::string>(row[1]);
+      PartsHash hash;
+      const RecordId place(hash.add(facility).add(number).finish());
+      if (drawn.size() == estimated_patients_max) {  // a heap: the largest in front
+        if (!(place < drawn.front().first)) continue;
+        std::pop_heap(drawn.begin(), drawn.end(), smaller);
+        drawn.pop_back();
+      }
+      drawn.emplace_back(place, identity::candidate(facility, number, subject));
+      std::push_heap(drawn.begin(), drawn.end(), smaller);
     }
-    progress.show(out.size());
-    if (rows->size() < scan.limit || out.size() >= estimated_patients_max) co_return out;
-    scan.after = port::Key{rows->back()[0], rows->back()[1]};
+    read += rows->size();
+    progress.show(read);
+    more = rows->size() == scan.limit;
+    if (more) scan.after = port::Key{rows->back()[0], rows->back()[1]};
   }
+  std::sort(drawn.begin(), drawn.end(), smaller);
+  std::vector<identity::Candidate> out;
+  for (auto& each : drawn) out.push_back(std::move(each.second));
+  co_return out;
 }
 
 void estimate(Terminal& terminal, const std::string& to) {
@@ -125,7 +154,7 @@ void estimate(Terminal& terminal, const std::string& to) {
 
 void add_identity(CLI::App& app, Terminal& terminal) {
   struct Options {
-    std::string after, patient, other, decision, note, to;
+    std::string after, patient, other, decision, by, note, to;
     std::vector<std::string> patients;
     std::size_t limit = 100;
   };
@@ -153,9 +182,10 @@ void add_identity(CLI::App& app, Terminal& terminal) {
 
   auto* show = command->add_subcommand("show", "A person with all its local patients, and what was decided about one of them");
   show->add_option("PATIENT", options->patient, "FACILITY/NUMBER")->required();
+  show->add_option("--after", options->after, "The decisions behind, as the page before says");
   show->callback([options, &terminal] {
     const Config config = read_config(find_config(terminal.config));
-    const auto body = ask(terminal, config, "POST", "/api/v1/identity/person", "{\"patient\":" + json_text(options->patient) + "}");
+    const auto body = ask(terminal, config, "POST", "/api/v1/identity/person", "{\"patient\":" + json_text(options->patient) + ",\"after\":" + json_text(options->after) + "}");
     if (!body) return;
     if (terminal.json) {
       fmt::print("{}", *body);
@@ -165,15 +195,20 @@ void add_identity(CLI::App& app, Terminal& terminal) {
     fmt::print("person {}\n", text_of(answer, "person"));
     for (const auto& each : answer["members"].GetArray()) fmt::print("  {}/{}\n", text_of(each, "facility"), text_of(each, "number"));
     for (const auto& decision : answer["decisions"].GetArray()) print_decision(decision, config);
+    if (answer.HasMember("next")) fmt::print("more: hutong identity show {} --after {}\n", options->patient, text_of(answer, "next"));
   });
 
+  const auto said = [&](CLI::App* each) {
+    each->add_option("--by", options->by, "Whose decision it is; else the user of this terminal");
+    each->add_option("--note", options->note, "Why; kept with the decision")->required();
+  };
   const auto two = [&](const char* name, const char* what) {
     auto* each = command->add_subcommand(name, what);
     each->add_option("PATIENT", options->patient, "FACILITY/NUMBER; its person's id stays")->required();
     each->add_option("OTHER", options->other, "FACILITY/NUMBER")->required();
-    each->add_option("--note", options->note, "Why; kept with the decision")->required();
+    said(each);
     each->callback([options, &terminal, kind = std::string(name)] {
-      decide(terminal, kind, {options->patient, options->other}, "", options->note);
+      decide(terminal, kind, {options->patient, options->other}, "", options->by, options->note);
     });
   };
   two("link", "Two local patients are one person");
@@ -182,18 +217,18 @@ void add_identity(CLI::App& app, Terminal& terminal) {
 
   auto* unlink = command->add_subcommand("unlink", "A local patient is another person than those it is linked to");
   unlink->add_option("PATIENT", options->patient, "FACILITY/NUMBER")->required();
-  unlink->add_option("--note", options->note, "Why; kept with the decision")->required();
-  unlink->callback([options, &terminal] { decide(terminal, "unlink", {options->patient}, "", options->note); });
+  said(unlink);
+  unlink->callback([options, &terminal] { decide(terminal, "unlink", {options->patient}, "", options->by, options->note); });
 
   auto* split = command->add_subcommand("split", "Some local patients of a person are together another one");
   split->add_option("PATIENTS", options->patients, "Those that leave, each FACILITY/NUMBER")->required();
-  split->add_option("--note", options->note, "Why; kept with the decision")->required();
-  split->callback([options, &terminal] { decide(terminal, "split", options->patients, "", options->note); });
+  said(split);
+  split->callback([options, &terminal] { decide(terminal, "split", options->patients, "", options->by, options->note); });
 
   auto* undo = command->add_subcommand("undo", "A decision no longer stands: persons are as if it had never been");
   undo->add_option("DECISION", options->decision, "Its id, as list and show print it")->required();
-  undo->add_option("--note", options->note, "Why; kept with the decision")->required();
-  undo->callback([options, &terminal] { decide(terminal, "undo", {}, options->decision, options->note); });
+  said(undo);
+  undo->callback([options, &terminal] { decide(terminal, "undo", {}, options->decision, options->by, options->note); });
 
   auto* weights = command->add_subcommand("estimate", "What agreements are worth, estimated from this installation's own patients");
   weights->add_option("--to", options->to, "File to write, as schemas/identity/weights.csv is")->required();

@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 
 BrokerControl::BrokerControl(const Config& config, port::Log& log, CopyLog copy_log, port::Store& store,
                              const port::Format& format, pipeline::CurrentRules& rules, std::function<port::Inbox&()> inbox,
-                             const Clock& clock, std::function<port::StatusView()> status)
+                             std::string identifier_key, const Clock& clock,
+                             std::function<port::StatusView()> status)
     : config_(config),
       log_(log),
       copy_log_(std::move(copy_log)),
@@ -24,7 +25,7 @@ BrokerControl::BrokerControl(const Config& config, port::Log& log, CopyLog copy_
       inbox_(std::move(inbox)),
       clock_(clock),
       status_(std::move(status)),
-      steward_(log, store, clock) {}
+      steward_(log, store, std::move(identifier_key), clock) {}
 
 BrokerControl::~BrokerControl() {
   slow_.stop();

@@ -17,8 +17,8 @@ class BrokerControl final : public port::Control {
  public:
   using CopyLog = std::function<Result<void>(const std::filesystem::path&)>;  // as OpenedLog::copy_to
   BrokerControl(const Config& config, port::Log& log, CopyLog copy_log, port::Store& store,
-                const port::Format& format, pipeline::CurrentRules& rules, std::function<port::Inbox&()> inbox, const Clock& clock,
-                std::function<port::StatusView()> status);
+                const port::Format& format, pipeline::CurrentRules& rules, std::function<port::Inbox&()> inbox, std::string identifier_key,
+                const Clock& clock, std::function<port::StatusView()> status);
   ~BrokerControl() override;
 
   port::StatusView status() override { return status_(); }

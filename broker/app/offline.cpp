@@ -75,7 +75,7 @@ Result<std::string> offline_answer(const Config& config, std::string_view method
   request.path = address->path;
   request.query = address->query;
   request.captures = match.captures;
-  request.principal = access::Principal{"local-operator", {"hutong/operate"}, ""};
+  request.principal = access::Principal{"local-operator", {"hutong/operate", "hutong/identity"}, ""};
   request.peer = "unix";
   net::io_context io(1);
   auto answer = net::co_spawn(io, match.route->handler(request), net::use_future);

@@ -222,8 +222,9 @@ void Running::State::wire() {
   projector = std::make_unique<pipeline::Projector>(*log, *store, metrics, clock, projection);
 
   const auto directory = [this] { return facilities(); };
-  clinical = std::make_unique<query::Clinical>(*store, identifier_key, directory, log->partitions(port::Topic::events),
-                                               projection.weights);
+  clinical = std::make_unique<query::Clinical>(
+      *store, identifier_key, directory, log->partitions(port::Topic::events), projection.weights,
+      [this](std::string_view number) { return rules.load()->normalizer->terminology().is_placeholder(number); });
   operations = std::make_unique<query::Operations>(*log, *store, directory,
                                                    [this](std::string_view facility, std::string_view raw_hash) {
                                                      const auto count = refusals.count(facility, raw_hash);
@@ -238,7 +239,8 @@ void Running::State::wire() {
   placed_orders = std::make_unique<query::PlacedOrders>(*store, *log, *recognition, [this] { return projector->ours(); });
   desk = std::make_unique<query::DecisionDesk>(*recognition, *gate, clock);
   const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
-  control = std::make_unique<BrokerControl>(config, *log, copy_log, *store, format, rules, inbox, clock, [this] { return status(); });
+  control = std::make_unique<BrokerControl>(config, *log, copy_log, *store, format, rules, inbox, identifier_key, clock,
+                                            [this] { return status(); });
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
 
   api::OperateDeps operate{*control, inbox, *operations, metrics, *gate, *sessions, *sign_ins, clients, *live, clock,

@@ -29,6 +29,17 @@ std::vector<std::u32string> words_of(const std::u32string& text) {
   return words;
 }
 
+// 王秀英之女, 之子2, 之大女, 王秀英宝宝: what a newborn is called until it has a name. Its family's name is all that it
+// says.
+bool is_newborns(std::u32string_view name) {
+  const auto of = name.find(U'之', 1);
+  if (of != std::u32string_view::npos && of + 1 < name.size() && name.size() - of <= 5) {
+    const auto what = name.substr(of + 1);
+    if (what.find_first_of(U"子女男婴儿孩") != std::u32string_view::npos) return true;
+  }
+  return name.size() >= 4 && name.ends_with(U"宝宝");
+}
+
 std::u32string without_blanks(std::u32string text) {
   std::erase(text, U' ');
   return text;
@@ -72,24 +83,33 @@ void add_once(std::vector<T>& list, T value, std::size_t most) {
   if (list.size() < most && std::find(list.begin(), list.end(), value) == list.end()) list.push_back(std::move(value));
 }
 
+// A newborn stands with its mother's card until it has its own, which says when it was born.
+bool is_mothers(const std::string& card, const Candidate& newborn) {
+  std::string born = newborn.birth_date;
+  std::erase(born, '-');
+  return born.empty() || card.size() != 18 || card.compare(6, 8, born) != 0;
+}
+
 }  // namespace
 
 PersonName person_name(std::string_view text, std::string_view family, std::string_view given) {
   PersonName out;
   out.family = fold(family);
   out.given = fold(given);
-  if (out.family.empty() || out.given.empty()) {
+  if (!out.family.empty() && is_newborns(out.given)) {
+    out.given.clear();
+  } else if (out.family.empty() || out.given.empty()) {
     const auto whole = fold(text.empty() ? (family.empty() ? given : family) : text);
     auto words = words_of(whole);
     if (words.size() > 1) {
       out.family = words.back();
       out.given.clear();
       for (std::size_t i = 0; i + 1 < words.size(); ++i) out.given += (i ? U" " : U"") + words[i];
-    } else if (all_han(whole) && whole.size() > 1) {
+    } else if ((all_han(whole) || is_newborns(whole)) && whole.size() > 1) {
       const bool compound = whole.size() > 2 && std::find(compound_families.begin(), compound_families.end(),
                                                           whole.substr(0, 2)) != compound_families.end();
       out.family = whole.substr(0, compound ? 2 : 1);
-      out.given = whole.substr(compound ? 2 : 1);
+      out.given = is_newborns(whole) ? std::u32string() : whole.substr(compound ? 2 : 1);
     } else {
       // One word, and nobody says which: as the sender has it.
       if (given.empty()) out.given.clear(), out.family = whole;
@@ -163,6 +183,10 @@ Candidate candidate(std::string_view facility, std::string_view number, const mo
     if (read != PostalAddress()) add_once(out.addresses, std::move(read), addresses_max);
   }
   out.mother_number = subject.mother_number;
+  if (!out.mother_number.empty()) {
+    for (auto* cards : {&out.cards, &out.faulty_cards})
+      std::erase_if(*cards, [&](const auto& card) { return is_mothers(card, out); });
+  }
   return out;
 }
 

@@ -20,7 +20,8 @@ struct PersonName {
 };
 
 // Chinese names without a separator are split after the family name (of two characters where it is a compound one);
-// of words with middle dots or blanks the last is the family's. What the sender separates counts first.
+// of words with middle dots or blanks the last is the family's. What the sender separates counts first. Of 王秀英之女
+// only the family name is its own.
 PersonName person_name(std::string_view text, std::string_view family, std::string_view given);
 
 struct Number {  // not a resident card
@@ -38,7 +39,7 @@ struct PostalAddress {
 
 struct Candidate {
   std::string facility, number;
-  std::vector<std::string> cards;  // valid resident cards that are no placeholders, sorted
+  std::vector<std::string> cards;  // valid resident cards that are no placeholders nor a newborn's mother's, sorted
   std::vector<std::string>
       faulty_cards;  // mistyped ones: they link nobody, a slip away from a valid one they are evidence
   std::vector<PersonName> names;

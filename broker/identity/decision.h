@@ -22,10 +22,11 @@ enum class DecisionKind {
   possible,  // for a steward: likely, but not surely one person
   split,     // `apart` are another person than `rest`, and the matcher shall not put them together again
   undone,    // the decision `of` no longer stands
+  guarded,   // `patient` has other cards or another mother than it had: what a machine holds a link against
 };
-inline constexpr DecisionKind all_decision_kinds[] = {DecisionKind::linked,   DecisionKind::merged,
-                                                      DecisionKind::conflict, DecisionKind::possible,
-                                                      DecisionKind::split,    DecisionKind::undone};
+inline constexpr DecisionKind all_decision_kinds[] = {
+    DecisionKind::linked, DecisionKind::merged, DecisionKind::conflict, DecisionKind::possible,
+    DecisionKind::split,  DecisionKind::undone, DecisionKind::guarded};
 std::string_view to_string(DecisionKind kind);  // "identity.linked"
 
 struct LocalKey {
@@ -33,19 +34,25 @@ struct LocalKey {
   auto operator<=>(const LocalKey&) const = default;
 };
 
+// What keeps a local patient apart from others, whatever else agrees: what its facility last said of it.
+struct Guard {
+  Timestamp as_of;                 // when that was appended; none: it says nothing
+  std::vector<std::string> cards;  // valid resident cards, as keys
+  std::string mother;              // a newborn: the mother's number at the same facility
+  bool operator==(const Guard&) const = default;
+};
+
 struct IdentityDecision {
   RecordId id;  // from the cause
   DecisionKind kind = DecisionKind::linked;
   LocalKey patient;  // whose person stays: the older one; of a merge the surviving number
   LocalKey other;
-  std::vector<std::string> reasons;  // from a fixed set; no personal data
-  std::string cause;                 // event id; "" a steward's
-  Timestamp at;                      // when the cause was appended
-  double chance = -1;                // that they are one person, where it was weighed
-  // The valid cards of both as they were then, as keys: two persons with other cards are never put together by a
-  // machine.
-  std::vector<std::string> patient_cards, other_cards;
-  std::string by, note;               // a steward's sign-in and words
+  std::vector<std::string> reasons;   // from a fixed set; no personal data
+  std::string cause;                  // event id; "" a steward's
+  Timestamp at;                       // when the cause was appended
+  double chance = -1;                 // that they are one person, where it was weighed
+  Guard patient_guard, other_guard;   // as they were then
+  std::string by, client, note;       // a steward's name, sign-in and words
   std::vector<LocalKey> apart, rest;  // of a split
   std::optional<RecordId> of;         // of an undone
   // Everything that the events below these offsets (partition, offset) gave rise to stands in the topic up to here: a

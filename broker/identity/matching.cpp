@@ -1,6 +1,7 @@
 #include "broker/identity/matching.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 
 #include "broker/identity/comparison.h"
@@ -18,11 +19,12 @@ void note(Decision& decision, bool known, bool same, std::string_view what) {
   decision.reasons.push_back((!known ? "no-" : same ? "same-" : "other-") + std::string(what));
 }
 
-// How far the two names are one: the worse of their parts.
+// How far the two names are one: the worse of their parts. A family name alone is a household's. Of words in letters
+// nobody says which part of a name the only one is.
 Level of_names(const Comparison& comparison) {
   const Level family = comparison[Field::family_name], given = comparison[Field::given_name];
-  if (family == Level::unknown) return given;
-  return given == Level::unknown ? family : std::max(family, given);
+  if (given == Level::unknown) return comparison.in_letters && family <= Level::sounds ? Level::sounds : Level::unknown;
+  return family == Level::unknown ? given : std::max(family, given);
 }
 
 // The guard of an equal card. A name that only sounds the same is a clerk's, not another person's: the number beside it
@@ -59,56 +61,94 @@ void explain(Decision& decision, const Comparison& comparison, const Score& scor
   }
 }
 
-// A mother and the child that is registered under her: a relation, never one person.
-bool mother_and_child(const Candidate& a, const Candidate& b) {
-  return a.facility == b.facility && ((!a.mother_number.empty() && a.mother_number == b.number) ||
-                                      (!b.mother_number.empty() && b.mother_number == a.number));
+bool is_newborn(const Candidate& candidate) {
+  return !candidate.mother_number.empty();
 }
 
-// Whether what agrees can be one person's alone. A household shares phone and street, twins the birth date and the
-// family name too, and so does who lends an insurance card: without the given name that is for a steward.
-bool may_link(const Comparison& comparison) {
+// A mother and the child that is registered under her, or two children of one mother at one facility: relations, never
+// one person.
+bool of_one_family(const Candidate& a, const Candidate& b) {
+  if (a.facility != b.facility) return false;
+  return (is_newborn(a) && (a.mother_number == b.number || a.mother_number == b.mother_number)) ||
+         (is_newborn(b) && b.mother_number == a.number);
+}
+
+constexpr int grown_years = 18;
+
+bool is_grown(std::string_view birth_date, std::string_view today) {
+  if (birth_date.size() < 10 || today.size() < 10) return false;
+  const auto year = [](std::string_view date) {
+    int value = 0;
+    std::from_chars(date.data(), date.data() + 4, value);
+    return value;
+  };
+  const int years = year(today) - year(birth_date) - (today.substr(4) < birth_date.substr(4) ? 1 : 0);
+  return years >= grown_years;
+}
+
+// Whether what agrees can be one person's alone. A household shares phone, street and family name, twins the birth date
+// and nearly the given name, too, and so does who lends an insurance card: without the given name, as it is written,
+// that is for a steward, unless a number of their own says more. Of grown people twins do not share a phone and a home
+// any more, but clerks still write names by ear. A newborn has its mother's name, phone and street.
+bool may_link(const Candidate& a, const Candidate& b, const Comparison& comparison, std::string_view today) {
   const Level family = comparison[Field::family_name], given = comparison[Field::given_name];
   const Level birth = comparison[Field::birth_date], number = comparison[Field::number];
-  // Syllables that are nearly one are what twins are called; a slip in letters is a slip.
-  const Level alike = comparison.in_letters ? Level::close : Level::sounds;
-  if (of_names(comparison) <= alike) return true;
   const bool own_number = number <= Level::close || comparison[Field::card] <= Level::close;
-  if (comparison.in_letters && own_number) return true;
-  const bool given_differs = given > alike && given != Level::unknown;
-  if (family <= alike && given_differs && birth <= Level::close) return false;
-  if (given <= alike) return birth <= Level::part || own_number;  // the family name was mistyped, or changed
-  return own_number && birth <= Level::part;
+  if (is_newborn(a) || is_newborn(b)) {
+    const bool own_name = given == Level::same && !(is_newborn(a) && is_newborn(b));
+    return birth == Level::same && (own_number || own_name);
+  }
+  if (comparison.in_letters) {  // a slip in letters is a slip
+    const bool alike = std::max(family, given) <= Level::close;
+    if (alike || own_number) return true;
+    return given <= Level::close && birth <= Level::part;
+  }
+  const bool born_alike = birth <= Level::part, one_family = family <= Level::sounds;
+  if (own_number) {
+    const bool other_given = given > Level::sounds && given != Level::unknown;
+    if (one_family && other_given) return birth == Level::part;
+    return born_alike || (one_family && given <= Level::sounds);
+  }
+  if (given == Level::sounds && one_family) return birth == Level::same && is_grown(a.birth_date, today);
+  // The family name was mistyped, or changed.
+  return given == Level::same && (one_family || born_alike);
 }
 
 }  // namespace
 
-Decision compare(const Candidate& newcomer, const Candidate& other, const Weights& weights) {
-  if (mother_and_child(newcomer, other)) return {};
+Decision compare(const Candidate& newcomer, const Candidate& other, const Weights& weights, std::string_view today) {
+  if (of_one_family(newcomer, other)) return {};
   const Comparison comparison = compare_fields(newcomer, other);
+  // Its mother elsewhere, under whose name it is registered: nothing to ask a steward about.
+  if ((is_newborn(newcomer) || is_newborn(other)) && comparison[Field::birth_date] == Level::other) return {};
   if (intersect(newcomer.cards, other.cards)) return guard(newcomer, other, comparison);
   Decision decision;
-  if (weights.empty() || of_names(comparison) == Level::unknown) return decision;
+  if (weights.empty() ||
+      (comparison[Field::family_name] == Level::unknown && comparison[Field::given_name] == Level::unknown)) {
+    return decision;
+  }
   const bool other_card = !newcomer.cards.empty() && !other.cards.empty();
   Comparison weighed = comparison;
   if (other_card) weighed[Field::card] = Level::unknown;  // it forbids; that the rest agrees is what a steward is told
   const Score scored = score(weights, weighed);
   if (scored.chance < weights.steward) return decision;
   if (other_card) {
-    if (scored.chance < weights.link || !may_link(weighed)) return decision;
+    if (scored.chance < weights.link || !may_link(newcomer, other, weighed, today)) return decision;
     decision.outcome = Outcome::conflict;
     decision.reasons.emplace_back("another-card");
   } else {
-    decision.outcome = scored.chance >= weights.link && may_link(weighed) ? Outcome::link : Outcome::possible;
+    decision.outcome =
+        scored.chance >= weights.link && may_link(newcomer, other, weighed, today) ? Outcome::link : Outcome::possible;
   }
   explain(decision, weighed, scored);
   return decision;
 }
 
-std::vector<Decision> decide(const Candidate& newcomer, std::span<const Candidate> others, const Weights& weights) {
+std::vector<Decision> decide(const Candidate& newcomer, std::span<const Candidate> others, const Weights& weights,
+                             std::string_view today) {
   std::vector<Decision> decisions;
   decisions.reserve(others.size());
-  for (const auto& other : others) decisions.push_back(compare(newcomer, other, weights));
+  for (const auto& other : others) decisions.push_back(compare(newcomer, other, weights, today));
   return decisions;
 }
 

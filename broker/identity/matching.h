@@ -31,9 +31,12 @@ struct Decision {
   double chance = -1;  // that they are one person; -1: not weighed
 };
 
-// Without weights (Weights::empty) only cards are looked at.
-Decision compare(const Candidate& newcomer, const Candidate& other, const Weights& weights);
+// Without weights (Weights::empty) only cards are looked at. `today`: "2026-11-26", by which grown people are told from
+// children, who share more with their twins; "": everybody may be a child.
+Decision compare(const Candidate& newcomer, const Candidate& other, const Weights& weights,
+                 std::string_view today = {});
 // One decision for each of `others`, in its order.
-std::vector<Decision> decide(const Candidate& newcomer, std::span<const Candidate> others, const Weights& weights);
+std::vector<Decision> decide(const Candidate& newcomer, std::span<const Candidate> others, const Weights& weights,
+                             std::string_view today = {});
 
 }  // namespace hutong::identity

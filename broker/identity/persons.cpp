@@ -30,35 +30,93 @@ std::set<RecordId> undone_of(std::span<const IdentityDecision* const> decisions)
   return undone;
 }
 
+bool is_number_change(const IdentityDecision& decision) {
+  return std::find(decision.reasons.begin(), decision.reasons.end(), "number-changed-by-facility") !=
+         decision.reasons.end();
+}
+
+// The newest word counts; of one instant both do.
+bool take_newer(Guard& known, const Guard& said) {
+  if (said.as_of < known.as_of || said.as_of == Timestamp()) return false;
+  const Guard before = known;
+  if (said.as_of > known.as_of) {
+    known = said;
+  } else {
+    known.cards.insert(known.cards.end(), said.cards.begin(), said.cards.end());
+    known.mother = std::max(known.mother, said.mother);
+  }
+  std::sort(known.cards.begin(), known.cards.end());
+  known.cards.erase(std::unique(known.cards.begin(), known.cards.end()), known.cards.end());
+  return known != before;
+}
+
+// Cards that one steward vouched for and those that another did were never held together.
+void join_vouched(Person& stays, const Person& goes) {
+  const bool common = std::any_of(goes.vouched.begin(), goes.vouched.end(),
+                                  [&](const auto& each) { return stays.vouched.contains(each); });
+  if (!common && !stays.vouched.empty() && !goes.vouched.empty()) {
+    stays.vouched.clear();
+  } else {
+    stays.vouched.insert(goes.vouched.begin(), goes.vouched.end());
+  }
+}
+
+void join(Person& stays, const Person& goes) {
+  stays.members.insert(stays.members.end(), goes.members.begin(), goes.members.end());
+  std::sort(stays.members.begin(), stays.members.end());
+  stays.members.erase(std::unique(stays.members.begin(), stays.members.end()), stays.members.end());
+  stays.guards.insert(goes.guards.begin(), goes.guards.end());
+  join_vouched(stays, goes);
+  stays.separated = stays.separated || goes.separated;
+}
+
+bool have_one_mother(const Person& a, const Person& b) {
+  return std::any_of(a.guards.begin(), a.guards.end(), [&](const auto& x) {
+    return !x.second.mother.empty() && std::any_of(b.guards.begin(), b.guards.end(), [&](const auto& y) {
+      return x.first.facility == y.first.facility && x.second.mother == y.second.mother;
+    });
+  });
+}
+
 class Replay {
  public:
-  // Links among `links`, in order, as far as they are not refused.
-  void run(const std::vector<const IdentityDecision*>& links, const std::vector<const IdentityDecision*>& splits) {
-    for (const auto* link : links) {
-      const PersonId stays = at(link->patient), goes = at(link->other);
-      if (stays == goes) {
-        learn_cards(out.standing.at(stays), *link);
-        continue;
-      }
-      std::vector<const IdentityDecision*> before;  // a split says nothing of what is known later to be one
-      for (const auto* split : splits) {
-        if (order.at(split->id) < order.at(link->id)) before.push_back(split);
-      }
-      const Refusal refusal = refuses(*link, out.standing.at(stays), out.standing.at(goes), before);
-      if (refusal != Refusal::none) {
-        out.refused[link->id] = refusal;
-        continue;
-      }
-      unite(out.standing.at(stays), out.standing.at(goes), *link);
-      for (const auto& member : out.standing.at(goes).members) out.person_of[member] = stays;
-      out.standing.erase(goes);
-      out.replaced[goes] = stays;
+  // In the order of the topic. `stands`: it was not undone, and no split has cut it.
+  void take(const IdentityDecision& decision, bool stands) {
+    for (const auto* local : {&decision.patient, &decision.other}) learn(out.standing.at(at(*local)), decision);
+    for (const auto* list : {&decision.apart, &decision.rest}) {
+      for (const auto& member : *list) at(member);
     }
-    for (const auto* split : splits) {
+    if (!stands) return;
+    if (decision.kind == DecisionKind::split) splits_.push_back(&decision);
+    if (decision.kind == DecisionKind::linked || decision.kind == DecisionKind::merged) link(decision);
+  }
+
+  Persons finish() {
+    for (const auto* split : splits_) {
       for (const auto* list : {&split->apart, &split->rest}) {
         for (const auto& member : *list) out.standing.at(at(member)).separated = true;
       }
     }
+    return std::move(out);
+  }
+
+ private:
+  void link(const IdentityDecision& decision) {
+    const PersonId stays = at(decision.patient), goes = at(decision.other);
+    if (stays == goes) {
+      if (decision.of_steward()) vouch(out.standing.at(stays));
+      return;
+    }
+    // A split says nothing of what is known later to be one: only those before this are asked.
+    const Refusal refusal = refuses(decision, out.standing.at(stays), out.standing.at(goes), splits_);
+    if (refusal != Refusal::none) {
+      out.refused[decision.id] = refusal;
+      return;
+    }
+    unite(out.standing.at(stays), out.standing.at(goes), decision);
+    for (const auto& member : out.standing.at(goes).members) out.person_of[member] = stays;
+    out.standing.erase(goes);
+    out.replaced[goes] = stays;
   }
 
   PersonId at(const LocalKey& local) {
@@ -72,7 +130,7 @@ class Replay {
   }
 
   Persons out;
-  std::map<RecordId, std::size_t> order;
+  std::vector<const IdentityDecision*> splits_;
 };
 
 }  // namespace
@@ -85,6 +143,7 @@ std::string_view to_string(DecisionKind kind) {
     case DecisionKind::possible: return "identity.possible";
     case DecisionKind::split: return "identity.split";
     case DecisionKind::undone: return "identity.undone";
+    case DecisionKind::guarded: return "identity.guarded";
   }
   return "identity.conflict";
 }
@@ -92,7 +151,9 @@ std::string_view to_string(DecisionKind kind) {
 std::string_view to_string(Refusal refusal) {
   switch (refusal) {
     case Refusal::none: return "";
-    case Refusal::other_cards: return "joins-two-cards";
+    case Refusal::other_cards: return "two-cards";
+    case Refusal::mother_and_child: return "mother-and-child";
+    case Refusal::same_mother: return "same-mother";
     case Refusal::separated: return "separated-by-steward";
   }
   return "";
@@ -105,6 +166,48 @@ Person alone(const LocalKey& local) {
   return person;
 }
 
+std::string name_of(const LocalKey& local) {
+  return local.facility + "/" + local.number;
+}
+
+std::optional<Contradiction> contradiction(const Person& person) {
+  // If everybody's cards go with those of one of them, they go with each other.
+  const std::pair<const LocalKey, Guard>* holder = nullptr;
+  for (const auto& each : person.guards) {
+    const auto& [local, guard] = each;
+    const LocalKey mother{local.facility, guard.mother};
+    if (!guard.mother.empty() && holds(person.members, mother) && !person.vouched.contains(name_of(local))) {
+      return Contradiction{Refusal::mother_and_child, mother, local, guard.as_of};
+    }
+    if (guard.cards.empty()) continue;
+    if (!holder) {
+      holder = &each;
+      continue;
+    }
+    for (const auto& one : holder->second.cards) {
+      for (const auto& other : guard.cards) {
+        if (one == other || (person.vouched.contains(one) && person.vouched.contains(other))) continue;
+        return Contradiction{Refusal::other_cards, holder->first, local, std::max(holder->second.as_of, guard.as_of)};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+bool learn(Person& person, const IdentityDecision& decision) {
+  bool news = false;
+  for (const auto& [local, said] :
+       {std::pair(&decision.patient, &decision.patient_guard), std::pair(&decision.other, &decision.other_guard)}) {
+    if (!holds(person.members, *local)) continue;
+    Guard known;
+    if (const auto before = person.guards.find(*local); before != person.guards.end()) known = before->second;
+    if (!take_newer(known, *said)) continue;
+    person.guards[*local] = std::move(known);
+    news = true;
+  }
+  return news;
+}
+
 Refusal refuses(const IdentityDecision& decision, const Person& patient, const Person& other,
                 std::span<const IdentityDecision* const> splits) {
   if (decision.of_steward()) return Refusal::none;
@@ -114,57 +217,43 @@ Refusal refuses(const IdentityDecision& decision, const Person& patient, const P
                          (any_of(patient.members, split->rest) && any_of(other.members, split->apart));
       if (apart) return Refusal::separated;
     }
+    if (have_one_mother(patient, other)) return Refusal::same_mother;
   }
+  Person both = patient;
+  join(both, other);
+  const auto found = contradiction(both);
   // A number that its facility changed (A47) is the same registration: its card may have been corrected with it.
-  if (std::find(decision.reasons.begin(), decision.reasons.end(), "number-changed-by-facility") !=
-      decision.reasons.end()) {
-    return Refusal::none;
-  }
-  std::set<std::string> left = patient.cards, right = other.cards;
-  left.insert(decision.patient_cards.begin(), decision.patient_cards.end());
-  right.insert(decision.other_cards.begin(), decision.other_cards.end());
-  if (left.empty() || right.empty()) return Refusal::none;
-  const bool common = std::any_of(left.begin(), left.end(), [&](const auto& card) { return right.contains(card); });
-  return common ? Refusal::none : Refusal::other_cards;
-}
-
-bool learn_cards(Person& person, const IdentityDecision& decision) {
-  const std::size_t before = person.cards.size();
-  person.cards.insert(decision.patient_cards.begin(), decision.patient_cards.end());
-  person.cards.insert(decision.other_cards.begin(), decision.other_cards.end());
-  return person.cards.size() != before;
+  if (!found || (found->why == Refusal::other_cards && is_number_change(decision))) return Refusal::none;
+  return found->why;
 }
 
 void unite(Person& stays, const Person& goes, const IdentityDecision& decision) {
-  stays.members.insert(stays.members.end(), goes.members.begin(), goes.members.end());
-  std::sort(stays.members.begin(), stays.members.end());
-  stays.members.erase(std::unique(stays.members.begin(), stays.members.end()), stays.members.end());
-  stays.cards.insert(goes.cards.begin(), goes.cards.end());
-  stays.separated = stays.separated || goes.separated;
-  learn_cards(stays, decision);
+  const bool open = contradiction(stays) || contradiction(goes);  // of this the decision says nothing
+  join(stays, goes);
+  if (!open && (decision.of_steward() || is_number_change(decision))) vouch(stays);
+}
+
+void vouch(Person& person) {
+  for (const auto& [local, guard] : person.guards) {
+    person.vouched.insert(guard.cards.begin(), guard.cards.end());
+    if (!guard.mother.empty()) person.vouched.insert(name_of(local));
+  }
 }
 
 Persons replay(std::span<const IdentityDecision* const> decisions) {
-  const auto undone = undone_of(decisions);
-  Replay all;
-  std::vector<const IdentityDecision*> links, splits;
-  for (std::size_t i = 0; i < decisions.size(); ++i) {
-    const auto& each = *decisions[i];
-    all.order[each.id] = i;
-    all.at(each.patient);
-    all.at(each.other);
-    for (const auto* list : {&each.apart, &each.rest}) {
-      for (const auto& member : *list) all.at(member);
-    }
-    if (undone.contains(each.id)) continue;
-    if (each.kind == DecisionKind::linked || each.kind == DecisionKind::merged) links.push_back(&each);
-    if (each.kind == DecisionKind::split) {
-      std::erase_if(links, [&](const auto* link) { return crosses(each, *link); });
-      splits.push_back(&each);
+  std::set<RecordId> fallen = undone_of(decisions);
+  std::vector<const IdentityDecision*> links;
+  for (const auto* each : decisions) {
+    if (fallen.contains(each->id)) continue;
+    if (each->kind == DecisionKind::linked || each->kind == DecisionKind::merged) links.push_back(each);
+    if (each->kind != DecisionKind::split) continue;
+    for (const auto* link : links) {
+      if (crosses(*each, *link)) fallen.insert(link->id);
     }
   }
-  all.run(links, splits);
-  return std::move(all.out);
+  Replay all;
+  for (const auto* each : decisions) all.take(*each, !fallen.contains(each->id));
+  return all.finish();
 }
 
 }  // namespace hutong::identity

@@ -82,7 +82,7 @@ class Effects {
                              std::int64_t first_seen);
   net::awaitable<void> index_blocks(const identity::Candidate* before, const identity::Candidate& after);
   const std::string& block_of(const std::string& key);  // as the store keys it
-  std::vector<std::string> card_keys(const identity::Candidate& candidate) const;
+  net::awaitable<void> tell_guard(const port::StoredRecord& record, const identity::Candidate& patient);
   net::awaitable<void> apply_report(const port::StoredRecord& record, Local local, const model::Event& event);
   net::awaitable<void> apply_encounter(const port::StoredRecord& record, Local local, const model::Event& event);
   net::awaitable<void> apply_order(const port::StoredRecord& record, Local local, const model::Event& event);
@@ -96,6 +96,9 @@ class Effects {
   static std::string control_of(const port::StoredRecord& record, const model::RecordView& view);
   static Local local_of(const port::StoredRecord& record, const model::RecordView& view);
   void count(Effect effect) { ++counts_[static_cast<std::size_t>(effect)]; }
+
+  // Others that one newcomer is held against; the blocks come in the order of their selectivity.
+  static constexpr std::size_t compared_max_ = 256;
 
   Overlay overlay_;
   std::string log_id_;

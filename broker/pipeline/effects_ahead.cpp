@@ -10,6 +10,11 @@ namespace hutong::pipeline {
 namespace tables = port::tables;
 using port::Lookup;
 
+namespace {
+// Patients that one look ahead fetches to hold newcomers against; the others are fetched where they are asked for.
+constexpr std::size_t foreseen_max = 8'192;
+}  // namespace
+
 net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahead(
     std::span<const port::StoredRecord> records) {
   documents_.reset();
@@ -44,16 +49,17 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
   co_await overlay_.foresee(std::move(first));
 
   std::vector<Lookup> second;
-  std::vector<std::string> blocks;  // of newcomers, whom somebody may know
+  std::vector<std::vector<std::string>> blocks;  // of each newcomer, whom somebody may know
   for (std::size_t i = 0, place = 0; i < records.size(); ++i) {
     if (!views[i]) continue;
     const LocalKey& local = locals[place++];
     if (co_await overlay_.get(tables::patients, {local.facility, local.number})) continue;
     second.push_back({&tables::persons, {std::string(model::first_person_id(local.facility, local.number).view())}});
     if (weights_.empty()) continue;
+    auto& own = blocks.emplace_back();
     for (const auto& key : identity::block_keys(identity::candidate(local.facility, local.number, views[i]->subject))) {
-      blocks.push_back(block_of(key));
-      second.push_back({&tables::blocks, {blocks.back()}});
+      own.push_back(block_of(key));
+      second.push_back({&tables::blocks, {own.back()}});
     }
   }
   for (auto& [table, id] : by_id) {
@@ -68,12 +74,18 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
 
   std::vector<Lookup> third;
   std::vector<LocalKey> known;
-  for (const auto& block : blocks) {
-    const port::Row* row = co_await overlay_.get(tables::blocks, {block});
-    if (row && records.front().offset >= decided_)
-      identity::read_block_members(std::get<std::string>((*row)[1]), known);
+  for (const auto& own : blocks) {
+    if (records.front().offset < decided_) break;
+    known.clear();
+    for (const auto& block : own) {
+      const port::Row* row = co_await overlay_.get(tables::blocks, {block});
+      if (row && known.size() < compared_max_) identity::read_block_members(std::get<std::string>((*row)[1]), known);
+    }
+    if (third.size() + known.size() > foreseen_max) break;
+    for (auto& local : known) {
+      third.push_back({&tables::patients, {std::move(local.facility), std::move(local.number)}});
+    }
   }
-  for (const auto& local : known) third.push_back({&tables::patients, {local.facility, local.number}});
   co_await overlay_.foresee(std::move(third));
   co_return views;
 }

@@ -53,10 +53,16 @@ std::string birth_of(const Subject& subject) {
 constexpr char after_number = '\x1e';  // ends a member of a block
 // More in one block: it says little (a shared 13800000000, a common name) and would cost much.
 constexpr std::size_t block_members_max = 64;
-// Others that one newcomer is held against; the blocks come in the order of their selectivity.
-constexpr std::size_t compared_max = 256;
 // Possible matches of one newcomer that a steward is asked about: the likeliest.
 constexpr std::size_t possible_max = 4;
+
+DecisionKind kind_of(identity::Outcome outcome) {
+  switch (outcome) {
+    case identity::Outcome::link: return DecisionKind::linked;
+    case identity::Outcome::possible: return DecisionKind::possible;
+    default: return DecisionKind::conflict;
+  }
+}
 
 }  // namespace
 
@@ -70,10 +76,14 @@ net::awaitable<void> Effects::apply_subject(const port::StoredRecord& record, Lo
     overlay_.put(tables::patients, {local.facility, local.number, std::string(model::write_subject(arena_, subject)),
                                     std::int64_t{1}, at, at, offset});
     count(Effect::patient_created);
-    co_await found_person(overlay_, {std::string(local.facility), std::string(local.number)}, record.appended);
+    // Somebody may have been named by a merge, or linked by an older version, before anything was known of its cards.
+    const auto guard = co_await known_guard(overlay_, {local.facility, local.number});
+    co_await found_person(overlay_, {local.facility, local.number}, record.appended);
     co_await index_subject(local, nullptr, subject);
     const auto newcomer = identity::candidate(local.facility, local.number, subject);
     co_await index_blocks(nullptr, newcomer);
+    const bool guarded = !newcomer.cards.empty() || !newcomer.mother_number.empty();
+    if (guarded && guard && guard->as_of < record.appended) co_await tell_guard(record, newcomer);
     co_await match(record, newcomer, at);
     co_return;
   }
@@ -95,7 +105,22 @@ net::awaitable<void> Effects::apply_subject(const port::StoredRecord& record, Lo
   const auto now = identity::candidate(local.facility, local.number, merged);
   if (before == now) co_return;  // nothing that matching looks at
   co_await index_blocks(&before, now);
+  if (before.cards != now.cards || before.mother_number != now.mother_number) co_await tell_guard(record, now);
   co_await match(record, now, first_seen);
+}
+
+// Links carry what guards their two; what comes to be known later is told by itself, because links that were made before
+// must be held against it, too.
+net::awaitable<void> Effects::tell_guard(const port::StoredRecord& record, const identity::Candidate& patient) {
+  if (record.offset < decided_) co_return;
+  IdentityDecision decision;
+  decision.kind = DecisionKind::guarded;
+  decision.patient = decision.other = {patient.facility, patient.number};
+  decision.patient_guard = guard_of(hmac_key_, patient, record.appended);
+  decision.id = guard_id(decision.patient, decision.patient_guard);
+  decision.cause = record.record.id.hex();
+  decision.at = record.appended;
+  proposed_ = co_await propose(overlay_, std::move(decision)) || proposed_;
 }
 
 net::awaitable<void> Effects::index_subject(Local local, const Subject* before, const Subject& after) {
@@ -134,16 +159,6 @@ const std::string& Effects::block_of(const std::string& key) {
   return place->second;
 }
 
-std::vector<std::string> Effects::card_keys(const identity::Candidate& candidate) const {
-  std::vector<std::string> keys;
-  for (const auto& card : candidate.cards) {
-    // Half of the key that the identifiers table has: enough to tell cards apart, of no use to find one.
-    const auto key = model::identifier_key(hmac_key_, IdentifierKind::resident_card, {}, card);
-    keys.push_back(RecordId::from_bytes(key.substr(16)).value_or(RecordId()).hex());
-  }
-  return keys;
-}
-
 net::awaitable<void> Effects::index_blocks(const identity::Candidate* before, const identity::Candidate& after) {
   if (weights_.empty()) co_return;
   const auto fresh = identity::block_keys(after);
@@ -151,6 +166,11 @@ net::awaitable<void> Effects::index_blocks(const identity::Candidate* before, co
   const auto in = [](const std::vector<std::string>& keys, const std::string& key) {
     return std::find(keys.begin(), keys.end(), key) != keys.end();
   };
+  std::vector<port::Lookup> lookups;
+  for (const auto* keys : {&stored, &fresh}) {
+    for (const auto& key : *keys) lookups.push_back({&tables::blocks, {block_of(key)}});
+  }
+  co_await overlay_.foresee(std::move(lookups));
   const std::string self = identity::block_member({after.facility, after.number});
   for (const auto& key : stored) {
     if (in(fresh, key)) continue;
@@ -182,7 +202,7 @@ net::awaitable<void> Effects::match(const port::StoredRecord& record, const iden
   if (record.offset < decided_) co_return;
   const LocalKey self{newcomer.facility, newcomer.number};
   std::vector<LocalKey> found;
-  bool crowded = false;
+  std::string crowded;  // the card that too many share
   for (const auto& card : newcomer.cards) {
     auto key = model::identifier_key(hmac_key_, IdentifierKind::resident_card, {}, card);
     auto rows = co_await overlay_.scan(tables::identifiers, {std::move(key)}, sharing_card_max + 2);
@@ -191,7 +211,7 @@ net::awaitable<void> Effects::match(const port::StoredRecord& record, const iden
       LocalKey other{std::get<std::string>(row[1]), std::get<std::string>(row[2])};
       if (other == self) continue;
       if (sharing == sharing_card_max) {
-        crowded = true;
+        crowded = card;
         break;
       }
       ++sharing;
@@ -201,13 +221,16 @@ net::awaitable<void> Effects::match(const port::StoredRecord& record, const iden
   if (!weights_.empty()) {
     for (const auto& key : identity::block_keys(newcomer)) {
       const port::Row* row = co_await overlay_.get(tables::blocks, {block_of(key)});
-      if (row && found.size() < compared_max) identity::read_block_members(std::get<std::string>((*row)[1]), found);
+      if (row && found.size() < compared_max_) identity::read_block_members(std::get<std::string>((*row)[1]), found);
     }
   }
   std::vector<port::Lookup> lookups;
   for (const auto& other : found) lookups.push_back({&tables::patients, {other.facility, other.number}});
   co_await overlay_.foresee(std::move(lookups));
-  std::map<LocalKey, std::int64_t> others;  // first seen
+  struct Seen {
+    std::int64_t first, updated;
+  };
+  std::map<LocalKey, Seen> others;
   std::vector<identity::Candidate> candidates;
   for (auto& other : found) {
     if (other == self || others.contains(other)) continue;
@@ -216,16 +239,27 @@ net::awaitable<void> Effects::match(const port::StoredRecord& record, const iden
     Subject described;
     if (!model::read_subject(std::get<std::string>((*patient)[2]), arena_, described)) continue;
     candidates.push_back(identity::candidate(other.facility, other.number, described));
-    others.emplace(std::move(other), std::get<std::int64_t>((*patient)[4]));
+    others.emplace(std::move(other),
+                   Seen{std::get<std::int64_t>((*patient)[4]), std::get<std::int64_t>((*patient)[5])});
   }
-  const auto decided = identity::decide(newcomer, candidates, weights_);
+  const auto decided = identity::decide(newcomer, candidates, weights_, to_iso(record.appended).substr(0, 10));
   std::vector<std::size_t> order;  // the likeliest first; what a card decides stands before what is weighed
   for (std::size_t i = 0; i < decided.size(); ++i) {
     if (decided[i].outcome != identity::Outcome::none) order.push_back(i);
   }
   const auto weight = [&](std::size_t i) { return decided[i].chance < 0 ? 2.0 : decided[i].chance; };
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return weight(a) > weight(b); });
-  const auto own_cards = card_keys(newcomer);
+  std::vector<port::Lookup> known{{&tables::person_of, {self.facility, self.number}}};
+  for (std::size_t i : order) {
+    const LocalKey other{candidates[i].facility, candidates[i].number};
+    known.push_back({&tables::person_of, {other.facility, other.number}});
+    const auto kind = kind_of(decided[i].outcome);
+    const std::string id(pair_id(kind, self, other).view());
+    known.push_back({&tables::decisions, {id}});
+    known.push_back({&tables::pending, {static_cast<std::int64_t>(port::Topic::identity), id}});
+  }
+  co_await overlay_.foresee(std::move(known));
+  const auto own_guard = guard_of(hmac_key_, newcomer, record.appended);
   const auto person = [&](const LocalKey& local) -> net::awaitable<std::string> {
     const port::Row* row = co_await overlay_.get(tables::person_of, {local.facility, local.number});
     co_return row ? std::get<std::string>((*row)[2])
@@ -244,47 +278,45 @@ net::awaitable<void> Effects::match(const port::StoredRecord& record, const iden
     } else if (decided[i].outcome == identity::Outcome::link) {
       linked.insert(co_await person(other));
     }
-    const bool other_is_older = std::pair(others.at(other), other) < std::pair(first_seen, self);
+    const Seen& seen = others.at(other);
+    const bool other_is_older = std::pair(seen.first, other) < std::pair(first_seen, self);
+    const bool by_crowd = !crowded.empty() && !weighed;
     IdentityDecision decision;
-    switch (decided[i].outcome) {
-      case identity::Outcome::link:
-        decision.kind = crowded && !weighed ? DecisionKind::conflict : DecisionKind::linked;
-        break;
-      case identity::Outcome::possible: decision.kind = DecisionKind::possible; break;
-      default: decision.kind = DecisionKind::conflict; break;
-    }
-    const auto other_cards = card_keys(candidates[i]);
+    decision.kind = by_crowd ? DecisionKind::conflict : kind_of(decided[i].outcome);
+    const auto other_guard = guard_of(hmac_key_, candidates[i], {seen.updated});
     decision.patient = other_is_older ? other : self;
     decision.other = other_is_older ? self : other;
-    decision.patient_cards = other_is_older ? other_cards : own_cards;
-    decision.other_cards = other_is_older ? own_cards : other_cards;
-    decision.id = pair_id(decision.kind, self, other);
+    decision.patient_guard = other_is_older ? other_guard : own_guard;
+    decision.other_guard = other_is_older ? own_guard : other_guard;
+    decision.id = by_crowd ? crowd_id(card_key(hmac_key_, crowded)) : pair_id(decision.kind, self, other);
     decision.reasons = decided[i].reasons;
     decision.chance = decided[i].chance;
-    if (crowded) decision.reasons.emplace_back("card-shared-by-many");
+    if (by_crowd) decision.reasons.emplace_back("card-shared-by-many");
     decision.cause = record.record.id.hex();
     decision.at = record.appended;
     proposed_ = co_await propose(overlay_, std::move(decision)) || proposed_;
-    if (crowded && !weighed) break;  // one word to the steward is enough
+    if (by_crowd) break;  // one word to the steward is enough
   }
 }
 
 net::awaitable<void> Effects::apply_merge(const port::StoredRecord& record, Local local, const model::Event& event) {
-  if (record.offset < decided_) co_return;
   const auto& merge = event.merge;
   LocalKey self{local.facility, local.number};
   LocalKey prior{std::string(merge.prior_facility.empty() ? local.facility : merge.prior_facility),
                  std::string(merge.prior_number)};
   if (prior.number.empty() || prior == self) co_return;
+  co_await found_person(overlay_, prior, record.appended);  // it is named: see apply_subject
+  if (record.offset < decided_) co_return;
   IdentityDecision decision;
-  decision.id = merge_id(record.record.id, self, prior);
+  decision.id = merge_id(view_.id, self, prior);
   decision.kind = DecisionKind::merged;
-  for (const auto& [key, cards] :
-       {std::pair(&self, &decision.patient_cards), std::pair(&prior, &decision.other_cards)}) {
+  for (const auto& [key, guard] :
+       {std::pair(&self, &decision.patient_guard), std::pair(&prior, &decision.other_guard)}) {
     const port::Row* patient = co_await overlay_.get(tables::patients, {key->facility, key->number});
     Subject described;
     if (!patient || !model::read_subject(std::get<std::string>((*patient)[2]), arena_, described)) continue;
-    *cards = card_keys(identity::candidate(key->facility, key->number, described));
+    *guard = guard_of(hmac_key_, identity::candidate(key->facility, key->number, described),
+                      {std::get<std::int64_t>((*patient)[5])});
   }
   decision.patient = std::move(self);
   decision.other = std::move(prior);

@@ -16,19 +16,28 @@ namespace hutong::pipeline {
 
 class Steward {
  public:
-  Steward(port::Log& log, port::Store& store, const Clock& clock) : log_(log), store_(store), clock_(clock) {}
+  Steward(port::Log& log, port::Store& store, std::string hmac_key, const Clock& clock)
+      : log_(log), store_(store), hmac_key_(std::move(hmac_key)), clock_(clock) {}
 
   // Errors: invalid (what the command lacks), not_found (a patient or decision that nobody knows), conflict (they are
-  // one person already, or are not; it was undone already), and those of log and store.
+  // one person already, or are not; it was undone already; or it is kept and what it says is not so, because another
+  // decision came before it), and those of log and store.
   net::awaitable<Result<port::IdentityVerdict>> decide(port::IdentityCommand command);
 
  private:
   net::awaitable<Result<identity::IdentityDecision>> decision_of(const port::IdentityCommand& command);
-  net::awaitable<Result<std::vector<identity::LocalKey>>> person_of(identity::LocalKey local);  // its members
+  struct Found {
+    PersonId id;
+    std::vector<identity::LocalKey> members;
+    identity::Guard guard;  // of the patient itself
+  };
+  // `place`: of the patient in the command.
+  net::awaitable<Result<Found>> person_of(identity::LocalKey local, std::size_t place);
   net::awaitable<Result<void>> undoing(std::string id, identity::IdentityDecision& decision);
 
   port::Log& log_;
   port::Store& store_;
+  std::string hmac_key_;
   const Clock& clock_;
 };
 

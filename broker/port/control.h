@@ -32,7 +32,7 @@ struct StatusView {
   bool unknown_senders_accepted = false, plain_beyond_loopback = false;
 };
 
-// What a steward decides about who is one person. `by`: whose decision it is.
+// What a steward decides about who is one person. `by`: whose decision it is, a person's name; `client`: who was signed in.
 struct IdentityCommand {
   enum class Kind {
     link,      // two patients are one person
@@ -45,7 +45,7 @@ struct IdentityCommand {
   Kind kind = Kind::link;
   std::vector<std::pair<std::string, std::string>> patients;  // facility, number
   std::string decision;                                       // undo: its id, hex
-  std::string by, note;
+  std::string by, client, note;
 };
 struct IdentityVerdict {
   std::string decision;  // id, hex

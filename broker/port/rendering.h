@@ -66,8 +66,9 @@ class Rendering {
                              std::string_view base_url) const = 0;
   // Reads whom a client looks for. Texts point into `arena`. Errors: invalid, with the element.
   virtual Result<MatchQuestion> match_question(std::string_view body, Arena& arena) const = 0;
-  // A person's identifiers in one of `systems` (none: all) and where the person is.
-  virtual std::string cross_references(const model::PersonView& person, std::span<const std::string> systems) const = 0;
+  // A person's identifiers in one of `systems` (none: all) but the source's own, and where the person is.
+  virtual std::string cross_references(const model::PersonView& person, std::string_view source_system,
+                                       std::string_view source_value, std::span<const std::string> systems) const = 0;
   // One record without any store: what `hutong normalize --to fhir` prints.
   virtual std::string record(const model::RecordView& record) const = 0;
 };

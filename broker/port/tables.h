@@ -62,7 +62,7 @@ inline constexpr Column recognition_orders[] = {
     {"facility", text}, {"named", text}, {"decision", bytes}, {"at", integer}};
 inline constexpr Column recognition_seen[] = {{"id", bytes}, {"at", integer}};
 inline constexpr Column recognition_lines[] = {{"line", bytes}, {"decision", bytes}, {"place", integer}};
-inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at", integer}};
+inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at", integer}, {"outcome", text}};
 inline constexpr Column blocks[] = {{"block", bytes}, {"members", bytes}, {"crowded", integer}};
 inline constexpr Column person_history[] = {
     {"facility", text}, {"number", text}, {"event_offset", integer}, {"id", bytes}};
@@ -79,8 +79,8 @@ inline constexpr Table births{"births", 4, detail::births, 3};
 // Which person a local patient belongs to. No row: model::first_person_id(facility, number).
 inline constexpr Table person_of{"person_of", 5, detail::person_of, 2};
 // A person's local patients: members = [["facility","number"],…]. Written with a local patient's first row, because a
-// person's id is a hash that nothing else leads back from. `guard`: {"cards":[keys of their valid
-// cards],"separated":true where a steward has split them from somebody}, what a later link is held against.
+// person's id is a hash that nothing else leads back from. `guard`: what a later link is held against (pipeline/
+// effects_identity.cpp): whose cards and mother they are, what a steward has vouched for, whether one has split them.
 inline constexpr Table persons{"persons", 6, detail::persons, 1};
 // One row per report, its items inside; `kind` is "laboratory" or "exam"; `newest` is the negated clinical time
 // (observed, else issued, else requested, else appended).
@@ -105,11 +105,13 @@ inline constexpr Table pending{"pending", 16, detail::pending, 2};
 // Identity conflicts and possible matches that wait for a steward: the decision's document.
 inline constexpr Table conflicts{"conflicts", 17, detail::conflicts, 1};
 // Identity decisions met in the log, with their reasons (identity/decision.h): none is made or applied twice.
+// `outcome`: what became of it, "stands", "asked", "no-effect".
 inline constexpr Table decisions{"decisions", 18, detail::decisions, 1};
 // HMAC(what patients may have in common: a phone, a name's sound with a month of birth…; identity/candidate.h) → those
 // who have it: facility, 0x1F, number, 0x1E for each. A crowded one names nobody: it would say little and cost much.
 inline constexpr Table blocks{"blocks", 19, detail::blocks, 1};
-// Every decision that names a local patient, in the order of the identity topic.
+// Every decision that shapes a local patient's person, in the order of the identity topic. Questions are none: there may
+// be thousands about one.
 inline constexpr Table person_history{"person_history", 20, detail::person_history, 4};
 // Up to which offset of the events everything was decided: a rebuild, which reads the identity topic first, decides
 // nothing below it again.

@@ -13,6 +13,7 @@
 
 #include "broker/access/permit.h"
 #include "broker/base/error.h"
+#include "broker/identity/candidate.h"
 #include "broker/identity/weights.h"
 #include "broker/model/facility.h"
 #include "broker/model/views.h"
@@ -68,14 +69,18 @@ using Facilities = std::function<std::shared_ptr<const model::FacilityDirectory>
 
 class Clinical {
  public:
+  // Whether a number is known to stand for "none".
+  using IsPlaceholder = std::function<bool(std::string_view number)>;
   // `partitions`: of the log's events, which the store was made from. `weights`: what agreements are worth (match).
   Clinical(port::Store& store, std::string identifier_key, Facilities facilities, std::uint32_t partitions = 1,
-           std::shared_ptr<const identity::Weights> weights = std::make_shared<identity::Weights>())
+           std::shared_ptr<const identity::Weights> weights = std::make_shared<identity::Weights>(),
+           IsPlaceholder is_placeholder = {})
       : store_(store),
         identifier_key_(std::move(identifier_key)),
         facilities_(std::move(facilities)),
         partitions_(partitions),
-        weights_(std::move(weights)) {}
+        weights_(std::move(weights)),
+        is_placeholder_(std::move(is_placeholder)) {}
 
   // One thing by its id, now. Errors: not_found; gone (an item that an earlier version of the report held).
   net::awaitable<Result<Answer>> read(const access::Permit& permit, model::ViewKind kind, std::string id);
@@ -108,6 +113,7 @@ class Clinical {
   net::awaitable<Result<PersonId>> person_of(std::string facility, std::string number);
   // Follows replaced_by to the person that stands today, and its local patients.
   net::awaitable<Result<std::pair<PersonId, std::vector<Local>>>> members_of(PersonId person);
+  net::awaitable<Result<bool>> conflicts_over_card(const identity::Candidate& asked, PersonId person);
   net::awaitable<Result<const model::PersonView*>> load_person(Answer& answer, PersonId id);
   net::awaitable<Result<std::vector<PersonId>>> candidates(const PersonSearch& search);
   net::awaitable<Result<void>> gather(port::Scan scan, const port::Table& table, std::size_t facility_column,
@@ -127,6 +133,7 @@ class Clinical {
   Facilities facilities_;
   std::uint32_t partitions_;
   std::shared_ptr<const identity::Weights> weights_;
+  IsPlaceholder is_placeholder_;
 };
 
 }  // namespace hutong::query

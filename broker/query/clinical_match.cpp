@@ -17,8 +17,11 @@ namespace {
 namespace tables = port::tables;
 
 constexpr std::size_t compared_max = 512;
+// A number that more local patients share is somebody's way of writing "none".
+constexpr std::size_t sharing_number_max = 64;
 // Below this chance nobody is shown: it would be a list of strangers.
 constexpr double shown_from = 0.05;
+constexpr double likely_at_most = 0.9899;
 // An equal number of a person's own, where nothing could be weighed beside it.
 constexpr double by_number_alone = 0.6;
 
@@ -32,6 +35,9 @@ net::awaitable<Result<Answer>> Clinical::match(const access::Permit&, model::Sub
                                                bool only_certain) {
   auto answer = co_await begin();
   if (!answer) co_return pass(answer.error());
+  for (auto& identifier : subject.identifiers) {
+    identifier.placeholder = is_placeholder_ && is_placeholder_(identifier.value);
+  }
   const auto asked = identity::candidate("", "", subject);
 
   std::vector<Local> found;
@@ -40,10 +46,14 @@ net::awaitable<Result<Answer>> Clinical::match(const access::Permit&, model::Sub
     if (identifier.value.empty() || identifier.placeholder || !identifier.valid) continue;
     port::Scan scan;
     scan.prefix = {model::identifier_key(identifier_key_, identifier.kind, identifier.facility, identifier.value)};
-    const std::size_t before = found.size();
-    if (auto done = co_await gather(std::move(scan), tables::identifiers, 1, found); !done)
-      co_return pass(done.error());
-    for (std::size_t i = before; i < found.size(); ++i) by_number.emplace(found[i].facility, found[i].number);
+    scan.limit = sharing_number_max + 1;
+    auto sharing = co_await store_.scan(tables::identifiers, std::move(scan));
+    if (!sharing) co_return pass(sharing.error());
+    if (sharing->size() > sharing_number_max) continue;
+    for (const auto& row : *sharing) {
+      found.push_back({text(row, 1), text(row, 2)});
+      by_number.emplace(text(row, 1), text(row, 2));
+    }
   }
   std::vector<port::Lookup> blocks;
   for (const auto& key : identity::block_keys(asked)) {
@@ -85,14 +95,22 @@ net::awaitable<Result<Answer>> Clinical::match(const access::Permit&, model::Sub
     // A facility's own number with the name beside it is certain, too; alone it is somebody's typing.
     if (own && asked.names.empty()) grade.chance = std::max(grade.chance, by_number_alone);
     // A conflict is never certain, and never more than likely.
-    const double most = grade.certain ? 1 : 0.9899;
-    grade.chance = grade.certain ? std::max(grade.chance, weights_->link) : std::clamp(grade.chance, 0.0, most);
+    grade.chance =
+        grade.certain ? std::max(grade.chance, weights_->link) : std::clamp(grade.chance, 0.0, likely_at_most);
     grade.probable = grade.chance >= weights_->steward;
     if (grade.chance < shown_from && !own) continue;
     auto person = co_await person_of(candidate.facility, candidate.number);
     if (!person) co_return pass(person.error());
     auto& best = persons[*person];
     if (std::pair(grade.certain, grade.chance) > std::pair(best.certain, best.chance)) best = grade;
+  }
+  for (auto& [id, grade] : persons) {
+    if (!grade.certain) continue;
+    auto refused = co_await conflicts_over_card(asked, id);
+    if (!refused) co_return pass(refused.error());
+    if (!*refused) continue;
+    grade.certain = false;
+    grade.chance = std::min(grade.chance, likely_at_most);
   }
   std::vector<std::pair<PersonId, Graded>> order(persons.begin(), persons.end());
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
@@ -112,6 +130,27 @@ net::awaitable<Result<Answer>> Clinical::match(const access::Permit&, model::Sub
   }
   answer->counted = answer->matches.size();
   co_return answer;
+}
+
+// What the matcher refuses for one of its members it refuses for the person.
+net::awaitable<Result<bool>> Clinical::conflicts_over_card(const identity::Candidate& asked, PersonId person) {
+  if (asked.cards.empty()) co_return false;
+  auto members = co_await members_of(person);
+  if (!members) co_return pass(members.error());
+  std::vector<port::Lookup> lookups;
+  for (const auto& local : members->second) lookups.push_back({&tables::patients, {local.facility, local.number}});
+  auto rows = co_await store_.get_many(std::move(lookups));
+  if (!rows) co_return pass(rows.error());
+  Arena arena;
+  for (const auto& row : *rows) {
+    if (!row) continue;
+    arena.reset();
+    model::Subject described;
+    if (!model::read_subject(text(*row, 2), arena, described)) continue;
+    const auto cards = identity::candidate(text(*row, 0), text(*row, 1), described).cards;
+    if (!cards.empty() && cards != asked.cards) co_return true;
+  }
+  co_return false;
 }
 
 }  // namespace hutong::query

@@ -96,8 +96,10 @@ struct IdentityPerson {
     std::string facility, number, subject;  // the compact document of schemas/event/v1
   };
   std::string person;
-  std::vector<Member> members;
-  std::vector<std::string> decisions;  // documents, oldest first
+  std::vector<Member> members;         // at most 200 of member_count
+  std::size_t member_count = 0;
+  std::vector<std::string> decisions;  // documents, oldest first, at most 1,000
+  std::string next;                    // `after` of the page with the following ones; "": this was the last
 };
 
 class Operations {
@@ -127,7 +129,7 @@ class Operations {
                                                                std::size_t limit);
   // Errors: not_found.
   net::awaitable<Result<IdentityPerson>> identity_person(const access::Permit& permit, std::string facility,
-                                                         std::string number);
+                                                         std::string number, std::string after);
   // `id`: a record id, an event id, or FACILITY/control-id. Searches the newest 50,000 records below `before` of each partition: nothing
   // leads from an id to its offset, because an index would cost every message a row for a question that is asked a few
   // times a day, mostly about today. Errors: not_found once all was searched.

@@ -1,5 +1,6 @@
 // What a steward sees: the questions that wait, those whom they are about, and how a person came to be what it is.
 #include <algorithm>
+#include <charconv>
 
 #include "broker/model/record.h"
 #include "broker/port/tables.h"
@@ -42,7 +43,16 @@ net::awaitable<Result<IdentityQuestions>> Operations::identity_questions(const a
 }
 
 net::awaitable<Result<IdentityPerson>> Operations::identity_person(const access::Permit&, std::string facility,
-                                                                   std::string number) {
+                                                                   std::string number, std::string after) {
+  port::Scan scan;
+  scan.prefix = {facility, number};
+  if (!after.empty()) {
+    std::int64_t place = 0;
+    const auto [end, error] = std::from_chars(after.data(), after.data() + after.size(), place);
+    if (error != std::errc() || end != after.data() + after.size())
+      co_return fail(ErrorCode::invalid, "after: `next` of the page before");
+    scan.after = port::Key{facility, number, place};
+  }
   auto patient = co_await store_.get(tables::patients, {facility, number});
   if (!patient) co_return pass(patient.error());
   if (!*patient) co_return fail(ErrorCode::not_found, "no such patient");
@@ -61,6 +71,7 @@ net::awaitable<Result<IdentityPerson>> Operations::identity_person(const access:
     members = std::move(*read);
   }
   if (members.empty()) members.emplace_back(facility, number);
+  out.member_count = members.size();
   std::vector<port::Lookup> described;
   for (std::size_t i = 0; i < std::min(members.size(), members_shown_max); ++i) {
     described.push_back({&tables::patients, {members[i].first, members[i].second}});
@@ -71,11 +82,13 @@ net::awaitable<Result<IdentityPerson>> Operations::identity_person(const access:
     out.members.push_back({members[i].first, members[i].second, (*rows)[i] ? text(*(*rows)[i], 2) : std::string("{}")});
   }
   // What was decided about the patient itself, the newest last.
-  port::Scan scan;
-  scan.prefix = {std::move(facility), std::move(number)};
-  scan.limit = decisions_shown_max;
+  scan.limit = decisions_shown_max + 1;
   auto history = co_await store_.scan(tables::person_history, std::move(scan));
   if (!history) co_return pass(history.error());
+  if (history->size() > decisions_shown_max) {
+    history->pop_back();
+    out.next = std::to_string(integer(history->back(), 2));
+  }
   std::vector<port::Lookup> decided;
   for (const auto& each : *history) decided.push_back({&tables::decisions, {each[3]}});
   auto documents = co_await store_.get_many(std::move(decided));

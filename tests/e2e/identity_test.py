@@ -116,6 +116,43 @@ class Identity(Story):
         self.assertFalse(self.one(("TESTHOSP", "P1"), ("THIRDHOSP", "R1")))
         self.assertFalse(self.one(("OTHERHOSP", "Q1"), ("THIRDHOSP", "R1")))
 
+    def test_a_card_that_comes_after_the_link_keeps_another_card_away_and_the_person_is_never_certain_for_it(self):
+        self.register("TESTHOSP", "P1")
+        self.register("OTHERHOSP", "Q1")
+        self.until(lambda: self.one(("TESTHOSP", "P1"), ("OTHERHOSP", "Q1")), "they are not linked")
+        self.register("TESTHOSP", "P1", card=CARD)
+        self.register("THIRDHOSP", "R1", card=OTHER_CARD)
+        self.until(self.questions, "nobody is told of two cards")
+        time.sleep(0.3)
+        self.assertFalse(self.one(("TESTHOSP", "P1"), ("THIRDHOSP", "R1")))
+        self.assertFalse(self.one(("OTHERHOSP", "Q1"), ("THIRDHOSP", "R1")))
+        asked = {"resourceType": "Patient", "name": [{"text": "阿依努尔·买买提"}], "birthDate": "1980-03-07", "gender": "female",
+                 "telecom": [{"system": "phone", "value": "13904541234"}],
+                 "identifier": [{"system": "urn:oid:2.16.156.10011.1.3", "value": OTHER_CARD}]}
+        found = self.live.http("POST", "/fhir/Patient/$match", asked, token=self.live.token()).json()["entry"]
+        grade = {entry["resource"]["id"]: entry["search"]["extension"][0]["valueCode"] for entry in found}
+        self.assertEqual(grade[self.person("THIRDHOSP", "R1")], "certain")
+        self.assertEqual(grade[self.person("TESTHOSP", "P1")], "probable")
+        # A number that stands for none is no number.
+        asked["identifier"][0]["value"] = "111111111111111111"
+        found = self.live.http("POST", "/fhir/Patient/$match", asked, token=self.live.token()).json()["entry"]
+        self.assertEqual({entry["search"]["extension"][0]["valueCode"] for entry in found}, {"certain"})
+
+    def test_a_steward_has_a_name_and_a_scope_and_the_audit_says_whose_data_was_read(self):
+        self.register("TESTHOSP", "P1")
+        self.register("OTHERHOSP", "Q1", name="李^伟", phone="", address="", born="19800202", sex="M")
+        operator = self.live.token("operator")
+        self.assertEqual(self.live.http("GET", "/api/v1/identity/questions", token=operator).status, 403)
+        self.assertEqual(self.live.http("POST", "/api/v1/identity/person", {"patient": "TESTHOSP/P1"}, token=operator).status, 403)
+        self.live.command("identity", "link", "TESTHOSP/P1", "OTHERHOSP/Q1", "--by", "王芳", "--note", "seen at the desk")
+        shown = json.loads(self.live.command("identity", "show", "TESTHOSP/P1", "--json").stdout)
+        (decision,) = shown["decisions"]
+        self.assertEqual((decision["by"], decision["client"]), ("王芳", "local-operator"))
+        audit = "".join(file.read_text(encoding="utf-8") for file in sorted((self.live.dir / "audit").glob("*")) if file.is_file())
+        self.assertIn(shown["person"], audit)
+        wrong = self.live.command("identity", "unlink", "TESTHOSP/NOBODY", "--note", "x", expect=1).stderr
+        self.assertNotIn("NOBODY", wrong)
+
     def test_match_grades_and_pix_crosses(self):
         self.register("TESTHOSP", "P1", card=CARD)
         self.register("TESTHOSP", "P2", name="古丽娜尔^买买提", phone="13904549999", born="19911112", address="")

@@ -21,7 +21,7 @@ SOURCES = (".h", ".cpp")
 C_HEADERS = {"assert.h", "ctype.h", "errno.h", "fcntl.h", "inttypes.h", "limits.h", "poll.h", "pthread.h", "sched.h", "signal.h",
              "stdint.h", "stdio.h", "stdlib.h", "string.h", "termios.h", "time.h", "unistd.h", "dirent.h", "malloc.h",
              "ifaddrs.h", "netdb.h", "immintrin.h", "nmmintrin.h", "emmintrin.h", "smmintrin.h", "tmmintrin.h", "x86intrin.h",
-             "cpuid.h", "iconv.h"}
+             "cpuid.h", "iconv.h", "pwd.h"}
 SYSTEM_FOLDERS = ("sys/", "arpa/", "netinet/", "linux/", "net/")
 # Spelled in pieces so that this file passes its own test.
 MACHINE_PATHS = re.compile("|".join([r"/wo" + r"rk\b", r"/ho" + r"me/[a-z]", r"/ro" + r"ot/", r"/us" + r"r/lib/llvm", r"\.lib" + r"rary"]))

@@ -6,7 +6,10 @@
 // the wrong way round 0.2 %, in letters 0.3 %; birth dates missing 1.5 %, day and month exchanged 0.4 %, one digit
 // wrong 0.6 %; sex missing 1 %, wrong 0.2 %; cards missing 25 %, mistyped 0.4 %, a placeholder or another's 0.3 %;
 // phones missing 15 %, the household's 20 %, changed 8 %; addresses missing 15 %, shortened 25 %, moved 6 %; 社保卡 30
-// %. Twins: 1.5 % of people.
+// %. Twins: 1.5 % of people. Of those registered without a card 30 % bring one later, one in a hundred of these
+// another's. Every twelfth woman of an age for it has newborns at her first facility (one in ten has twins), under her
+// number (PID-21), phone and street, half of them under her card; half of them get a name and a card of their own, and
+// are registered elsewhere with these.
 #pragma once
 
 #include <cmath>
@@ -53,6 +56,7 @@ struct Registration {
   std::string facility, number;
   std::string name, family, given;  // `family` and `given` where the sender separates them
   std::string born, card, insurance_card, phone, street, district, postcode;
+  std::string mother;  // her number at the same facility
   bool card_valid = true, placeholder = false, borrowed = false;
   model::Sex sex = model::Sex::unknown;
 
@@ -80,6 +84,7 @@ struct Registration {
     if (!street.empty())
       out.addresses.push(arena, {.text = street, .street = street, .district = district, .postcode = postcode});
     if (!phone.empty()) out.contacts.push(arena, {.value = phone, .use = "mobile"});
+    out.mother_number = mother;
     return out;
   }
 };
@@ -97,6 +102,62 @@ class Population {
         1 + (dice.chance(0.62) ? 1 : 0) + (dice.chance(0.35) ? 1 : 0) + (dice.chance(0.12) ? 1 : 0);
     std::vector<Registration> out;
     for (std::size_t i = 0; i < times; ++i) out.push_back(registered(own, number, i, dice));
+    return out;
+  }
+
+  // The same registrations told again, with the card that was brought meanwhile.
+  std::vector<Registration> updates(std::uint32_t number) const {
+    Dice dice(seed_ ^ (number * 0xC2B2AE3D27D4EB4FULL + 5));
+    std::vector<Registration> out;
+    for (auto& each : registrations(number)) {
+      if (!each.card.empty() || !dice.chance(0.3)) continue;
+      each.borrowed = dice.chance(0.01);
+      each.card = person(each.borrowed ? (number + 1) % people_ : number).card;
+      out.push_back(std::move(each));
+    }
+    return out;
+  }
+
+  // A woman's newborns, each with all that is told of it in this order; `person` is people() + 2 * mother, and one more
+  // for the second of twins.
+  std::vector<std::vector<Registration>> newborns(std::uint32_t mother) const {
+    const Person own = person(mother);
+    Dice dice(seed_ ^ (mother * 0x165667B19E3779F9ULL + 3));
+    if (own.male || own.dotted || own.year < 1985 || own.year > 2005 || !dice.chance(1.0 / 12)) return {};
+    const auto hers = registrations(mother).front();
+    const bool twins = dice.chance(0.1), under_her_name = dice.chance(0.2), under_her_card = dice.chance(0.5);
+    std::vector<std::vector<Registration>> out;
+    const int month = 1 + static_cast<int>(dice.below(12)), day = 1 + static_cast<int>(dice.below(28));
+    for (std::uint32_t i = 0; i < (twins ? 2U : 1U); ++i) {
+      const bool male = dice.chance(0.5);
+      Registration first;
+      first.person = people_ + 2 * mother + i;
+      first.facility = hers.facility;
+      first.number = "N" + std::to_string(first.person);
+      first.mother = hers.number;
+      first.name = hers.name + (under_her_name ? "" : male ? "之子" : "之女");
+      first.born = date(2026, month, day);
+      first.sex = male ? model::Sex::male : model::Sex::female;
+      if (under_her_card)
+        first.card = hers.card, first.card_valid = hers.card_valid, first.placeholder = hers.placeholder;
+      first.phone = hers.phone, first.street = hers.street, first.district = hers.district;
+      first.postcode = hers.postcode;
+      std::vector<Registration> told{first};
+      if (dice.chance(0.5)) {
+        Person child = person(mother / 2 + i * 7);  // somebody's given name
+        child.year = 2026, child.month = month, child.day = day, child.male = male;
+        Registration named = first;
+        named.name = own.family + child.given;
+        named.card = card(own.card.substr(0, 6).c_str(), child, first.person);
+        named.card_valid = true, named.placeholder = false;
+        told.push_back(named);
+        named.facility = "f" + std::to_string((mother * 31 + 3) % 40);
+        named.number += "e";
+        named.mother.clear();
+        told.push_back(named);
+      }
+      out.push_back(std::move(told));
+    }
     return out;
   }
 

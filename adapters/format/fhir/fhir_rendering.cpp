@@ -6,6 +6,7 @@
 
 #include "adapters/format/fhir/patient_reader.h"
 #include "adapters/format/fhir/resources.h"
+#include "broker/model/identifier.h"
 #include "broker/model/identifier_key.h"
 
 namespace hutong::fhir {
@@ -42,8 +43,9 @@ Result<port::MatchQuestion> FhirRendering::match_question(std::string_view body,
   return read_match(body, arena);
 }
 
-std::string FhirRendering::cross_references(const model::PersonView& person,
-                                            std::span<const std::string> systems) const {
+std::string FhirRendering::cross_references(const model::PersonView& person, std::string_view source_system,
+                                            std::string_view source_value, std::span<const std::string> systems) const {
+  Arena arena(256);
   Writer out;
   out.open();
   out.member("resourceType", "Parameters");
@@ -53,7 +55,9 @@ std::string FhirRendering::cross_references(const model::PersonView& person,
     const std::string system = model::identifier_system(identifier);
     const bool asked = systems.empty() || std::find(systems.begin(), systems.end(), system) != systems.end();
     if (!asked || system.empty() || identifier.value.empty() || identifier.placeholder || !identifier.valid) return;
-    if (!seen.emplace(system, identifier.value).second) return;
+    const bool is_source =
+        system == source_system && identifier.value == model::normal_number(identifier.kind, source_value, arena);
+    if (is_source || !seen.emplace(system, identifier.value).second) return;
     out.open();
     out.member("name", "targetIdentifier");
     out.open("valueIdentifier");

@@ -15,7 +15,8 @@ class FhirRendering final : public port::Rendering {
   std::string offers(std::span<const port::Offer> offers, std::string_view version,
                      std::string_view base_url) const override;
   Result<port::MatchQuestion> match_question(std::string_view body, Arena& arena) const override;
-  std::string cross_references(const model::PersonView& person, std::span<const std::string> systems) const override;
+  std::string cross_references(const model::PersonView& person, std::string_view source_system,
+                               std::string_view source_value, std::span<const std::string> systems) const override;
   std::string record(const model::RecordView& record) const override;
 };
 

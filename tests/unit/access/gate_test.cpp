@@ -38,6 +38,7 @@ TEST(Scopes, GrantsCoverWhatTheyNameAndNothingElse) {
       {{"hutong/operate"}, "hutong/operate", true},
       {{"hutong/operate"}, "hutong/metrics", false},
       {{"hutong/operate"}, "hutong/raw", false},
+      {{"hutong/operate"}, "hutong/identity", false},
       {{"hutong/operate"}, "system/Patient.r", false},
       {{"hutong/operate"}, "system/*.rs", false},
       {{"hutong/*"}, "hutong/operate", false},
@@ -85,6 +86,9 @@ TEST_F(GateTest, OperatingGrantsNoClinicalContent) {
   const Principal one{"operator", {"hutong/operate"}, ""};
   EXPECT_TRUE(wait(gate.decide(one, {Action::operate, "feeds", "", "", "", ""})));
   EXPECT_FALSE(wait(gate.decide(one, {Action::operate, "quarantine/raw", "", "", "", ""})));
+  EXPECT_FALSE(wait(gate.decide(one, {Action::operate, "identity/person", "", "", "", ""})));
+  EXPECT_TRUE(
+      wait(gate.decide({"steward", {"hutong/identity"}, ""}, {Action::operate, "identity/person", "", "", "", ""})));
   EXPECT_FALSE(wait(gate.decide(one, {Action::read, "Patient", "", "", "", ""})));
   EXPECT_FALSE(wait(gate.decide(one, {Action::search, "Observation", "", "", "", ""})));
   EXPECT_FALSE(wait(gate.decide(one, {Action::read, "Patient/$everything", "", "", "", ""})));

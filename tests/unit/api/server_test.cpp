@@ -265,8 +265,8 @@ TEST_F(ServerTest, TheSocketIsPrivateAndItsPeerOperates) {
   EXPECT_EQ(status.st_mode & 0777, 0600U);
   EXPECT_EQ(ask_socket("GET /api/v1/status").status, 200);
   EXPECT_EQ(ask_socket("GET /api/v1/session").body,
-            "{\"client\":\"local-operator\",\"scopes\":[\"hutong/operate\",\"hutong/raw\",\"hutong/metrics\",\"hutong/"
-            "send\"]}\n");
+            "{\"client\":\"local-operator\",\"scopes\":[\"hutong/operate\",\"hutong/identity\",\"hutong/raw\",\"hutong/"
+            "metrics\",\"hutong/send\"]}\n");
   EXPECT_NE(audited().find("local-operator"), std::string::npos);
 }
 

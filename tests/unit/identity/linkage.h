@@ -50,7 +50,7 @@ inline Quality link(const std::vector<Candidate>& people, const std::vector<std:
   for (const auto& [a, b] : pairs) {
     ++out.compared;
     out.blocked_true_pairs += truth[a] == truth[b];
-    const auto decision = compare(people[a], people[b], weights);
+    const auto decision = compare(people[a], people[b], weights, "2026-11-26");
     if (decision.outcome == Outcome::link) person[root(a)] = root(b);
     out.to_steward += decision.outcome == Outcome::possible || decision.outcome == Outcome::conflict;
   }

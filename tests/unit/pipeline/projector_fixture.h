@@ -45,6 +45,7 @@ struct Said {  // what a message says of a patient
   model::Sex sex = model::Sex::male;
   bool card_valid = true, card_placeholder = false;
   std::vector<std::string> deleted = {};
+  std::string street = {}, mother = {};
 };
 
 struct LabReport {
@@ -91,6 +92,10 @@ class Message {
       subject.identifiers.push(arena(), {.kind = model::IdentifierKind::health_card, .value = keep(said_.health_card)});
     }
     if (!said_.phone.empty()) subject.contacts.push(arena(), {.value = keep(said_.phone), .use = "home"});
+    if (!said_.street.empty()) {
+      subject.addresses.push(arena(), {.street = keep(said_.street), .district = "向阳区", .postcode = "154002"});
+    }
+    subject.mother_number = keep(said_.mother);
     for (const auto& field : said_.deleted) subject.deleted.push(arena(), keep(field));
   }
 
@@ -213,6 +218,7 @@ class ProjectorTest : public ::testing::Test {
     ProjectorOptions options;
     options.hmac_key = "installation key of the tests";
     options.batch_records = batch_records;
+    if (weights) options.weights = weights;
     return options;
   }
   // A new process over the same log and store.
@@ -325,6 +331,7 @@ class ProjectorTest : public ::testing::Test {
   std::vector<port::StoredRecord> in_log(port::Topic topic) { return await(log.read({topic, 0}, 0, {}))->records; }
 
   std::size_t batch_records = 500;
+  std::shared_ptr<const identity::Weights> weights;  // none: only cards are looked at
   StepClock clock;
   memory::MemoryLog log{clock};
   std::unique_ptr<port::Store> store = std::make_unique<store::MemoryStore>();

@@ -221,7 +221,7 @@ TEST_F(ProjectorIdentity, nothing_is_emitted_before_the_log_as_it_was_at_start_i
   EXPECT_EQ(in_log(port::Topic::identity).size(), 3u);
 }
 
-TEST_F(ProjectorIdentity, a_card_that_a_crowd_shares_links_nobody_and_tells_the_steward_once_a_newcomer) {
+TEST_F(ProjectorIdentity, a_card_that_a_crowd_shares_links_nobody_and_tells_the_steward) {
   for (int i = 0; i < 33; ++i) append(at("h" + std::to_string(i), "P", "病人" + std::to_string(i)));
   project();
   const auto before = in_log(port::Topic::identity).size();
@@ -241,7 +241,7 @@ TEST_F(ProjectorIdentity, a_decision_reads_back_as_written) {
   decision.cause = "cause";
   decision.at = {42};
   decision.chance = 0.9876;
-  decision.patient_cards = {"a", "b"};
+  decision.patient_guard = {{41}, {"a", "b"}, "M1"};
   decision.by = "steward";
   decision.apart = {{"h3", "3"}};
   decision.rest = {{"h4", "4"}, {"h5", "5"}};
@@ -255,7 +255,8 @@ TEST_F(ProjectorIdentity, a_decision_reads_back_as_written) {
   EXPECT_EQ(read->reasons, decision.reasons);
   EXPECT_EQ(read->at, decision.at);
   EXPECT_DOUBLE_EQ(read->chance, decision.chance);
-  EXPECT_EQ(read->patient_cards, decision.patient_cards);
+  EXPECT_EQ(read->patient_guard, decision.patient_guard);
+  EXPECT_EQ(read->other_guard, decision.other_guard);
   EXPECT_EQ(read->by, decision.by);
   EXPECT_EQ(read->apart, decision.apart);
   EXPECT_EQ(read->rest, decision.rest);
