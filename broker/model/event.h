@@ -241,7 +241,8 @@ struct Encounter {            // encounter.changed
   Text disposition;
 };
 
-struct Merge {  // patient.merged: `prior` becomes one with the subject
+// patient.merged: `prior` becomes one with the subject. patient.linked, patient.unlinked: it is the other number.
+struct Merge {
   Text prior_number;
   Text prior_facility;
   List<Identifier> prior_identifiers;
@@ -253,11 +254,13 @@ enum class EventKind {
   message_received,
   patient_updated,
   patient_merged,
+  patient_linked,
+  patient_unlinked,
   encounter_changed,
   result_reported,
   exam_reported,
 };
-inline constexpr std::size_t event_kind_count = 6;
+inline constexpr std::size_t event_kind_count = static_cast<std::size_t>(EventKind::exam_reported) + 1;
 std::string_view to_string(EventKind kind);  // "result.reported"
 bool from_string(std::string_view text, EventKind& kind);
 

@@ -197,7 +197,9 @@ class Work {
         labels = report(*event.report, event, subject);
         break;
       case EventKind::encounter_changed: labels = encounter(event.encounter, subject); break;
-      case EventKind::patient_merged: merge(event.merge, subject); break;
+      case EventKind::patient_merged:
+      case EventKind::patient_linked:
+      case EventKind::patient_unlinked: merge(event.merge, subject); break;
       default: break;
     }
     const Text day = date_of(event.occurred);
