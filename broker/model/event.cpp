@@ -125,6 +125,8 @@ std::string_view to_string(EventKind kind) {
     case EventKind::message_received: return "message.received";
     case EventKind::patient_updated: return "patient.updated";
     case EventKind::patient_merged: return "patient.merged";
+    case EventKind::patient_linked: return "patient.linked";
+    case EventKind::patient_unlinked: return "patient.unlinked";
     case EventKind::encounter_changed: return "encounter.changed";
     case EventKind::result_reported: return "result.reported";
     case EventKind::exam_reported: return "exam.reported";
@@ -134,9 +136,9 @@ std::string_view to_string(EventKind kind) {
 }
 
 bool from_string(std::string_view text, EventKind& kind) {
-  for (auto each :
-       {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged,
-        EventKind::encounter_changed, EventKind::result_reported, EventKind::exam_reported, EventKind::order_placed}) {
+  for (auto each : {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged,
+                    EventKind::patient_linked, EventKind::patient_unlinked, EventKind::encounter_changed,
+                    EventKind::result_reported, EventKind::exam_reported, EventKind::order_placed}) {
     if (to_string(each) != text) continue;
     kind = each;
     return true;

@@ -276,7 +276,8 @@ struct Order {         // order.placed: what a message says of one thing that is
   Text path;  // "ORC[1]"
 };
 
-struct Merge {  // patient.merged: `prior` becomes one with the subject
+// patient.merged: `prior` becomes one with the subject. patient.linked, patient.unlinked: it is the other number.
+struct Merge {
   Text prior_number;
   Text prior_facility;
   List<Identifier> prior_identifiers;
@@ -288,12 +289,14 @@ enum class EventKind {
   message_received,
   patient_updated,
   patient_merged,
+  patient_linked,
+  patient_unlinked,
   encounter_changed,
   result_reported,
   exam_reported,
   order_placed,
 };
-inline constexpr std::size_t event_kind_count = 7;
+inline constexpr std::size_t event_kind_count = static_cast<std::size_t>(EventKind::order_placed) + 1;
 std::string_view to_string(EventKind kind);  // "result.reported"
 bool from_string(std::string_view text, EventKind& kind);
 

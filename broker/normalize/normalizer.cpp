@@ -216,7 +216,9 @@ class Work {
       case EventKind::order_placed:
         if (event.order != nullptr) labels = order(*event.order, event);
         break;
-      case EventKind::patient_merged: merge(event.merge, subject); break;
+      case EventKind::patient_merged:
+      case EventKind::patient_linked:
+      case EventKind::patient_unlinked: merge(event.merge, subject); break;
       default: break;
     }
     const Text day = date_of(event.occurred);

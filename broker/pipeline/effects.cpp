@@ -207,7 +207,9 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
       case model::EventKind::order_placed:
         if (event.order) co_await apply_order(record, local, event);
         break;
-      case model::EventKind::patient_merged: co_await apply_merge(record, local, event); break;
+      case model::EventKind::patient_merged:
+      case model::EventKind::patient_linked:
+      case model::EventKind::patient_unlinked: co_await apply_merge(record, local, event); break;
       case model::EventKind::message_received:
       case model::EventKind::patient_updated: break;  // the subject says it all
     }

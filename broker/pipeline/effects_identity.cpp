@@ -513,6 +513,10 @@ net::awaitable<std::optional<identity::Guard>> known_guard(Overlay& overlay, Loc
   co_return known == stored.person.guards.end() ? Guard() : known->second;
 }
 
+net::awaitable<std::vector<LocalKey>> members_of(Overlay& overlay, LocalKey local) {
+  co_return (co_await person_of(overlay, std::move(local))).person.members;
+}
+
 net::awaitable<void> found_person(Overlay& overlay, LocalKey local, Timestamp at) {
   const PersonId id = model::first_person_id(local.facility, local.number);
   if (const port::Row* row = co_await overlay.get(tables::persons, {std::string(id.view())})) {
@@ -533,15 +537,17 @@ RecordId pair_id(DecisionKind kind, const LocalKey& a, const LocalKey& b) {
       hash.add(to_string(kind)).add(first.facility).add(first.number).add(second.facility).add(second.number).finish());
 }
 
-RecordId merge_id(const RecordId& record, const LocalKey& surviving, const LocalKey& prior) {
+RecordId merge_id(DecisionKind kind, const RecordId& record, Timestamp received, const LocalKey& patient,
+                  const LocalKey& other) {
   PartsHash hash;
-  return RecordId(hash.add(to_string(DecisionKind::merged))
-                      .add(record.view())
-                      .add(surviving.facility)
-                      .add(surviving.number)
-                      .add(prior.facility)
-                      .add(prior.number)
-                      .finish());
+  hash.add(to_string(kind)).add(record.view());
+  hash.add(patient.facility).add(patient.number).add(other.facility).add(other.number);
+  auto bytes = hash.finish();
+  std::fill_n(bytes.begin(), 3, decltype(bytes)::value_type{});
+  for (unsigned i = 0; i < 7; ++i) {
+    bytes[3 + i] = static_cast<decltype(bytes)::value_type>(received.micros >> (8 * (6 - i)) & 0xFF);
+  }
+  return RecordId(bytes);
 }
 
 RecordId guard_id(const LocalKey& local, const identity::Guard& guard) {

@@ -24,11 +24,15 @@ using identity::to_string;
 
 // A pair is linked, or reported to a steward, once, whichever message shows it first and however often.
 RecordId pair_id(DecisionKind kind, const LocalKey& a, const LocalKey& b);
-// Each merge message is a decision of its own: after a steward's unlink a new one counts. `record`: as its events name
-// it, so that reading the message again with better maps does not decide again.
-RecordId merge_id(const RecordId& record, const LocalKey& surviving, const LocalKey& prior);
-// Begins with zeroes: what is pending is appended in the order of its ids, and what forbids a link must stand in the
-// topic before the links that it forbids.
+// What is pending is appended in the order of its ids. So the ids of what facilities say begin with zeroes and the
+// time: what forbids a link must stand in the topic before the links that it forbids, and a merge before the unlinking
+// that follows it.
+//
+// Each merge, link or unlink message is a decision of its own: after a steward's unlink a new one counts. `record`, as
+// its events name it, and `received` stay the same when the message is read again with better maps: that decides
+// nothing again.
+RecordId merge_id(DecisionKind kind, const RecordId& record, Timestamp received, const LocalKey& patient,
+                  const LocalKey& other);
 RecordId guard_id(const LocalKey& local, const identity::Guard& guard);
 // A card that too many share is one question, however many more come with it.
 RecordId crowd_id(std::string_view card_key);
@@ -47,6 +51,9 @@ std::string card_key(const std::string& hmac_key, std::string_view card);
 identity::Guard guard_of(const std::string& hmac_key, const identity::Candidate& patient, Timestamp as_of);
 // What decisions have said of that so far; nullopt: none names the patient.
 net::awaitable<std::optional<identity::Guard>> known_guard(Overlay& overlay, LocalKey local);
+
+// Everyone who is one person with a local patient, itself too.
+net::awaitable<std::vector<LocalKey>> members_of(Overlay& overlay, LocalKey local);
 
 // Writes the row of the person that a local patient is until it is linked: an id is a hash, so only this row leads from
 // it back to the patient. Nothing where the row stands already (a decision may be read before the event).

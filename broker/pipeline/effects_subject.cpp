@@ -109,8 +109,8 @@ net::awaitable<void> Effects::apply_subject(const port::StoredRecord& record, Lo
   co_await match(record, now, first_seen);
 }
 
-// Links carry what guards their two; what comes to be known later is told by itself, because links that were made before
-// must be held against it, too.
+// Links carry what guards their two; what comes to be known later is told by itself, because links that were made
+// before must be held against it, too.
 net::awaitable<void> Effects::tell_guard(const port::StoredRecord& record, const identity::Candidate& patient) {
   if (record.offset < decided_) co_return;
   IdentityDecision decision;
@@ -308,8 +308,10 @@ net::awaitable<void> Effects::apply_merge(const port::StoredRecord& record, Loca
   co_await found_person(overlay_, prior, record.appended);  // it is named: see apply_subject
   if (record.offset < decided_) co_return;
   IdentityDecision decision;
-  decision.id = merge_id(view_.id, self, prior);
-  decision.kind = DecisionKind::merged;
+  const bool apart = event.kind == model::EventKind::patient_unlinked,
+             one = event.kind == model::EventKind::patient_linked;
+  decision.kind = apart ? DecisionKind::split : DecisionKind::merged;
+  decision.id = merge_id(decision.kind, view_.id, view_.times.received, self, prior);
   for (const auto& [key, guard] :
        {std::pair(&self, &decision.patient_guard), std::pair(&prior, &decision.other_guard)}) {
     const port::Row* patient = co_await overlay_.get(tables::patients, {key->facility, key->number});
@@ -318,9 +320,18 @@ net::awaitable<void> Effects::apply_merge(const port::StoredRecord& record, Loca
     *guard = guard_of(hmac_key_, identity::candidate(key->facility, key->number, described),
                       {std::get<std::int64_t>((*patient)[5])});
   }
+  if (apart) {  // from everyone whom it is one person with now, else from the one that the facility names
+    decision.apart = {prior};
+    decision.rest = co_await members_of(overlay_, prior);
+    std::erase(decision.rest, prior);
+    if (std::find(decision.rest.begin(), decision.rest.end(), self) == decision.rest.end()) decision.rest = {self};
+  }
   decision.patient = std::move(self);
   decision.other = std::move(prior);
-  decision.reasons = {merge.identifier_change ? "number-changed-by-facility" : "merged-by-facility",
+  decision.reasons = {apart                     ? "unlinked-by-facility"
+                      : one                     ? "linked-by-facility"
+                      : merge.identifier_change ? "number-changed-by-facility"
+                                                : "merged-by-facility",
                       std::string(merge.cause)};
   decision.cause = event_id(event);
   decision.at = record.appended;

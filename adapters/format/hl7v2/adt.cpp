@@ -1,4 +1,4 @@
-// ADT: who a patient is, where they are, and which of two numbers they keep.
+// ADT: who a patient is, where they are, which of two numbers they keep, and which two are one person's.
 #include "adapters/format/hl7v2/reader.h"
 #include "broker/base/limits.h"
 
@@ -7,7 +7,7 @@ namespace {
 
 using model::EncounterStatus;
 
-enum class Meaning { visit, person, merge };
+enum class Meaning { visit, person, merge, link, unlink };
 
 struct Trigger {
   Text code;
@@ -33,6 +33,8 @@ constexpr Trigger kTriggers[] = {
     {"A31", Meaning::person, {}, EncounterStatus::unknown, false},
     {"A40", Meaning::merge, {}, EncounterStatus::unknown, false},
     {"A47", Meaning::merge, {}, EncounterStatus::unknown, false},
+    {"A24", Meaning::link, {}, EncounterStatus::unknown, false},
+    {"A37", Meaning::unlink, {}, EncounterStatus::unknown, false},
     {"A18", Meaning::merge, {}, EncounterStatus::unknown, false},  // merges of older versions
     {"A34", Meaning::merge, {}, EncounterStatus::unknown, false},
     {"A36", Meaning::merge, {}, EncounterStatus::unknown, false},
@@ -146,6 +148,35 @@ model::Answer read_merges(const Reader& reader) {
   return open ? refuse_without(reader, "MRG") : model::Answer::accepted;
 }
 
+// ADT_A24 and ADT_A37 (HL7 v2.5, 3.3.24 and 3.3.37): PID, PV1 and again PID, PV1. Both patients are described; the
+// first one's record says what they are to each other.
+model::Answer read_relation(const Reader& reader, model::EventKind kind) {
+  std::size_t pids = 0;
+  for (const Segment& segment : reader.message.segments()) {
+    if (segment.name != kPID) continue;
+    const Text where = reader.path("PID", ++pids);
+    if (pids > 2) {
+      reader.refuse("too-many-patients", where, "a third patient", "two patients", condition::segment_sequence);
+      return model::Answer::content_rejected;
+    }
+    model::Part& part = reader.draft.parts.push(reader.arena);
+    read_patient(reader, segment, part.subject);
+    if (part.subject.number.empty()) {
+      reader.refuse("patient-number-missing", reader.path(where, Text("3")), "no number", "the patient's number",
+                    condition::required_missing);
+      return model::Answer::content_rejected;
+    }
+  }
+  if (pids < 2) return refuse_without(reader, pids == 0 ? "PID" : "PID[2]");
+  model::Part &one = reader.draft.parts[0], &other = reader.draft.parts[1];
+  model::Merge& merge = add_event(reader, one, kind).merge;
+  merge.prior_number = other.subject.number;
+  merge.prior_facility = other.subject.facility;
+  merge.cause = reader.trigger;
+  add_event(reader, other, model::EventKind::patient_updated);
+  return model::Answer::accepted;
+}
+
 }  // namespace
 
 bool is_modelled_adt(Text trigger) {
@@ -154,7 +185,14 @@ bool is_modelled_adt(Text trigger) {
 
 model::Answer read_adt(Reader& reader) {
   const Trigger* trigger = trigger_of(reader.trigger);
-  return trigger->meaning == Meaning::merge ? read_merges(reader) : read_person_or_visit(reader, *trigger);
+  switch (trigger->meaning) {
+    case Meaning::merge: return read_merges(reader);
+    case Meaning::link: return read_relation(reader, model::EventKind::patient_linked);
+    case Meaning::unlink: return read_relation(reader, model::EventKind::patient_unlinked);
+    case Meaning::visit:
+    case Meaning::person: break;
+  }
+  return read_person_or_visit(reader, *trigger);
 }
 
 // Valid, of a type that is not modelled yet: kept, readable, healed later.

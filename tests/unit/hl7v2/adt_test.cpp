@@ -216,6 +216,26 @@ TEST(Merge, EveryOlderFormIsOne) {
   }
 }
 
+TEST(Relation, LinkAndUnlinkNameTwoPatientsWhoAreBothDescribed) {
+  for (const auto& [trigger, kind] :
+       {std::pair("A24", EventKind::patient_linked), std::pair("A37", EventKind::patient_unlinked)}) {
+    Case c(adt(trigger, "PID|1||P1^^^H1^MR||Test\rPV1|1|I\rPID|2||P9^^^H1^MR||Other\r"));
+    ASSERT_EQ(c.read(), Answer::accepted) << trigger;
+    ASSERT_EQ(c.draft.parts.size(), 2U);
+    EXPECT_EQ(c.event().kind, kind);
+    EXPECT_EQ(c.event().merge.prior_number, "P9");
+    EXPECT_EQ(c.event().merge.cause, trigger);
+    EXPECT_EQ(c.event(0, 1).kind, EventKind::patient_updated);
+    EXPECT_EQ(c.draft.parts[1].subject.number, "P9");
+  }
+  Case one(adt("A24", "PID|1||P1||A\r"));
+  EXPECT_EQ(one.read(), Answer::content_rejected);
+  EXPECT_THAT(one.codes(), ElementsAre("segment-missing PID[2]"));
+  Case nameless(adt("A37", "PID|1||P1||A\rPID|2||||B\r"));
+  EXPECT_EQ(nameless.read(), Answer::content_rejected);
+  EXPECT_THAT(nameless.codes(), ElementsAre("patient-number-missing PID[2]-3"));
+}
+
 TEST(Merge, SeveralPatientsAreSeveralParts) {
   Case c(adt("A40", "PID|1||P1||A\rMRG|P9\rPID|2||P2||B\rPD1|\rMRG|P8\r"));
   ASSERT_EQ(c.read(), Answer::accepted);
@@ -240,7 +260,7 @@ TEST(Merge, WithoutBothNumbersIsRefused) {
 
 TEST(Other, IsReceivedWithItsPatient) {
   for (const std::string type : {"SIU^S12", "MDM^T02", "ORM^O01", "OML^O21", "VXU^V04", "RDE^O11", "DFT^P03", "BAR^P01",
-                                 "REF^I12", "ACK", "QRY^R02", "ADT^A24", "ADT^A41", "ADT^A60", "ORU^R40", "ZZZ^Z01"}) {
+                                 "REF^I12", "ACK", "QRY^R02", "ADT^A30", "ADT^A41", "ADT^A60", "ORU^R40", "ZZZ^Z01"}) {
     Case c(msh(type) + kPerson);
     ASSERT_EQ(c.read(), Answer::accepted) << type;
     EXPECT_EQ(c.event().kind, EventKind::message_received) << type;

@@ -157,9 +157,9 @@ TEST(Provisional, IsACodeAndStable) {
 }
 
 TEST(EventKinds, AreReadAsWritten) {
-  for (auto kind :
-       {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged,
-        EventKind::encounter_changed, EventKind::result_reported, EventKind::exam_reported, EventKind::order_placed}) {
+  for (auto kind : {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged,
+                    EventKind::patient_linked, EventKind::patient_unlinked, EventKind::encounter_changed,
+                    EventKind::result_reported, EventKind::exam_reported, EventKind::order_placed}) {
     EventKind read;
     ASSERT_TRUE(from_string(to_string(kind), read));
     EXPECT_EQ(read, kind);

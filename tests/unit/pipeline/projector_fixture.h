@@ -177,6 +177,18 @@ class Message {
     merge.cause = keep(std::move(cause));
     return *this;
   }
+  // ADT^A24, and A37 with patient_unlinked.
+  Message& relate(std::string other, model::EventKind kind) {
+    auto& merge = add(kind).merge;
+    merge.prior_number = keep(std::move(other));
+    merge.prior_facility = part_.subject.facility;
+    merge.cause = kind == model::EventKind::patient_linked ? "A24" : "A37";
+    return *this;
+  }
+  Message& received(Timestamp at) {
+    draft_.times.received = at;
+    return *this;
+  }
   Message& event_version(std::uint32_t version) {
     for (auto& event : part_.events) event.version = version;
     return *this;

@@ -186,6 +186,31 @@ TEST_F(ProjectorSteward, a_merge_message_read_anew_does_not_undo_a_split) {
   expect_rebuild_is_equal();
 }
 
+TEST_F(ProjectorSteward, a_facility_links_and_unlinks_its_own_numbers_in_the_order_it_says_so) {
+  patient("h1", "A", "李四");
+  patient("h1", "B", "王五");
+  const auto say = [&](std::string control, model::EventKind kind) {
+    Message message(std::move(control), {.number = "A", .facility = "h1", .name = "李四"});
+    message.relate("B", kind).received(clock.now());
+    append(message);
+  };
+  say("l1", model::EventKind::patient_linked);
+  project();
+  EXPECT_TRUE(same_person("h1", "A", "h1", "B"));
+  EXPECT_THAT(in_log(port::Topic::identity).back().record.json, HasSubstr(R"("reasons":["linked-by-facility","A24"])"));
+  say("u1", model::EventKind::patient_unlinked);
+  project();
+  EXPECT_FALSE(same_person("h1", "A", "h1", "B"));
+  EXPECT_THAT(in_log(port::Topic::identity).back().record.json,
+              HasSubstr(R"("reasons":["unlinked-by-facility","A37"])"));
+  say("l2", model::EventKind::patient_linked);
+  say("u2", model::EventKind::patient_unlinked);
+  say("l3", model::EventKind::patient_linked);
+  project();
+  EXPECT_TRUE(same_person("h1", "A", "h1", "B"));
+  expect_rebuild_is_equal();
+}
+
 TEST_F(ProjectorSteward, an_error_names_no_patient) {
   patient("h1", "P");
   EXPECT_EQ(decide(Kind::link, {{"h1", "P"}, {"h1", "NOBODY"}}).error().message, "the second patient is not known");
@@ -229,11 +254,11 @@ TEST_P(ProjectorRandom, decisions_with_kills_in_between_end_where_a_fresh_rebuil
     decision.patient = key(random());
     do decision.other = key(random());
     while (decision.other == decision.patient);
-    decision.kind = dice < 5   ? DecisionKind::linked
+    decision.kind = dice < 5                        ? DecisionKind::linked
                     : dice < 6 && random() % 2 == 0 ? DecisionKind::guarded
-                    : dice < 6 ? DecisionKind::merged
-                    : dice < 8 ? DecisionKind::split
-                               : DecisionKind::undone;
+                    : dice < 6                      ? DecisionKind::merged
+                    : dice < 8                      ? DecisionKind::split
+                                                    : DecisionKind::undone;
     if (random() % 3 == 0) decision.by = "steward";
     if (decision.kind == DecisionKind::guarded) {
       decision.other = decision.patient;
