@@ -193,7 +193,15 @@ net::awaitable<void> Effects::index_blocks(const identity::Candidate* before, co
     std::string members = row ? std::get<std::string>((*row)[1]) : std::string();
     const auto count = static_cast<std::size_t>(std::count(members.begin(), members.end(), after_number));
     const bool crowded = count >= block_members_max;
-    overlay_.put(tables::blocks, {block_of(key), crowded ? std::string() : members + self, std::int64_t{crowded}});
+    // In order, so that the row is the same whatever order the partitions are read in.
+    std::size_t at = 0;
+    while (at < members.size()) {
+      const auto end = members.find(after_number, at) + 1;
+      if (std::string_view(members).substr(at, end - at) > self) break;
+      at = end;
+    }
+    members.insert(at, self);
+    overlay_.put(tables::blocks, {block_of(key), crowded ? std::string() : members, std::int64_t{crowded}});
   }
 }
 
