@@ -11,19 +11,11 @@ import tempfile
 import time
 
 import kafka
-from hutong import Broker, engines
+from hutong import CONFIG, Broker, engines
 from measure import BUILD, Result, caught_up, load, machine_seconds, processor_seconds, program, rotated, say, status
 from postgres import NotInstalled, Postgres
 
 PARTITIONS = 1  # of events: the default of deploy/hutong.toml
-CONFIG = """\
-[mllp]
-listen = "127.0.0.1:0"
-unknown_senders = "accept"
-
-[http]
-listen = "127.0.0.1:0"
-"""
 
 
 class Machines:

@@ -245,24 +245,20 @@ class Broker:
     # Until the projector has caught up with the log's end: what was acknowledged before can be read now.
     def settle(self, deadline=60.0):
         token = self.token("operator")
-        began = time.monotonic()
-        while True:
-            status = self.http("GET", "/api/v1/status", token=token).json()
-            if status["projected"] >= status["logEnd"]:
-                return status
-            if time.monotonic() - began > deadline:
-                raise BrokerFailed(f"the projector is at {status['projected']} of {status['logEnd']} after {deadline:.0f} s")
-            time.sleep(0.01)
 
+        def settled():
+            status = self.http("GET", "/api/v1/status", token=token).json()
+            return status if status["projected"] >= status["logEnd"] else None
+
+        return until(settled, "the projector at the log's end", deadline)
 
     # What `hutong quarantine list` shows, once it shows `least` messages (its topic is projected beside the events).
     def quarantined(self, least, deadline=10.0):
-        began = time.monotonic()
-        while True:
-            listed = json.loads(self.command("quarantine", "list", "--json").stdout)["messages"]
-            if len(listed) >= least or time.monotonic() - began > deadline:
-                return listed
-            time.sleep(0.02)
+        def listed():
+            messages = json.loads(self.command("quarantine", "list", "--json").stdout)["messages"]
+            return messages if len(messages) >= least else None
+
+        return until(listed, f"{least} quarantined messages", deadline)
 
 
 # --- HTTP -------------------------------------------------------------------------------------------------------------
