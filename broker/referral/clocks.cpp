@@ -26,13 +26,13 @@ std::optional<Running> running(const Referral& referral, const Rules& rules) {
   const auto wait = wait_of(referral.state);
   if (!wait) return std::nullopt;
   const auto began = begins(referral, *wait);
-  return Running{*wait, rules.pace(*wait, referral.urgency, terminology::day_of(began, referral.zone_minutes)), began};
+  return Running{*wait, rules.pace(*wait, referral.urgency, rules.day_of(began)), began};
 }
 
 Timestamp after(const Referral& referral, const Rules& rules, const Running& now, Timestamp from, microseconds time) {
   if (!now.pace.working) return from + time;
   const auto& facility = waited_for(now.wait) == Role::sender ? referral.sender : referral.receiver;
-  return rules.worked(from, time, facility, referral.zone_minutes);
+  return rules.worked(from, time, facility);
 }
 
 }  // namespace

@@ -44,8 +44,8 @@ std::optional<Refusal> route(const Referral* referral, const ReferralCommand& co
   if (!around.sender || !around.receiver) return Refusal::receiver_unknown;
   const auto direction = direction_of(referral, command);
   if (direction != direction_between(*around.sender, *around.receiver)) return Refusal::direction_mismatch;
-  const auto day = terminology::day_of(command.at, referral ? referral->zone_minutes : Referral().zone_minutes);
-  if (command.outside.empty() && !rules.agreed(direction, *around.sender, *around.receiver, around.same_alliance, day))
+  if (command.outside.empty() &&
+      !rules.agreed(direction, *around.sender, *around.receiver, around.same_alliance, rules.day_of(command.at)))
     return Refusal::route_outside;
   return std::nullopt;
 }
@@ -64,8 +64,7 @@ std::optional<Refusal> choice(const Referral* referral, const ReferralCommand& c
 }
 
 bool filing_asked(const ReferralCommand& command, const Rules& rules) {
-  const auto day = terminology::day_of(command.at, Referral().zone_minutes);
-  const auto asked = terminology::split(rules.parameter("insurance_filing", day));
+  const auto asked = terminology::split(rules.parameter("insurance_filing", rules.day_of(command.at)));
   return std::find(asked.begin(), asked.end(), model::to_string(command.direction)) != asked.end();
 }
 

@@ -55,11 +55,11 @@ struct Referral {
   Timestamp asked_at;                  // when the present receiver was asked
   Timestamp since;                     // when the state was reached
   std::optional<Timestamp> arrived_at;
-  int zone_minutes = 480;
   Told told;
   std::vector<Step> steps;
 
-  // A declined, redirected or ended party is none: who may still read is asked here.
+  // What the command's maker is to this referral. A receiver that declined still is one, until the sender redirects: it
+  // may change its mind, and the patient may come.
   Role role_of(const ReferralCommand& command) const;
   const Step* step_of(const RecordId& command) const;
   // The patient came before anybody had agreed to take him: for the ledger.
@@ -71,7 +71,8 @@ struct Surroundings {
   const Party* sender = nullptr;    // request, redirect: nullptr not registered
   const Party* receiver = nullptr;  // that the command names
   bool same_alliance = false;
-  const Referral* linked = nullptr;  // request: the one named by `follows`; close of an upward one: its downward one
+  const Referral* linked = nullptr;  // request: the one it `follows`; close: the one that the command `follows` or, by
+                                     // hand, that stands as `downward`
 };
 
 // `referral`: nullptr, nobody asked yet.

@@ -157,7 +157,16 @@ class RulesLoader {
         if (other.valid.meets(valid)) table.complain(row, "a second value on one day");
       }
       rows.push_back({valid, table.at(row, table.column("value"))});
+      if (table.at(row, table.column("name")) == "zone") out_->zone_minutes_ = zone_of(table, row);
     }
+  }
+
+  static int zone_of(const CsvTable& table, std::size_t row) {
+    const auto& value = table.at(row, table.column("value"));
+    const auto offset = value.empty() ? std::nullopt : clock_time(Text(value).substr(1));
+    if (!offset || (value[0] != '+' && value[0] != '-')) table.complain(row, "zone is +08:00");
+    const auto minutes = static_cast<int>(std::chrono::duration_cast<std::chrono::minutes>(*offset).count());
+    return value[0] == '-' ? -minutes : minutes;
   }
 
   const std::vector<fs::path>& folders_;
@@ -183,16 +192,20 @@ Pace Rules::pace(Wait wait, model::Priority urgency, Text day) const {
   return rows.back().pace;  // a day that no row speaks of: better the last agreed than none
 }
 
-Timestamp Rules::worked(Timestamp from, microseconds time, Text facility, int zone_minutes) const {
+std::string Rules::day_of(Timestamp at) const {
+  return terminology::day_of(at, zone_minutes_);
+}
+
+Timestamp Rules::worked(Timestamp from, microseconds time, Text facility) const {
   auto found = hours_.find(facility);
   if (found == hours_.end()) found = hours_.find("*");
   if (found == hours_.end()) return from + time;
-  const microseconds zone = std::chrono::minutes(zone_minutes);
+  const microseconds zone = std::chrono::minutes(zone_minutes_);
   auto midnight = std::chrono::floor<std::chrono::days>(microseconds(from.micros) + zone);
   auto left = time;
   for (int day = 0; day < days_ahead; ++day, midnight += std::chrono::days(1)) {
     const Timestamp begins{(microseconds(midnight) - zone).count()};
-    const auto name = terminology::day_of(begins, zone_minutes);
+    const auto name = day_of(begins);
     char weekday = static_cast<char>('1' + ((midnight.count() % 7 + 10) % 7));  // day 0 of 1970 was a Thursday
     if (const auto special = calendar_.find(name); special != calendar_.end()) {
       if (!special->second) continue;

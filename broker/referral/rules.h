@@ -47,7 +47,8 @@ class Rules {
   Pace pace(Wait wait, model::Priority urgency, Text day) const;
   // `time` of working hours of `facility` later. A span that holds fewer of them than it should within 60 days (no
   // hours on record) is counted by the clock on the wall: nobody is waited for for ever.
-  Timestamp worked(Timestamp from, microseconds time, Text facility, int zone_minutes) const;
+  Timestamp worked(Timestamp from, microseconds time, Text facility) const;
+  std::string day_of(Timestamp at) const;     // in the area's calendar, "2026-01-02"
   Text parameter(Text name, Text day) const;  // "" not set
 
  private:
@@ -75,6 +76,7 @@ class Rules {
   };
 
   std::string version_;
+  int zone_minutes_ = 480;  // of the area
   std::vector<Route> routes_;
   std::map<std::pair<Wait, model::Priority>, std::vector<DatedPace>> paces_;
   std::map<std::string, std::vector<Hours>, std::less<>> hours_;  // in the day's order

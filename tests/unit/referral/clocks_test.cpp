@@ -29,7 +29,7 @@ std::string shown(Timestamp time) {
 
 std::string worked(const std::string& from, microseconds time) {
   static const auto loaded = Rules::load({golden / "rules"});
-  return shown(loaded->worked(at(from), time, "county", 480));
+  return shown(loaded->worked(at(from), time, "county"));
 }
 
 TEST(WorkingHours, SkipNoonNightWeekendAndHolidays) {
@@ -49,7 +49,7 @@ TEST(WorkingHours, NobodyIsWaitedForForEver) {
   std::ofstream(folder / "hours.csv") << "facility,weekdays,opens,closes,valid_from,valid_to,source\n"
                                       << "*,1,08:00,09:00,2020-01-01,2020-12-31,ended\n";
   const auto loaded = Rules::load({golden / "rules", folder});
-  EXPECT_EQ(shown(loaded->worked(at("2026-03-02T09:00:00"), 2h, "county", 480)), "2026-03-02T11:00");
+  EXPECT_EQ(shown(loaded->worked(at("2026-03-02T09:00:00"), 2h, "county")), "2026-03-02T11:00");
   fs::remove_all(folder);
 }
 
@@ -74,6 +74,7 @@ TEST(Clocks, AnUrgentRequestEscalatesAfterFifteenMinutesAlsoAtNight) {
   EXPECT_TRUE(here.clocks(at("2026-02-17T02:14:59")).empty());
   EXPECT_EQ(here.clocks(at("2026-02-17T02:15:00")).at(0).action, Action::escalate);
   EXPECT_EQ(here.find(asked.referral)->version, 1U) << "to be told is no change";
+  EXPECT_EQ(here.log.back().second.version, 1U);
   // To have looked at it is no answer: the clock goes on.
   here.send(command(Action::receive, "county", "1", at("2026-02-17T02:20:00")));
   EXPECT_TRUE(here.clocks(at("2026-02-17T02:44:59")).empty());
@@ -226,6 +227,7 @@ TEST_F(WrongRules, AreRefusedWithTheirPlace) {
   expect("calendar", "2026-13-01,workday,x,x", "no day");
   expect("routes", "sideways,1,2,hospital,same,2024-01-01,,x", "direction");
   expect("parameters", "insurance_filing,2025-01-01,,up,x", "a second value");
+  expect("parameters", "zone,2023-01-01,2023-12-31,8,x", "zone is +08:00");
   expect("routes", "up,1,2,hospital,same,2024-01-01,2023-01-01,x", "ends before it begins");
   EXPECT_EQ(with("calendar", "2027-01-01,holiday,元旦,x"), "accepted");
 }

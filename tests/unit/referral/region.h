@@ -38,11 +38,6 @@ class Region {
         around.sender && around.receiver && alliances_[around.sender->code] == alliances_[around.receiver->code];
     if (command.follows) around.linked = find(*command.follows);
     if (stands && stands->downward && !around.linked) around.linked = find(*stands->downward);
-    if (stands && !around.linked) {  // a projector keeps this by index
-      for (const auto& [id, other] : referrals) {
-        if (other.follows == command.referral) around.linked = &other;
-      }
-    }
     const auto answered = decide(stands, command, *rules_, around);
     log.emplace_back(command, answered);
     if (answered.outcome == model::CommandOutcome::applied) {
