@@ -64,15 +64,15 @@ class Result:
 class Server:
     """A contender on its core: the broker, or a limit. Use as a context manager; its directory goes with it."""
 
-    def __init__(self, kind, record_bytes=0):
-        self.kind, self.record_bytes = kind, record_bytes
+    def __init__(self, kind, record_bytes=0, cores=SERVER_CORE):
+        self.kind, self.record_bytes, self.cores = kind, record_bytes, cores
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{kind}-", dir=os.environ.get("HUTONG_BENCH_DIR", BUILD)))
         self.broker = self.process = None
 
     def __enter__(self):
         if self.kind in ("broker", "not-durable"):
             unsafe = "true" if self.kind == "not-durable" else "false"
-            self.broker = Broker(self.dir / "data", config=CONFIG.format(unsafe=unsafe), wrapper=ON_SERVER_CORE).start()
+            self.broker = Broker(self.dir / "data", config=CONFIG.format(unsafe=unsafe), wrapper=["taskset", "-c", self.cores]).start()
             self.port, self.pid = self.broker.ports["mllp"], self.broker.pid
         else:
             mode = {"J": "journal", "A": "ack"}[self.kind]

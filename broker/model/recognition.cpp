@@ -40,14 +40,13 @@ std::string_view to_string(OutcomeKind kind) {
     case OutcomeKind::recognised: return "recognised";
     case OutcomeKind::refused: return "refused";
     case OutcomeKind::undone: return "undone";
-    case OutcomeKind::repeated: return "repeated";
   }
   return "viewed";
 }
 
 std::optional<OutcomeKind> outcome_of(std::string_view text) {
   using enum OutcomeKind;
-  for (const auto each : {viewed, recognised, refused, undone, repeated}) {
+  for (const auto each : {viewed, recognised, refused, undone}) {
     if (to_string(each) == text) return each;
   }
   return std::nullopt;

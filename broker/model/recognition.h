@@ -58,7 +58,7 @@ struct RecognitionDecided {
   bool by_message() const { return door == order_door; }
 };
 
-enum class OutcomeKind { viewed, recognised, refused, undone, repeated };
+enum class OutcomeKind { viewed, recognised, refused, undone };
 std::string_view to_string(OutcomeKind kind);
 std::optional<OutcomeKind> outcome_of(std::string_view text);
 
@@ -78,7 +78,7 @@ struct RecognitionOutcome {
   Timestamp at;
   std::string facility, practitioner;
   bool claimed = false;  // the practitioner named himself on the page, the host did not
-  std::string door;      // page | cds-hooks | order
+  std::string door;      // page | cds-hooks
   std::vector<LineOutcome> lines;
 };
 

@@ -306,7 +306,6 @@ std::string after(const std::string& state, const model::LineOutcome& said) {
       was = "n:" + std::string(said.counted ? "refused:" : "refused-uncounted:") + said.reason +
             (said.counted && said.told.value_or(false) ? ":y" : ":n");
       break;
-    case OutcomeKind::repeated: return state;
   }
   return was + flags;
 }

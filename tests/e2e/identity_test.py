@@ -99,7 +99,7 @@ class Identity(Story):
         shown = self.live.command("identity", "show", "TESTHOSP/P1", "--json").stdout
         self.feed.close()
         self.live.stop()
-        self.live.rebuild()
+        self.live.command("rebuild")
         self.live.start()
         self.feed = self.live.mllp()
         self.live.settle()
