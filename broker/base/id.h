@@ -51,6 +51,8 @@ using ReportId = HashId<struct ReportTag>;    // one laboratory or examination r
 using PersonId = HashId<struct PersonTag>;    // one human being; Patient.id in FHIR
 using EncounterId = HashId<struct EncounterTag>;
 using OrderId = HashId<struct OrderTag>;       // one thing that was ordered, whatever became of it
+using ReferralId = HashId<struct ReferralTag>;  // one request for one patient to be taken over
+using CriticalId = HashId<struct CriticalTag>;  // one critical value of one version of a report
 using ControlKey = HashId<struct ControlTag>;  // a sender's control id (MSH-10)
 
 }  // namespace hutong

@@ -24,6 +24,7 @@ inline constexpr std::size_t url_bytes = 8 * 1024;
 inline constexpr std::size_t http_header_bytes = 16 * 1024;
 inline constexpr std::size_t recent_controls = 2'000'000;           // control ids appended but not yet projected
 inline constexpr std::size_t messages_per_control = 63;               // other contents under one control id, of those
+inline constexpr std::size_t referral_steps = 1'000;                 // changes of one referral; then only what leads on
 inline constexpr std::size_t live_subscribers = 100;                // browsers on /api/v1/live
 inline constexpr std::chrono::days exact_memory{7};                 // of control ids, by log time
 

@@ -1,42 +1,9 @@
 #include "broker/model/recognition.h"
 
-#include <rapidjson/document.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
+#include "broker/model/json_document.h"
 
 namespace hutong::model {
 namespace {
-
-using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
-
-class Out {
- public:
-  Out() : json_(buffer_) {}
-  Out& open(const char* name = nullptr) { return key(name), json_.StartObject(), *this; }
-  Out& open_list(const char* name) { return key(name), json_.StartArray(), *this; }
-  Out& close() { return json_.EndObject(), *this; }
-  Out& close_list() { return json_.EndArray(), *this; }
-  Out& text(const char* name, std::string_view value) {
-    if (value.empty()) return *this;  // what is not said is left out
-    key(name);
-    json_.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-    return *this;
-  }
-  Out& element(std::string_view value) {
-    json_.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-    return *this;
-  }
-  Out& number(const char* name, std::int64_t value) { return key(name), json_.Int64(value), *this; }
-  Out& flag(const char* name, bool value) { return key(name), json_.Bool(value), *this; }
-  std::string take() { return {buffer_.GetString(), buffer_.GetSize()}; }
-
- private:
-  void key(const char* name) {
-    if (name) json_.Key(name);
-  }
-  rapidjson::StringBuffer buffer_;
-  Writer json_;
-};
 
 void put(Out& out, const std::vector<OfferedResult>& results) {
   if (results.empty()) return;
@@ -48,35 +15,6 @@ void put(Out& out, const std::vector<OfferedResult>& results) {
   }
   out.close_list();
 }
-
-// Our own document, so a DOM will do.
-class In {
- public:
-  explicit In(const rapidjson::Value& value) : value_(value) {}
-  std::string text(const char* name) const {
-    const auto found = value_.FindMember(name);
-    return found != value_.MemberEnd() && found->value.IsString()
-               ? std::string(found->value.GetString(), found->value.GetStringLength())
-               : std::string();
-  }
-  std::int64_t number(const char* name, std::int64_t otherwise) const {
-    const auto found = value_.FindMember(name);
-    return found != value_.MemberEnd() && found->value.IsInt64() ? found->value.GetInt64() : otherwise;
-  }
-  std::optional<bool> flag(const char* name) const {
-    const auto found = value_.FindMember(name);
-    return found != value_.MemberEnd() && found->value.IsBool() ? std::optional(found->value.GetBool()) : std::nullopt;
-  }
-  template <class Each>
-  void each(const char* name, Each take) const {
-    const auto found = value_.FindMember(name);
-    if (found == value_.MemberEnd() || !found->value.IsArray()) return;
-    for (const auto& element : found->value.GetArray()) take(element);
-  }
-
- private:
-  const rapidjson::Value& value_;
-};
 
 std::vector<OfferedResult> results_of(const In& in) {
   std::vector<OfferedResult> results;
@@ -92,16 +30,6 @@ std::vector<OfferedResult> results_of(const In& in) {
 
 tl::unexpected<Error> broken() {
   return fail(ErrorCode::corrupt, "a record of mutual recognition does not read");
-}
-
-bool read(rapidjson::Document& document, std::string_view json, std::string_view kind) {
-  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
-  return !document.HasParseError() && document.IsObject() && In(document).text("kind") == kind;
-}
-
-Timestamp time_of(const std::string& iso) {
-  const auto span = parse_iso(iso, 0);
-  return span ? span->first : Timestamp();
 }
 
 }  // namespace
@@ -213,13 +141,13 @@ Result<PlacedOrder> read_placed_order(std::string_view json, RecordId id) {
 
 Result<RecognitionDecided> read_recognition_decided(std::string_view json) {
   rapidjson::Document document;
-  if (!read(document, json, recognition_decided_kind)) return broken();
+  if (!read_document(document, json, recognition_decided_kind)) return broken();
   const In in(document);
   RecognitionDecided decided;
   const auto id = RecordId::from_hex(in.text("id"));
   if (!id) return broken();
   decided.id = *id;
-  decided.at = time_of(in.text("at"));
+  decided.at = in.time("at").value_or(Timestamp());
   decided.facility = in.text("facility");
   decided.department = in.text("department");
   decided.practitioner = in.text("practitioner");
@@ -254,14 +182,14 @@ Result<RecognitionDecided> read_recognition_decided(std::string_view json) {
 
 Result<RecognitionOutcome> read_recognition_outcome(std::string_view json) {
   rapidjson::Document document;
-  if (!read(document, json, recognition_outcome_kind)) return broken();
+  if (!read_document(document, json, recognition_outcome_kind)) return broken();
   const In in(document);
   RecognitionOutcome outcome;
   const auto id = RecordId::from_hex(in.text("id")), decision = RecordId::from_hex(in.text("decision"));
   if (!id || !decision) return broken();
   outcome.id = *id;
   outcome.decision = *decision;
-  outcome.at = time_of(in.text("at"));
+  outcome.at = in.time("at").value_or(Timestamp());
   outcome.facility = in.text("facility");
   outcome.practitioner = in.text("practitioner");
   outcome.claimed = in.flag("claimed").value_or(false);
