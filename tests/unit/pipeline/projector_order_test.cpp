@@ -26,7 +26,7 @@ class Orders : public ProjectorTest {
     for (const auto& row : rows(tables::orders)) {
       Arena arena;
       model::Order order;
-      EXPECT_TRUE(model::read_order(text(row, 9), arena, order));
+      EXPECT_TRUE(model::read_order(arena.copy(text(row, 9)), arena, order));
       all.push_back(
           {text(row, 1), text(row, 5), std::string(order.service.code), std::string(order.change), number(row, 4)});
     }
@@ -82,7 +82,7 @@ TEST_F(Orders, TheLastWordStandsAndKeepsWhatItDoesNotSay) {
   EXPECT_THAT(orders(), ElementsAre(Shown{"P1", "on-hold", "GLU", "changed", 3}));
   Arena arena;
   model::Order order;
-  ASSERT_TRUE(model::read_order(text(rows(tables::orders)[0], 9), arena, order));
+  ASSERT_TRUE(model::read_order(arena.copy(text(rows(tables::orders)[0], 9)), arena, order));
   EXPECT_EQ(order.filler_number, "F1");
   EXPECT_EQ(order.placed.iso, "2026-05-02T08:00:00+08:00");
   EXPECT_THAT(rows(tables::order_numbers), SizeIs(2)) << "of the orderer and of the filler";

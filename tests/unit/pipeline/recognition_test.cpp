@@ -218,7 +218,7 @@ TEST_F(RecognitionFold, AReportThatGrowsByOtherItemsTellsNobody) {
   auto made = decided("d");
   Arena arena;
   model::Report report;
-  ASSERT_TRUE(model::read_report(text(rows(tables::reports).at(0), 11), arena, report));
+  ASSERT_TRUE(model::read_report(arena.copy(text(rows(tables::reports).at(0), 11)), arena, report));
   report.id = shown;
   made.lines[0].results[0].observation = model::item_ids(report).at(0);
   happen(record(made));
