@@ -60,7 +60,8 @@ void add_subscription(JsonText& json, const port::SubscriptionStatus& one) {
 }
 
 // A command of an operator, audited before it is appended.
-Answering obey(const OperateDeps& deps, const Request& request, DeliveryCommand command, std::string resource, const char* counted) {
+Answering obey(const OperateDeps& deps, const Request& request, DeliveryCommand command, std::string resource,
+               const char* counted) {
   auto permit = co_await permit_for(deps, request, std::move(resource), command.subscription);
   if (!permit) co_return fault(request.path, permit.error());
   command.client = request.principal->client;
@@ -94,14 +95,16 @@ Answering subscriptions(const OperateDeps& deps, const Request& request) {
 Answering steer_subscription(const OperateDeps& deps, const Request& request) {
   if (!deps.deliveries) co_return nobody_delivers(request);
   const auto body = body_of(request);
-  if (!body) co_return fault(request.path, 400, "invalid", "the body must be {\"by\":\"who\",\"reason\":\"why\"}, or nothing");
+  if (!body)
+    co_return fault(request.path, 400, "invalid", "the body must be {\"by\":\"who\",\"reason\":\"why\"}, or nothing");
   const bool pause = request.path.ends_with("/pause");
   DeliveryCommand command;
   command.kind = pause ? DeliveryCommand::Kind::pause : DeliveryCommand::Kind::resume;
   command.subscription = request.captures[0];
   command.reason = text_in(*body, "reason");
   command.by = text_in(*body, "by");
-  co_return co_await obey(deps, request, std::move(command), pause ? "subscriptions/pause" : "subscriptions/resume", "subscriptions");
+  co_return co_await obey(deps, request, std::move(command), pause ? "subscriptions/pause" : "subscriptions/resume",
+                          "subscriptions");
 }
 
 Answering replay_subscription(const OperateDeps& deps, const Request& request) {
@@ -126,9 +129,10 @@ Answering replay_subscription(const OperateDeps& deps, const Request& request) {
   command.kind = DeliveryCommand::Kind::replay;
   if (!body || !whole("from", command.from) || !whole("to", command.to) || !time("since", command.since) ||
       !time("until", command.until) || (!command.from && !command.since)) {
-    co_return fault(request.path, 400, "invalid",
-                    "the body must be {\"from\":OFFSET} or {\"since\":TIME}, with \"to\":OFFSET or \"until\":TIME where it ends "
-                    "before now, and \"patient\":\"FACILITY/NUMBER\" for one patient");
+    co_return fault(
+        request.path, 400, "invalid",
+        "the body must be {\"from\":OFFSET} or {\"since\":TIME}, with \"to\":OFFSET or \"until\":TIME where it ends "
+        "before now, and \"patient\":\"FACILITY/NUMBER\" for one patient");
   }
   command.patient = text_in(*body, "patient");
   command.by = text_in(*body, "by");
@@ -138,14 +142,16 @@ Answering replay_subscription(const OperateDeps& deps, const Request& request) {
 
 Answering dead_letters(const OperateDeps& deps, const Request& request) {
   if (!deps.deliveries) co_return nobody_delivers(request);
-  const std::string subscription(request.parameter("subscription")), state(request.parameter("state")), after(request.parameter("after"));
+  const std::string subscription(request.parameter("subscription")), state(request.parameter("state")),
+      after(request.parameter("after"));
   const auto limit = whole_number(request, "limit", 1, limits::page_items_max);
   if (!limit) co_return fault(request.path, limit.error());
   for (std::string_view known : {"", "dead", "retrying", "behind", "delivered", "discarded"}) {
     if (known != state) continue;
     auto permit = co_await permit_for(deps, request, "deadletters", subscription);
     if (!permit) co_return fault(request.path, permit.error());
-    auto found = co_await deps.deliveries->dead_letters(subscription, state, after, limit->value_or(limits::page_items_default));
+    auto found =
+        co_await deps.deliveries->dead_letters(subscription, state, after, limit->value_or(limits::page_items_default));
     if (!found) co_return fault(request.path, found.error());
     JsonText json;
     json.begin_object().begin_array("letters");

@@ -41,10 +41,12 @@ void print_subscriptions(const rapidjson::Document& document) {
     fmt::print("nobody subscribed (DIR/schemas/subscriptions; docs/delivery.md)\n");
     return;
   }
-  fmt::print("{:<24}{:<11}{:>11}{:>9}{:>9}{:>9}{:>10}  {}\n", "subscription", "state", "delivered", "behind", "open", "held", "dead", "oldest");
+  fmt::print("{:<24}{:<11}{:>11}{:>9}{:>9}{:>9}{:>10}  {}\n", "subscription", "state", "delivered", "behind", "open",
+             "held", "dead", "oldest");
   for (const auto& one : document["subscriptions"].GetArray()) {
-    fmt::print("{:<24}{:<11}{:>11}{:>9}{:>9}{:>9}{:>10}  {}", text_of(one, "name"), text_of(one, "state"), text_of(one, "delivered"),
-               text_of(one, "lagRecords"), text_of(one, "open"), text_of(one, "held"), text_of(one, "dead"), age(number_of(one, "oldestSeconds")));
+    fmt::print("{:<24}{:<11}{:>11}{:>9}{:>9}{:>9}{:>10}  {}", text_of(one, "name"), text_of(one, "state"),
+               text_of(one, "delivered"), text_of(one, "lagRecords"), text_of(one, "open"), text_of(one, "held"),
+               text_of(one, "dead"), age(number_of(one, "oldestSeconds")));
     if (const auto trouble = text_of(one, "trouble"); !trouble.empty()) fmt::print("  last answer: {}", trouble);
     fmt::print("\n");
   }
@@ -64,14 +66,16 @@ std::pair<std::string, std::string> letter_of(const Options& options) {
   return {options.id.substr(0, slash), options.id.substr(slash + 1)};
 }
 
-void add_steering(CLI::App& command, Terminal& terminal, const std::shared_ptr<Options>& options, const char* name, const char* help) {
+void add_steering(CLI::App& command, Terminal& terminal, const std::shared_ptr<Options>& options, const char* name,
+                  const char* help) {
   auto* steer = command.add_subcommand(name, help);
   steer->add_option("NAME", options->subscription, "The subscription")->required();
   steer->add_option("--by", options->by, "Who asks for it");
   steer->add_option("--reason", options->reason, "Why; kept with it");
   steer->callback([options, name, &terminal] {
     const Config config = read_config(find_config(terminal.config));
-    const auto body = ask(terminal, config, "POST", fmt::format("/api/v1/subscriptions/{}/{}", percent_encoded(options->subscription), name),
+    const auto body = ask(terminal, config, "POST",
+                          fmt::format("/api/v1/subscriptions/{}/{}", percent_encoded(options->subscription), name),
                           object_of({{"by", options->by}, {"reason", options->reason}}));
     if (!body) return;
     if (terminal.json) {
@@ -93,9 +97,10 @@ void add_list(CLI::App& command, Terminal& terminal, const std::shared_ptr<Optio
     const auto query = [](const char* name, const std::string& value) {
       return value.empty() ? std::string() : fmt::format("&{}={}", name, percent_encoded(value));
     };
-    const auto body = ask(terminal, config, "GET",
-                          fmt::format("/api/v1/deadletters?limit={}{}{}{}", options->limit, query("subscription", options->subscription),
-                                      query("state", options->state), query("after", options->after)));
+    const auto body = ask(
+        terminal, config, "GET",
+        fmt::format("/api/v1/deadletters?limit={}{}{}{}", options->limit, query("subscription", options->subscription),
+                    query("state", options->state), query("after", options->after)));
     if (!body) return;
     if (terminal.json) {
       fmt::print("{}", *body);
@@ -103,9 +108,10 @@ void add_list(CLI::App& command, Terminal& terminal, const std::shared_ptr<Optio
     }
     const auto document = read_answer(*body);
     for (const auto& letter : document["letters"].GetArray()) {
-      fmt::print("{}/{}  {}  {} {}  {} after {} attempts, last {}{}{}\n", text_of(letter, "subscription"), text_of(letter, "id"),
-                 local_time(text_of(letter, "appended"), config.zone_minutes), text_of(letter, "kind"), text_of(letter, "event"),
-                 text_of(letter, "state"), text_of(letter, "attempts"), text_of(letter, "answer").empty() ? "none" : text_of(letter, "answer"),
+      fmt::print("{}/{}  {}  {} {}  {} after {} attempts, last {}{}{}\n", text_of(letter, "subscription"),
+                 text_of(letter, "id"), local_time(text_of(letter, "appended"), config.zone_minutes),
+                 text_of(letter, "kind"), text_of(letter, "event"), text_of(letter, "state"),
+                 text_of(letter, "attempts"), text_of(letter, "answer").empty() ? "none" : text_of(letter, "answer"),
                  text_of(letter, "by").empty() ? "" : "  by " + text_of(letter, "by"),
                  text_of(letter, "reason").empty() ? "" : ": " + text_of(letter, "reason"));
     }
@@ -168,8 +174,9 @@ void add_deadletter(CLI::App& app, Terminal& terminal) {
     const Config config = read_config(find_config(terminal.config));
     std::string subscription = options->id, id;
     if (!options->all) std::tie(subscription, id) = letter_of(*options);
-    const auto body = ask(terminal, config, "POST", fmt::format("/api/v1/deadletters/{}/retry", percent_encoded(subscription)),
-                          object_of({{"letter", id}, {"by", options->by}}));
+    const auto body =
+        ask(terminal, config, "POST", fmt::format("/api/v1/deadletters/{}/retry", percent_encoded(subscription)),
+            object_of({{"letter", id}, {"by", options->by}}));
     if (!body) return;
     if (terminal.json) {
       fmt::print("{}", *body);
@@ -184,8 +191,9 @@ void add_deadletter(CLI::App& app, Terminal& terminal) {
   discard->callback([options, &terminal] {
     const Config config = read_config(find_config(terminal.config));
     const auto [subscription, id] = letter_of(*options);
-    const auto body = ask(terminal, config, "POST", fmt::format("/api/v1/deadletters/{}/discard", percent_encoded(subscription)),
-                          object_of({{"letter", id}, {"reason", options->reason}, {"by", options->by}}));
+    const auto body =
+        ask(terminal, config, "POST", fmt::format("/api/v1/deadletters/{}/discard", percent_encoded(subscription)),
+            object_of({{"letter", id}, {"reason", options->reason}, {"by", options->by}}));
     if (!body) return;
     if (terminal.json) {
       fmt::print("{}", *body);
@@ -196,7 +204,8 @@ void add_deadletter(CLI::App& app, Terminal& terminal) {
 }
 
 void add_replay(CLI::App& app, Terminal& terminal) {
-  auto* command = app.add_subcommand("replay", "Deliver again to one subscription, marked as a replay, with the same event ids");
+  auto* command =
+      app.add_subcommand("replay", "Deliver again to one subscription, marked as a replay, with the same event ids");
   auto options = std::make_shared<Options>();
   command->add_option("--subscriber", options->subscription, "The subscription")->required();
   command->add_option("--from", options->from, "First offset, or a time: events appended since")->required();
@@ -210,20 +219,25 @@ void add_replay(CLI::App& app, Terminal& terminal) {
       if (written.empty()) return;
       const bool is_offset = written.find_first_not_of("0123456789") == std::string::npos && written.size() < 19;
       const auto moment = is_offset ? std::nullopt : parse_iso(written, config.zone_minutes);
-      if (!is_offset && !moment) throw ConfigError(fmt::format("{} {}: expected an offset, or a time such as 2026-01-05T08:00", option, written));
-      fields += is_offset ? fmt::format("\"{}\":{},", offset, written) : fmt::format("\"{}\":\"{}\",", time, to_iso(moment->first));
+      if (!is_offset && !moment)
+        throw ConfigError(
+            fmt::format("{} {}: expected an offset, or a time such as 2026-01-05T08:00", option, written));
+      fields += is_offset ? fmt::format("\"{}\":{},", offset, written)
+                          : fmt::format("\"{}\":\"{}\",", time, to_iso(moment->first));
     };
     end(options->from, "--from", "from", "since");
     end(options->to, "--to", "to", "until");
     const auto more = object_of({{"patient", options->patient}, {"by", options->by}});
     if (more == "{}" && !fields.empty()) fields.pop_back();
-    const auto body = ask(terminal, config, "POST", fmt::format("/api/v1/subscriptions/{}/replay", percent_encoded(options->subscription)),
+    const auto body = ask(terminal, config, "POST",
+                          fmt::format("/api/v1/subscriptions/{}/replay", percent_encoded(options->subscription)),
                           "{" + fields + more.substr(1));
     if (!body) return;
     if (terminal.json) {
       fmt::print("{}", *body);
     } else {
-      fmt::print("replay {} begins; hutong subscriptions list tells when it is done\n", text_of(read_answer(*body), "replay"));
+      fmt::print("replay {} begins; hutong subscriptions list tells when it is done\n",
+                 text_of(read_answer(*body), "replay"));
     }
   });
 }

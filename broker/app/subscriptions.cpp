@@ -1,13 +1,13 @@
 #include "broker/app/subscriptions.h"
 
 #include <fmt/format.h>
+#include <toml++/toml.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <map>
 #include <set>
-#include <toml++/toml.h>
 
 #include "adapters/format/fhir/fhir_payload.h"
 #include "adapters/format/hl7v2/hl7v2_payload.h"
@@ -23,7 +23,8 @@ namespace {
 
 bool is_name(const std::string& name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_';
   });
 }
 
@@ -33,7 +34,8 @@ bool is_loinc(const std::string& code) {
 }
 
 bool is_area(const std::string& code) {
-  return !code.empty() && code.size() <= 12 && std::all_of(code.begin(), code.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return !code.empty() && code.size() <= 12 &&
+         std::all_of(code.begin(), code.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 // Kinds of events that can be subscribed to, and their families.
@@ -142,7 +144,8 @@ class Entry {
   void finish() const {
     for (const auto& [key, value] : table_) {
       if (known_.contains(std::string(key.str()))) continue;
-      throw ConfigError(fmt::format("{}:{}: unknown key \"{}\" of a subscription", file_.string(), value.source().begin.line, key.str()));
+      throw ConfigError(fmt::format("{}:{}: unknown key \"{}\" of a subscription", file_.string(),
+                                    value.source().begin.line, key.str()));
     }
   }
 
@@ -157,7 +160,9 @@ class Entry {
   std::set<std::string> known_;
 };
 
-bool is_loopback(std::string_view host) { return host.starts_with("127.") || host == "::1" || host == "localhost"; }
+bool is_loopback(std::string_view host) {
+  return host.starts_with("127.") || host == "::1" || host == "localhost";
+}
 
 void read_filter(Entry& entry, model::SubscriptionFilter& filter, const model::FacilityDirectory& facilities) {
   const auto all = [&](const char* key, const std::vector<std::string>& values, auto good, const char* expected) {
@@ -165,7 +170,9 @@ void read_filter(Entry& entry, model::SubscriptionFilter& filter, const model::F
       if (!good(value)) entry.mistake(key, fmt::format("\"{}\": {}", value, expected));
     }
   };
-  const auto known = [&](const std::string& code) { return facilities.find(code) != nullptr || code.rfind("x-", 0) == 0; };
+  const auto known = [&](const std::string& code) {
+    return facilities.find(code) != nullptr || code.rfind("x-", 0) == 0;
+  };
   entry.texts("kinds", filter.kinds);
   all("kinds", filter.kinds, is_kind, "there are no events of this kind (docs/delivery.md lists them)");
   entry.texts("facilities", filter.facilities);
@@ -178,7 +185,8 @@ void read_filter(Entry& entry, model::SubscriptionFilter& filter, const model::F
   all("centres", filter.centres, known, "no facility has this code (schemas/facilities)");
   entry.texts("parties", filter.parties);
   all("parties", filter.parties, known, "no facility has this code (schemas/facilities)");
-  filter.flag = entry.choice("flag", {{"abnormal", model::Flag::abnormal}, {"critical", model::Flag::critical}}, model::Flag::any);
+  filter.flag = entry.choice("flag", {{"abnormal", model::Flag::abnormal}, {"critical", model::Flag::critical}},
+                             model::Flag::any);
 }
 
 std::pair<std::string, std::uint16_t> host_and_port(const std::string& target) {
@@ -214,12 +222,15 @@ void read_target_of(Entry& entry, model::Subscription& subscription, const Confi
   entry.path("certificate", subscription.certificate);
   entry.path("key", subscription.key);
   entry.secret("authorization", subscription.authorization);
-  if (subscription.certificate.empty() != subscription.key.empty()) entry.mistake("certificate", "certificate and key belong together");
+  if (subscription.certificate.empty() != subscription.key.empty())
+    entry.mistake("certificate", "certificate and key belong together");
   if (subscription.sink == model::SinkKind::mllp) {
     const auto [host, port] = host_and_port(subscription.target);
     if (port == 0) entry.mistake("target", "expected \"host:port\", such as \"10.1.2.3:2575\"");
     if (!subscription.tls && !allow_plain && !is_loopback(host)) {
-      entry.mistake("target", "leaves this machine without encryption: say tls = true, or allow_plain = true where a gateway encrypts");
+      entry.mistake(
+          "target",
+          "leaves this machine without encryption: say tls = true, or allow_plain = true where a gateway encrypts");
     }
     if (!subscription.authorization.empty()) entry.mistake("authorization", "MLLP has none; use a certificate");
     return;
@@ -239,19 +250,25 @@ model::Subscription read_one(const fs::path& file, const toml::table& table, con
   Entry entry(file, table);
   model::Subscription one;
   entry.text("name", one.name);
-  if (!is_name(one.name)) entry.mistake("name", "expected 1 to 64 characters of A-Z a-z 0-9 . _ - (its place in the log stands under it for ever)");
+  if (!is_name(one.name))
+    entry.mistake("name",
+                  "expected 1 to 64 characters of A-Z a-z 0-9 . _ - (its place in the log stands under it for ever)");
   read_filter(entry, one.filter, facilities);
   if (!entry.has("sink")) entry.mistake("sink", "is missing: \"mllp\" or \"rest-hook\"");
   one.sink = entry.choice("sink", {{"mllp", SinkKind::mllp}, {"rest-hook", SinkKind::rest_hook}}, SinkKind::rest_hook);
   read_target_of(entry, one, config);
   const bool mllp = one.sink == SinkKind::mllp;
   one.payload = entry.choice("payload",
-                             {{"event", PayloadKind::event}, {"fhir", PayloadKind::fhir}, {"hl7v2", PayloadKind::hl7v2},
-                              {"id-only", PayloadKind::id_only}, {"empty", PayloadKind::empty}},
+                             {{"event", PayloadKind::event},
+                              {"fhir", PayloadKind::fhir},
+                              {"hl7v2", PayloadKind::hl7v2},
+                              {"id-only", PayloadKind::id_only},
+                              {"empty", PayloadKind::empty}},
                              mllp ? PayloadKind::hl7v2 : PayloadKind::event);
   if (mllp && one.payload != PayloadKind::hl7v2) entry.mistake("payload", "over MLLP goes \"hl7v2\"");
   entry.text("version", one.version);
-  if (!hl7v2::can_write_version(one.version)) entry.mistake("version", "expected a version of HL7 from \"2.3\" to \"2.8\"");
+  if (!hl7v2::can_write_version(one.version))
+    entry.mistake("version", "expected a version of HL7 from \"2.3\" to \"2.8\"");
   one.charset = entry.choice<std::string>("charset", {{"UTF-8", "UTF-8"}, {"GB18030", "GB18030"}}, "UTF-8");
   entry.text("receiving_application", one.receiving_application);
   entry.text("receiving_facility", one.receiving_facility);
@@ -265,7 +282,8 @@ model::Subscription read_one(const fs::path& file, const toml::table& table, con
   entry.count("rate", one.rate, 1, 1'000'000);
   entry.count("attempts", one.attempts, 1, 1'000);
   entry.duration("retry_for", one.retry_for);
-  one.on_refusal = entry.choice("on_refusal", {{"hold", model::OnRefusal::hold}, {"skip", model::OnRefusal::skip}}, model::OnRefusal::hold);
+  one.on_refusal = entry.choice("on_refusal", {{"hold", model::OnRefusal::hold}, {"skip", model::OnRefusal::skip}},
+                                model::OnRefusal::hold);
   one.from_beginning = entry.choice("start", {{"now", false}, {"beginning", true}}, false);
   entry.finish();
   // A kind that the payload has no words for would never be delivered: said here, not found out later.
@@ -315,7 +333,8 @@ std::vector<model::Subscription> read_subscriptions(const Config& config, const 
       for (const auto& item : *value.as_array()) {
         auto one = read_one(file, *item.as_table(), config, facilities);
         if (!names.insert(one.name).second) {
-          throw ConfigError(fmt::format("{}:{}: subscription \"{}\" is declared twice", file.string(), item.source().begin.line, one.name));
+          throw ConfigError(fmt::format("{}:{}: subscription \"{}\" is declared twice", file.string(),
+                                        item.source().begin.line, one.name));
         }
         all.push_back(std::move(one));
       }
@@ -353,7 +372,8 @@ std::shared_ptr<const port::Payload> payload_for(const model::Subscription& subs
   switch (subscription.payload) {
     case model::PayloadKind::hl7v2: return hl7v2::hl7v2_payload();
     case model::PayloadKind::fhir:
-      return fhir::fhir_payload((config.http.public_url.empty() ? "https://hutong.invalid" : config.http.public_url) + "/fhir");
+      return fhir::fhir_payload((config.http.public_url.empty() ? "https://hutong.invalid" : config.http.public_url) +
+                                "/fhir");
     default: return pipeline::event_payload(subscription.payload);
   }
 }

@@ -1,5 +1,6 @@
 #include "broker/model/delivery.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "broker/model/json_document.h"
@@ -14,6 +15,14 @@ void put(Out& out, const char* name, const std::vector<EventRef>& refs) {
   if (refs.empty()) return;
   out.open_list(name);
   for (const auto& ref : refs) out.element(to_string(ref));
+  out.close_list();
+}
+
+// "0-1234.0@57": and its place.
+void put_open(Out& out, const std::vector<OpenEvent>& open) {
+  if (open.empty()) return;
+  out.open_list("open");
+  for (const auto& each : open) out.element(to_string(each.ref) + "@" + std::to_string(each.place));
   out.close_list();
 }
 
@@ -39,7 +48,7 @@ void put_standing(Out& out, const SubscriberProgress& progress) {
   if (progress.term) out.number("term", static_cast<std::int64_t>(progress.term));
   if (progress.idle) out.flag("idle", true);
   put(out, "cursors", progress.cursors);
-  put(out, "open", progress.open);
+  put_open(out, progress.open);
   out.number("delivered", static_cast<std::int64_t>(progress.delivered));
   if (progress.refused) out.number("refused", static_cast<std::int64_t>(progress.refused));
   if (progress.broken) out.number("broken", static_cast<std::int64_t>(progress.broken));
@@ -56,7 +65,8 @@ void put(Out& out, const HeldEvent& held) {
 }
 
 Stream stream_of(const In& in) {
-  return {static_cast<std::uint32_t>(in.number("replay", 0)), static_cast<std::uint8_t>(in.number("topic", events_topic)),
+  return {static_cast<std::uint32_t>(in.number("replay", 0)),
+          static_cast<std::uint8_t>(in.number("topic", events_topic)),
           static_cast<std::uint32_t>(in.number("partition", 0))};
 }
 
@@ -76,7 +86,8 @@ void take(const In& in, const char* name, std::vector<StreamCursor>& cursors) {
     if (!element.IsObject()) return;
     const In one(element);
     const auto next = one.number("next", 0);
-    cursors.push_back({stream_of(one), static_cast<std::uint64_t>(next), static_cast<std::uint64_t>(one.number("read", next))});
+    cursors.push_back(
+        {stream_of(one), static_cast<std::uint64_t>(next), static_cast<std::uint64_t>(one.number("read", next))});
   });
 }
 
@@ -87,7 +98,19 @@ bool take_standing(const In& in, SubscriberProgress& progress) {
   progress.delivered = static_cast<std::uint64_t>(in.number("delivered", 0));
   progress.refused = static_cast<std::uint64_t>(in.number("refused", 0));
   progress.broken = static_cast<std::uint64_t>(in.number("broken", 0));
-  return take(in, "open", progress.open);
+  bool good = true;
+  in.each("open", [&](const rapidjson::Value& element) {
+    const std::string_view text =
+        element.IsString() ? std::string_view(element.GetString(), element.GetStringLength()) : std::string_view();
+    const auto at = std::min(text.find('@'), text.size());
+    const auto ref = event_ref_of(text.substr(0, at));
+    std::uint64_t place = 0;
+    for (const char c : text.substr(std::min(at + 1, text.size())))
+      place = place * 10 + static_cast<std::uint64_t>(c - '0');
+    good = good && ref;
+    if (ref) progress.open.push_back({*ref, place});
+  });
+  return good;
 }
 
 std::vector<std::string> texts_of(const rapidjson::Value& list) {
@@ -306,7 +329,9 @@ std::string write(const DeliveryCommanded& commanded) {
     for (const auto& range : commanded.ranges) {
       out.open();
       put(out, range.stream);
-      out.number("from", static_cast<std::int64_t>(range.from)).number("to", static_cast<std::int64_t>(range.to)).close();
+      out.number("from", static_cast<std::int64_t>(range.from))
+          .number("to", static_cast<std::int64_t>(range.to))
+          .close();
     }
     out.close_list();
   }

@@ -59,6 +59,13 @@ struct HeldEvent {
   auto operator<=>(const HeldEvent&) const = default;
 };
 
+// An event that was read and is neither settled nor held.
+struct OpenEvent {
+  EventRef ref;
+  std::uint64_t place = 0;  // as HeldEvent::place
+  auto operator<=>(const OpenEvent&) const = default;
+};
+
 // An event that is settled.
 struct DoneEvent {
   EventRef ref;
@@ -79,13 +86,13 @@ struct StreamCursor {
 struct SubscriberProgress {
   std::string name;
   std::uint64_t term = 0;  // of the row of the router
-  bool idle = false;  // nothing is open: its cursors are the router's, and move with them unsaid
+  bool idle = false;       // nothing is open: its cursors are the router's, and move with them unsaid
   std::vector<StreamCursor> cursors;
-  std::vector<EventRef> open;          // read, neither settled nor held
-  std::vector<HeldEvent> held;         // as they are now; only those that changed
-  std::vector<EventRef> released;      // held no more
-  std::vector<DoneEvent> done;         // since the last progress
-  std::vector<std::uint32_t> replayed;  // replays that are done
+  std::vector<OpenEvent> open;
+  std::vector<HeldEvent> held;                           // as they are now; only those that changed
+  std::vector<EventRef> released;                        // held no more
+  std::vector<DoneEvent> done;                           // since the last progress
+  std::vector<std::uint32_t> replayed;                   // replays that are done
   std::uint64_t delivered = 0, refused = 0, broken = 0;  // attempts, all told
   bool operator==(const SubscriberProgress&) const = default;
 };

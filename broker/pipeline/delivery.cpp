@@ -21,7 +21,8 @@ constexpr std::size_t subscribers_per_record = 256;
 constexpr std::chrono::milliseconds look_every{50}, again{200}, tell_every{1'000};
 constexpr port::Partition operations{Topic::operations, 0};
 
-net::awaitable<Result<std::vector<port::Row>>> all_rows(port::Store& store, const port::Table& table, port::Key prefix) {
+net::awaitable<Result<std::vector<port::Row>>> all_rows(port::Store& store, const port::Table& table,
+                                                        port::Key prefix) {
   std::vector<port::Row> all;
   port::Scan scan;
   scan.prefix = std::move(prefix);
@@ -57,8 +58,10 @@ Delivery::State::State(DeliveryDeps deps, DeliveryOptions options, std::vector<m
         deps_.on_event("error", std::string(name) + ": " + std::string(what));
       }),
       run_(to_hex(random_bytes(8))) {
-  latency_ = &deps_.metrics.histogram("hutong_delivery_seconds", "From the append of an event to the receiver's answer");
-  withheld_ = &deps_.metrics.counter("hutong_deliveries_withheld_total", "Events with a sensitivity label, which nobody is told of");
+  latency_ =
+      &deps_.metrics.histogram("hutong_delivery_seconds", "From the append of an event to the receiver's answer");
+  withheld_ = &deps_.metrics.counter("hutong_deliveries_withheld_total",
+                                     "Events with a sensitivity label, which nobody is told of");
 }
 
 void Delivery::State::spawn(std::string_view name, net::awaitable<void> work) {
@@ -217,7 +220,7 @@ net::awaitable<Result<void>> Delivery::State::begin() {
       return stream.replay && std::find(going_on.begin(), going_on.end(), stream.replay) == going_on.end();
     };
     std::erase_if(standing.cursors, [&](const auto& cursor) { return is_over(cursor.stream); });
-    std::erase_if(standing.open, [&](const auto& ref) { return is_over(ref.stream); });
+    std::erase_if(standing.open, [&](const auto& open) { return is_over(open.ref.stream); });
     subscriber->lanes->restore(standing);
     auto& of_it = held_by[one.name];
     std::sort(of_it.begin(), of_it.end(), [](const auto& a, const auto& b) { return a.place < b.place; });
@@ -238,7 +241,8 @@ net::awaitable<void> Delivery::State::end() {
   delivering = false;
   const auto until = deps_.clock.ticks() + options_.drain;
   const auto under_way = [&] {
-    return std::any_of(subscribers_.begin(), subscribers_.end(), [](const auto& one) { return one.second->lanes->under_way() > 0; });
+    return std::any_of(subscribers_.begin(), subscribers_.end(),
+                       [](const auto& one) { return one.second->lanes->under_way() > 0; });
   };
   while (under_way() && deps_.clock.ticks() < until) co_await pause(std::chrono::milliseconds(5));
   for (const auto& [name, subscriber] : subscribers_) {
@@ -250,7 +254,8 @@ net::awaitable<void> Delivery::State::end() {
   projected_->cancel();
   recorder_->cancel();
   for (const auto& timer : waiting_readers_) timer->cancel();
-  if (!co_await scope_.drained(options_.drain)) deps_.on_event("warning", "delivery: something is still under way at the end");
+  if (!co_await scope_.drained(options_.drain))
+    deps_.on_event("warning", "delivery: something is still under way at the end");
   // Another broker's is the word from now on, where it took over.
   if (deps_.ours()) co_await append_progress(true);
   subscribers_.clear();
@@ -281,9 +286,13 @@ SubscriberPtr Delivery::State::make(const model::Subscription& subscription) {
   subscriber->delivered = outcome("delivered");
   subscriber->refused = outcome("refused");
   subscriber->broken = outcome("failed");
-  subscriber->lag = &deps_.metrics.gauge("hutong_delivery_lag_records", "Records of the log that a subscriber has not read yet", labels);
-  subscriber->oldest = &deps_.metrics.gauge("hutong_delivery_oldest_seconds", "Age of the oldest event that a subscriber waits for, dead letters apart", labels);
-  subscriber->held = &deps_.metrics.gauge("hutong_delivery_held", "Events that are tried again by themselves, or stand behind a dead letter", labels);
+  subscriber->lag = &deps_.metrics.gauge("hutong_delivery_lag_records",
+                                         "Records of the log that a subscriber has not read yet", labels);
+  subscriber->oldest =
+      &deps_.metrics.gauge("hutong_delivery_oldest_seconds",
+                           "Age of the oldest event that a subscriber waits for, dead letters apart", labels);
+  subscriber->held = &deps_.metrics.gauge(
+      "hutong_delivery_held", "Events that are tried again by themselves, or stand behind a dead letter", labels);
   subscriber->dead = &deps_.metrics.gauge("hutong_dead_letters", "Events that wait for an operator", labels);
   equip(*subscriber, subscription);
   subscribers_[subscription.name] = subscriber;
@@ -338,7 +347,8 @@ net::awaitable<void> Delivery::State::watch_commands() {
     }
     for (const auto& stored : slice->records) {
       if (stored.record.kinds != model::delivery_commanded_kind || !going()) continue;
-      if (auto command = model::read_delivery_commanded(stored.record.json); command && command->log == deps_.log.id()) {
+      if (auto command = model::read_delivery_commanded(stored.record.json);
+          command && command->log == deps_.log.id()) {
         obey(*command);
       }
     }
@@ -451,9 +461,12 @@ net::awaitable<bool> Delivery::State::append_progress(bool finally) {
     if ((finally && attempt >= 3) || (!finally && !going())) co_return false;
     co_await pause(again);
   }
-  if (std::exchange(log_away_, false)) {
+  const bool was_away = std::exchange(log_away_, false);
+  if (was_away) {
     trouble("");
     unrecorded_ = 0;
+  }
+  if (was_away || deliveries >= options_.unrecorded_max) {
     for (const auto& [name, subscriber] : subscribers_) pump(subscriber);
   }
   co_return true;
@@ -511,7 +524,8 @@ net::awaitable<void> Delivery::State::tell() {
       const std::lock_guard lock(mutex);
       told = std::move(all);
     }
-    for (std::chrono::milliseconds waited{0}; going() && waited < tell_every; waited += look_every) co_await pause(look_every);
+    for (std::chrono::milliseconds waited{0}; going() && waited < tell_every; waited += look_every)
+      co_await pause(look_every);
   }
 }
 

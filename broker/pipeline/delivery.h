@@ -5,8 +5,8 @@
 // Of several brokers the one whose projector writes the views delivers. It begins from the rows that the projector made
 // of the records of deliveries, once all of them are applied.
 //
-// Threads: run() on one io_context of its own, with everything it spawns and the sinks. projected(), reload(), stop() and
-// the const members from any thread. Lifetime: everything in Deps must outlive it.
+// Threads: run() on one io_context of its own, with everything it spawns and the sinks. projected(), reload(), stop()
+// and the const members from any thread. Lifetime: everything in Deps must outlive it.
 #pragma once
 
 #include <atomic>
@@ -42,12 +42,12 @@ struct DeliveryDeps {
 };
 
 struct DeliveryOptions {
-  std::chrono::milliseconds record_every{50};   // progress, while there is some
+  std::chrono::milliseconds record_every{50};      // progress, while there is some
   std::chrono::milliseconds reading_every{1'000};  // progress that is only having read
-  std::chrono::milliseconds drain{5'000};       // at the end: what is under way
-  std::size_t memory = 64 * 1024 * 1024;        // of records that are kept until they are handed over
-  std::size_t catching_up = 4;                  // subscribers that read the log themselves at the same moment
-  std::size_t unrecorded_max = 20'000;          // deliveries whose record is not durable: above it nothing is handed over
+  std::chrono::milliseconds drain{5'000};          // at the end: what is under way
+  std::size_t memory = 64 * 1024 * 1024;           // of records that are kept until they are handed over
+  std::size_t catching_up = 4;                     // subscribers that read the log themselves at the same moment
+  std::size_t unrecorded_max = 20'000;  // deliveries whose record is not durable: above it nothing is handed over
 };
 
 class Delivery {

@@ -22,8 +22,8 @@ using port::Row;
 using port::Topic;
 
 constexpr port::Partition operations{Topic::operations, 0};
-constexpr std::size_t retried_at_once = 10'000;    // dead letters that one command names
-constexpr std::size_t records_searched = 2'000;    // of operations, for how an event was answered
+constexpr std::size_t retried_at_once = 10'000;  // dead letters that one command names
+constexpr std::size_t records_searched = 2'000;  // of operations, for how an event was answered
 constexpr std::size_t subscribers_listed = 10'000;
 
 const std::string& text_in(const Row& row, std::size_t column) {
@@ -66,7 +66,8 @@ port::Partition partition_of(const EventRef& ref) {
 }
 
 tl::unexpected<Error> no_such(const std::string& subscription) {
-  return fail(ErrorCode::not_found, "there is no subscription \"" + subscription + "\"; see: hutong subscriptions list");
+  return fail(ErrorCode::not_found,
+              "there is no subscription \"" + subscription + "\"; see: hutong subscriptions list");
 }
 
 const model::Subscription* find(const std::vector<model::Subscription>& all, const std::string& name) {
@@ -147,7 +148,8 @@ net::awaitable<Result<port::DeadLetters>> DeliveryDesk::dead_letters(std::string
   if (!subscription.empty()) scan.prefix = {subscription};
   if (!after.empty()) {
     const auto slash = after.find('/');
-    const auto ref = slash == std::string::npos ? std::nullopt : model::event_ref_of(std::string_view(after).substr(slash + 1));
+    const auto ref =
+        slash == std::string::npos ? std::nullopt : model::event_ref_of(std::string_view(after).substr(slash + 1));
     if (!ref) co_return fail(ErrorCode::invalid, "after: expected SUBSCRIPTION/ID, as the page before says it");
     scan.after = held_key(after.substr(0, slash), *ref);
   }
@@ -202,7 +204,8 @@ net::awaitable<Result<std::string>> DeliveryDesk::letter(std::string subscriptio
 
 // --- how one event went ---
 
-net::awaitable<Result<std::vector<port::Delivered>>> DeliveryDesk::of_record(port::Position position, std::uint32_t ordinal) {
+net::awaitable<Result<std::vector<port::Delivered>>> DeliveryDesk::of_record(port::Position position,
+                                                                             std::uint32_t ordinal) {
   std::vector<port::Delivered> found;
   auto slice = co_await log_.read(position.partition, position.offset, {1, 1, false});
   if (!slice) co_return tl::unexpected(slice.error());
@@ -211,11 +214,14 @@ net::awaitable<Result<std::vector<port::Delivered>>> DeliveryDesk::of_record(por
   Arena arena;
   model::RecordView view;
   if (!model::read_record(stored.record.json, arena, view)) co_return found;
-  const auto event = std::find_if(view.events.begin(), view.events.end(), [&](const auto& each) { return each.ordinal == ordinal; });
+  const auto event =
+      std::find_if(view.events.begin(), view.events.end(), [&](const auto& each) { return each.ordinal == ordinal; });
   if (event == view.events.end()) co_return found;
-  auto unchanged = co_await store_.get(tables::no_change, {std::int64_t{position.partition.number}, static_cast<std::int64_t>(position.offset)});
+  auto unchanged = co_await store_.get(
+      tables::no_change, {std::int64_t{position.partition.number}, static_cast<std::int64_t>(position.offset)});
   if (!unchanged) co_return tl::unexpected(unchanged.error());
-  if (*unchanged && (text_in(**unchanged, 2) == "*" || text_in(**unchanged, 2).find(" " + std::to_string(ordinal) + " ") != std::string::npos)) {
+  if (*unchanged && (text_in(**unchanged, 2) == "*" ||
+                     text_in(**unchanged, 2).find(" " + std::to_string(ordinal) + " ") != std::string::npos)) {
     co_return found;  // it said nothing new: nobody was told
   }
   const auto facilities = facilities_();
@@ -252,7 +258,8 @@ net::awaitable<Result<std::vector<port::Delivered>>> DeliveryDesk::of_record(por
     }
     auto row = co_await store_.get(tables::subscribers, {one.name});
     if (!row) co_return tl::unexpected(row.error());
-    auto standing = *row ? model::read_standing(text_in(**row, 1)) : Result<model::SubscriberProgress>(model::SubscriberProgress());
+    auto standing =
+        *row ? model::read_standing(text_in(**row, 1)) : Result<model::SubscriberProgress>(model::SubscriberProgress());
     if (!standing) co_return tl::unexpected(standing.error());
     auto read = standing->cursors;
     if (standing->idle) {
@@ -262,14 +269,16 @@ net::awaitable<Result<std::vector<port::Delivered>>> DeliveryDesk::of_record(por
         if (const auto router_standing = model::read_standing(text_in(**router, 1))) read = router_standing->cursors;
       }
     }
-    const bool open = std::find(standing->open.begin(), standing->open.end(), ref) != standing->open.end();
+    const bool open =
+        std::any_of(standing->open.begin(), standing->open.end(), [&](const auto& each) { return each.ref == ref; });
     const bool passed = std::any_of(read.begin(), read.end(), [&](const auto& cursor) {
       return cursor.stream == stream && cursor.read > position.offset;
     });
     delivered.state = passed && !open ? "delivered" : "waiting";
     found.push_back(std::move(delivered));
   }
-  if (auto added = co_await add_answers(found, position, ordinal, stored.appended); !added) co_return tl::unexpected(added.error());
+  if (auto added = co_await add_answers(found, position, ordinal, stored.appended); !added)
+    co_return tl::unexpected(added.error());
   co_return found;
 }
 
@@ -281,7 +290,8 @@ net::awaitable<Result<void>> DeliveryDesk::add_answers(std::vector<port::Deliver
     return std::any_of(found.begin(), found.end(), [](const auto& one) { return one.state == "delivered" && !one.at; });
   };
   if (!missing()) co_return Result<void>();
-  const auto id = to_string(EventRef{{0, static_cast<std::uint8_t>(position.partition.topic), position.partition.number}, position.offset, ordinal});
+  const auto id = to_string(EventRef{
+      {0, static_cast<std::uint8_t>(position.partition.topic), position.partition.number}, position.offset, ordinal});
   auto from = co_await offset_since(operations, appended);
   if (!from) co_return tl::unexpected(from.error());
   auto end = co_await log_.end(operations);
@@ -293,11 +303,14 @@ net::awaitable<Result<void>> DeliveryDesk::add_answers(std::vector<port::Deliver
     *from = slice->next;
     searched += slice->records.size();
     for (const auto& stored : slice->records) {
-      if (stored.record.kinds != model::delivery_progressed_kind || stored.record.json.find('"' + id + '"') == std::string::npos) continue;
+      if (stored.record.kinds != model::delivery_progressed_kind ||
+          stored.record.json.find('"' + id + '"') == std::string::npos)
+        continue;
       const auto progressed = model::read_delivery_progressed(stored.record.json);
       if (!progressed || progressed->log != log_.id()) continue;
       for (const auto& one : progressed->subscribers) {
-        const auto delivered = std::find_if(found.begin(), found.end(), [&](const auto& each) { return each.subscription == one.name; });
+        const auto delivered =
+            std::find_if(found.begin(), found.end(), [&](const auto& each) { return each.subscription == one.name; });
         if (delivered == found.end() || delivered->at) continue;
         for (const auto& done : one.done) {
           if (to_string(done.ref) != id) continue;
@@ -341,7 +354,8 @@ net::awaitable<Result<std::vector<EventRef>>> DeliveryDesk::dead_of(std::string 
       if (text_in(row, 6) == to_string(model::HeldState::dead)) dead.emplace_back(number_in(row, 8), ref_of(row));
     }
     if (rows->size() < scan.limit || dead.size() >= retried_at_once) break;
-    scan.after = port::Key(rows->back().begin(), rows->back().begin() + static_cast<std::ptrdiff_t>(tables::held.key_columns));
+    scan.after =
+        port::Key(rows->back().begin(), rows->back().begin() + static_cast<std::ptrdiff_t>(tables::held.key_columns));
   }
   std::sort(dead.begin(), dead.end());  // in the order in which they were read
   if (dead.size() > retried_at_once) dead.resize(retried_at_once);
@@ -350,7 +364,8 @@ net::awaitable<Result<std::vector<EventRef>>> DeliveryDesk::dead_of(std::string 
   co_return refs;
 }
 
-net::awaitable<Result<std::vector<model::DeliveryCommanded::Range>>> DeliveryDesk::ranges_of(port::DeliveryCommand command) {
+net::awaitable<Result<std::vector<model::DeliveryCommanded::Range>>> DeliveryDesk::ranges_of(
+    port::DeliveryCommand command) {
   std::vector<model::DeliveryCommanded::Range> ranges;
   for (std::uint32_t number = 0; number < log_.partitions(Topic::events); ++number) {
     const port::Partition partition{Topic::events, number};
@@ -391,18 +406,21 @@ net::awaitable<Result<std::uint64_t>> DeliveryDesk::command(port::DeliveryComman
     case Kind::discard: {
       said.action = command.kind == Kind::retry ? model::DeliveryAction::retry : model::DeliveryAction::discard;
       if (command.letter.empty()) {
-        if (command.kind == Kind::discard) co_return fail(ErrorCode::invalid, "which one is discarded? See: hutong deadletter list");
+        if (command.kind == Kind::discard)
+          co_return fail(ErrorCode::invalid, "which one is discarded? See: hutong deadletter list");
         auto dead = co_await dead_of(command.subscription);
         if (!dead) co_return tl::unexpected(dead.error());
         said.letters = std::move(*dead);
       } else {
         auto letter = co_await dead_letter(command.subscription, command.letter);
         if (!letter) co_return tl::unexpected(letter.error());
-        const bool fits = letter->state == "dead" || (command.kind == Kind::discard && letter->state != "delivered" && letter->state != "discarded");
+        const bool fits = letter->state == "dead" || (command.kind == Kind::discard && letter->state != "delivered" &&
+                                                      letter->state != "discarded");
         if (!fits) co_return fail(ErrorCode::conflict, "it is \"" + letter->state + "\", no dead letter");
         said.letters.push_back(model::event_ref_of(command.letter).value_or(EventRef()));
       }
-      if (command.kind == Kind::discard && command.reason.empty()) co_return fail(ErrorCode::invalid, "a letter is discarded with a reason");
+      if (command.kind == Kind::discard && command.reason.empty())
+        co_return fail(ErrorCode::invalid, "a letter is discarded with a reason");
       answer = said.letters.size();
       if (said.letters.empty()) co_return answer;
       break;

@@ -1,6 +1,6 @@
-// Where operators look at deliveries and decide about them: from the rows that the projector made and, where this broker
-// delivers, from what the deliverer knows of the moment. Commands are appended to the topic operations; whoever delivers
-// obeys them when it meets them there. Threads: any. Lifetime: everything given must outlive it.
+// Where operators look at deliveries and decide about them: from the rows that the projector made and, where this
+// broker delivers, from what the deliverer knows of the moment. Commands are appended to the topic operations; whoever
+// delivers obeys them when it meets them there. Threads: any. Lifetime: everything given must outlive it.
 #pragma once
 
 #include <functional>

@@ -98,7 +98,12 @@ net::awaitable<Result<void>> look_up(port::Store& store, Shown& shown) {
     shown.report.item_ids = model::item_ids(shown.report.report);
     notice.report = &shown.report;
   } else if (event.order) {
-    shown.order = {*event.order, *person, notice.facility, notice.number, event.version, notice.appended,
+    shown.order = {*event.order,
+                   *person,
+                   notice.facility,
+                   notice.number,
+                   event.version,
+                   notice.appended,
                    shown.arena.copy(notice.event_id)};
     notice.order = &shown.order;
   } else if (event.kind == model::EventKind::encounter_changed) {
@@ -113,7 +118,8 @@ Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool 
   if (auto read = model::read_record(stored.record.json, shown.arena, shown.record); !read) return read;
   if (shown.record.id.empty()) shown.record.id = stored.record.id;
   const auto& events = shown.record.events;
-  const auto event = std::find_if(events.begin(), events.end(), [&](const auto& each) { return each.ordinal == ordinal; });
+  const auto event =
+      std::find_if(events.begin(), events.end(), [&](const auto& each) { return each.ordinal == ordinal; });
   if (event == events.end()) return fail(ErrorCode::corrupt, "the record has no such event");
   auto& notice = shown.notice;
   const auto& subject = shown.record.subject;
@@ -135,9 +141,9 @@ struct Delivery::State::Written {
 };
 
 // Errors: invalid and corrupt, this event cannot be said; others: not now.
-net::awaitable<Result<Delivery::State::Written>> Delivery::State::write(
-    std::shared_ptr<const port::StoredRecord> record, model::EventRef ref,
-    std::shared_ptr<const port::Payload> payload, const model::Subscription& subscription) {
+net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
+    std::shared_ptr<const port::StoredRecord> record, model::EventRef ref, std::shared_ptr<const port::Payload> payload,
+    const model::Subscription& subscription) {
   if (!record) {
     const port::Partition partition{static_cast<port::Topic>(ref.stream.topic), ref.stream.partition};
     auto slice = co_await deps_.log.read(partition, ref.offset, {1, 1, false});
@@ -148,7 +154,8 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::write(
     record = std::make_shared<const port::StoredRecord>(std::move(slice->records.front()));
   }
   Shown shown;
-  if (auto good = show(*record, ref.ordinal, ref.stream.replay != 0, shown); !good) co_return tl::unexpected(good.error());
+  if (auto good = show(*record, ref.ordinal, ref.stream.replay != 0, shown); !good)
+    co_return tl::unexpected(good.error());
   if (payload->shows_views()) {
     if (auto found = co_await look_up(deps_.store, shown); !found) co_return tl::unexpected(found.error());
   }
@@ -187,9 +194,9 @@ void Delivery::State::pump(const SubscriberPtr& subscriber) {
 net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes::Task* task) {
   // The task stays until it is settled here, whatever operators ask for meanwhile.
   auto& lanes = *subscriber->lanes;
-  const auto& declared = subscriber->declared;
+  const auto& to = subscriber->declared;
   const auto appended = task->appended;
-  auto written = co_await write(task->record, task->ref, subscriber->payload, declared);
+  auto written = co_await compose(task->record, task->ref, subscriber->payload, to);
   port::Receipt receipt;
   if (!written) {
     const auto& error = written.error();
@@ -208,7 +215,7 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
     lanes.settle(*task, {Taken::delivered, "withheld", {}}, deps_.clock.ticks(), deps_.clock.now());
   } else {
     auto& parcel = written->parcel;
-    parcel.subscription = declared.name;
+    parcel.subscription = to.name;
     parcel.attempt = task->attempts + 1;
     receipt = co_await subscriber->sink->hand_over(std::move(parcel));
     const auto now = deps_.clock.now();
@@ -230,9 +237,10 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
 }
 
 net::awaitable<Result<port::Letter>> Delivery::State::letter(model::Subscription subscription, model::EventRef ref) {
-  auto written = co_await write(nullptr, ref, deps_.payload(subscription), subscription);
+  auto written = co_await compose(nullptr, ref, deps_.payload(subscription), subscription);
   if (!written) co_return tl::unexpected(written.error());
-  if (written->withheld) co_return fail(ErrorCode::forbidden, "what is shown of this event is sensitive, it is told to nobody");
+  if (written->withheld)
+    co_return fail(ErrorCode::forbidden, "what is shown of this event is sensitive, it is told to nobody");
   co_return port::Letter{std::move(written->parcel.body), std::move(written->parcel.content_type),
                          std::move(written->parcel.control_id)};
 }

@@ -51,7 +51,8 @@ std::shared_ptr<const port::StoredRecord> Delivery::State::counted(port::StoredR
           }};
 }
 
-net::awaitable<Result<Read>> Delivery::State::read(Positions from, Positions to, std::size_t records, std::size_t bytes) {
+net::awaitable<Result<Read>> Delivery::State::read(Positions from, Positions to, std::size_t records,
+                                                   std::size_t bytes) {
   Read out;
   out.next = from;
   std::optional<Timestamp> safe;  // of what lies behind it another partition may have more to come before
@@ -84,7 +85,8 @@ net::awaitable<Result<Read>> Delivery::State::read(Positions from, Positions to,
   if (from.size() == 1) co_return out;
   // A merge may name a number whose records lie in another partition: all are looked at in the order of their time.
   std::stable_sort(out.records.begin(), out.records.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.second->appended, a.first, a.second->offset) < std::tie(b.second->appended, b.first, b.second->offset);
+    return std::tie(a.second->appended, a.first, a.second->offset) <
+           std::tie(b.second->appended, b.first, b.second->offset);
   });
   while (safe && !out.records.empty() && out.records.back().second->appended > *safe) {
     const auto& [partition, record] = out.records.back();
@@ -203,7 +205,8 @@ void Delivery::State::look_at(const port::Partition& partition, const std::share
 
 // --- who the patient is ---
 
-// Until what the projector decided about the persons of these events is applied, too: a link may make somebody's centre.
+// Until what the projector decided about the persons of these events is applied, too: a link may make somebody's
+// centre.
 net::awaitable<Result<void>> Delivery::State::identities_known(Positions up_to) {
   while (going()) {
     port::Scan pending;
@@ -300,7 +303,8 @@ net::awaitable<void> Delivery::State::read_behind(SubscriberPtr subscriber) {
 
 void Delivery::State::made_room(Subscriber& subscriber) {
   // Not for each single place: a read is worth some.
-  if (subscriber.reading && subscriber.lanes->open() <= lane_policy(subscriber.declared).window / 2) subscriber.room->cancel();
+  if (subscriber.reading && subscriber.lanes->open() <= lane_policy(subscriber.declared).window / 2)
+    subscriber.room->cancel();
 }
 
 net::awaitable<void> Delivery::State::turn_to_read() {
@@ -415,8 +419,9 @@ net::awaitable<Result<bool>> Delivery::State::replay_some(Subscriber& subscriber
   auto* replay = find();
   if (!replay) co_return false;
   if (all) replay->read = some->next;
-  replay->done_reading = std::all_of(replay->to.begin(), replay->to.end(),
-                                     [&](const auto& to_here) { return replay->read[to_here.first] >= to_here.second; });
+  replay->done_reading = std::all_of(replay->to.begin(), replay->to.end(), [&](const auto& to_here) {
+    return replay->read[to_here.first] >= to_here.second;
+  });
   subscriber.has_read = dirty_ = true;
   co_return true;
 }

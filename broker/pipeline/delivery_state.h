@@ -41,13 +41,13 @@ struct Subscriber {
   std::shared_ptr<port::Sink> sink;
   std::shared_ptr<const port::Payload> payload;
   std::unique_ptr<Lanes> lanes;
-  routing::Matcher own;     // of its filter alone, for reading by itself
-  bool live = false;        // the router gives it what it reads
-  bool reading = false;     // a coroutine reads for it
-  Positions read;           // where it is not live
+  routing::Matcher own;  // of its filter alone, for reading by itself
+  bool live = false;     // the router gives it what it reads
+  bool reading = false;  // a coroutine reads for it
+  Positions read;        // where it is not live
   std::vector<Replay> replays;
   std::vector<std::uint32_t> replayed;
-  bool has_read = false;    // since the last record
+  bool has_read = false;  // since the last record
   // Of the record that the router looks at: whether it is taken.
   const port::StoredRecord* looked_at = nullptr;
   bool takes = false;
@@ -119,9 +119,9 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   void pump(const SubscriberPtr& subscriber);
   net::awaitable<void> hand_over(SubscriberPtr subscriber, Lanes::Task* task);
   struct Written;
-  net::awaitable<Result<Written>> write(std::shared_ptr<const port::StoredRecord> record, model::EventRef ref,
-                                        std::shared_ptr<const port::Payload> payload,
-                                        const model::Subscription& subscription);
+  net::awaitable<Result<Written>> compose(std::shared_ptr<const port::StoredRecord> record, model::EventRef ref,
+                                          std::shared_ptr<const port::Payload> payload,
+                                          const model::Subscription& subscription);
   void made_room(Subscriber& subscriber);
 
  public:
@@ -143,9 +143,9 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   bool router_moved_ = false;
   port::Offset commands_ = 0;  // of operations, read up to here
   std::uint64_t term_ = 0, sequence_ = 0;
-  std::string run_;            // names the records of this run
+  std::string run_;  // names the records of this run
   bool dirty_ = false;
-  bool log_away_ = false;      // progress cannot be recorded: nothing is handed over
+  bool log_away_ = false;  // progress cannot be recorded: nothing is handed over
   std::size_t unrecorded_ = 0;
   std::string trouble_;
   std::atomic<bool> anew_{false};  // others are declared: it begins again

@@ -14,7 +14,19 @@ using port::Row;
 // Columns of tables::held.
 namespace column {
 enum : std::size_t {
-  subscription, replay, topic, partition, offset, ordinal, state, lanes, place, attempts, appended, first_failed, last,
+  subscription,
+  replay,
+  topic,
+  partition,
+  offset,
+  ordinal,
+  state,
+  lanes,
+  place,
+  attempts,
+  appended,
+  first_failed,
+  last,
   answer
 };
 }
@@ -36,8 +48,8 @@ Row row_of(const std::string& subscription, const model::HeldEvent& held) {
   return row;
 }
 
-Row ended_row(const std::string& subscription, const EventRef& ref, std::string state, std::uint32_t attempts, Timestamp at,
-              std::string answer, std::string by, std::string reason) {
+Row ended_row(const std::string& subscription, const EventRef& ref, std::string state, std::uint32_t attempts,
+              Timestamp at, std::string answer, std::string by, std::string reason) {
   Row row = held_key(subscription, ref);
   row.emplace_back(std::move(state));
   row.emplace_back(whole(attempts));
@@ -56,12 +68,8 @@ net::awaitable<std::int64_t> is_paused(Overlay& overlay, std::string name) {
 }  // namespace
 
 port::Key held_key(const std::string& subscription, const EventRef& ref) {
-  return {subscription,
-          whole(ref.stream.replay),
-          whole(ref.stream.topic),
-          whole(ref.stream.partition),
-          whole(ref.offset),
-          whole(ref.ordinal)};
+  return {subscription,      whole(ref.stream.replay), whole(ref.stream.topic), whole(ref.stream.partition),
+          whole(ref.offset), whole(ref.ordinal)};
 }
 
 EventRef ref_of(const Row& row) {
@@ -102,7 +110,8 @@ net::awaitable<void> apply(Overlay& overlay, model::DeliveryProgressed progresse
     for (const auto& held : one.held) overlay.put(tables::held, row_of(one.name, held));
     for (const auto& ref : one.released) {
       overlay.erase(tables::held, held_key(one.name, ref));
-      const auto done = std::find_if(one.done.begin(), one.done.end(), [&](const auto& each) { return each.ref == ref; });
+      const auto done =
+          std::find_if(one.done.begin(), one.done.end(), [&](const auto& each) { return each.ref == ref; });
       // Who discarded it and why stands there already, by the command.
       if (done == one.done.end() || done->discarded) continue;
       overlay.put(tables::held_before,
@@ -114,7 +123,8 @@ net::awaitable<void> apply(Overlay& overlay, model::DeliveryProgressed progresse
   model::SubscriberProgress router;
   router.term = progressed.term;
   router.cursors = std::move(progressed.router);
-  overlay.put(tables::subscribers, {std::string(), model::write_standing(router), std::int64_t{0}, progressed.at.micros});
+  overlay.put(tables::subscribers,
+              {std::string(), model::write_standing(router), std::int64_t{0}, progressed.at.micros});
 }
 
 net::awaitable<void> apply(Overlay& overlay, model::DeliveryCommanded commanded, std::string log_id) {
@@ -153,8 +163,9 @@ net::awaitable<void> apply(Overlay& overlay, model::DeliveryCommanded commanded,
       }
       break;
     case model::DeliveryAction::replay:
-      overlay.put(tables::replays, {name, whole(model::replay_number(commanded.id)), model::write_ranges(commanded.ranges),
-                                    commanded.patient, commanded.by, commanded.at.micros});
+      overlay.put(tables::replays,
+                  {name, whole(model::replay_number(commanded.id)), model::write_ranges(commanded.ranges),
+                   commanded.patient, commanded.by, commanded.at.micros});
       break;
   }
 }

@@ -1,7 +1,6 @@
 // What records of deliveries change in the views: where each subscriber stands, what is held, what is delivered again.
-// The deliverer reads these rows when it begins, so a rebuild sends nothing twice and another broker goes on. Offsets of
-// another log (one that this was carried from) are passed over.
-// Threads: the projector's.
+// The deliverer reads these rows when it begins, so a rebuild sends nothing twice and another broker goes on. Offsets
+// of another log (one that this was carried from) are passed over. Threads: the projector's.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// Events in our own words: the document of schemas/event/v1 with this event alone; or only what it is and where it can be
-// read over FHIR; or nothing but that there is one. Pure; threads: any.
+// Events in our own words: the document of schemas/event/v1 with this event alone; or only what it is and where it can
+// be read over FHIR; or nothing but that there is one. Pure; threads: any.
 #pragma once
 
 #include <memory>

@@ -14,6 +14,7 @@ using port::Taken;
 constexpr std::uint32_t silences_allowed = 3;  // answers that did not come, in a row, before the receiver is left alone
 constexpr std::chrono::milliseconds after_silence{100};
 constexpr std::uint32_t exponent_max = 20;
+constexpr double whole_token = 1 - 1e-6;  // sums of tenths
 
 }  // namespace
 
@@ -44,14 +45,19 @@ bool Lanes::wants(const EventRef& ref) const {
 }
 
 void Lanes::read(Task given) {
-  awaited_.erase(given.ref);
-  given.place = ++places_;
+  if (const auto again = awaited_.find(given.ref); again != awaited_.end()) {
+    given.place = again->second;
+    awaited_.erase(again);
+  } else {
+    given.place = ++places_;
+  }
   Task* task = insert(std::move(given));
   changed_ = true;  // no cursor passes it
   enter(*task);
   const bool behind_held = std::any_of(task->lanes.begin(), task->lanes.end(), [&](const auto& lane) {
     const auto& queue = lanes_[lane];
-    return queue.size() > 1 && queue[queue.size() - 2]->held;
+    const auto at = std::find(queue.begin(), queue.end(), task);
+    return at != queue.begin() && (*std::prev(at))->held;
   });
   if (behind_held) {
     hold(*task);
@@ -89,7 +95,10 @@ void Lanes::restore(const model::HeldEvent& held) {
 
 void Lanes::restore(const model::SubscriberProgress& recorded) {
   for (const auto& cursor : recorded.cursors) read_before_[cursor.stream] = cursor.read;
-  awaited_.insert(recorded.open.begin(), recorded.open.end());
+  for (const auto& open : recorded.open) {
+    awaited_.emplace(open.ref, open.place);
+    places_ = std::max(places_, open.place);
+  }
   delivered_ = recorded.delivered;
   refused_ = recorded.refused;
   broken_ = recorded.broken;
@@ -97,32 +106,23 @@ void Lanes::restore(const model::SubscriberProgress& recorded) {
 
 // --- lanes ---
 
+// At their ends, but for what comes back: a letter that was skipped, or what was open before a restart. Never before
+// one that is under way.
 void Lanes::enter(Task& task) {
   task.behind = 0;
   for (const auto& lane : task.lanes) {
     auto& queue = lanes_[lane];
-    if (!queue.empty()) ++task.behind;
-    queue.push_back(&task);
-  }
-  wake(task);
-}
-
-// An older event that left its lanes comes back before those that wait; never before one that is under way.
-void Lanes::enter_first(Task& task) {
-  task.behind = 0;
-  for (const auto& lane : task.lanes) {
-    auto& queue = lanes_[lane];
-    if (!queue.empty() && queue.front()->stage == Stage::under_way) {
+    auto at = queue.end();
+    while (at != queue.begin() && (*std::prev(at))->place > task.place && (*std::prev(at))->stage != Stage::under_way)
+      --at;
+    if (at != queue.begin()) {
       ++task.behind;
-      queue.insert(queue.begin() + 1, &task);
-      continue;
-    }
-    if (!queue.empty()) {
+    } else if (!queue.empty()) {
       Task& displaced = *queue.front();
-      ++displaced.behind;
       forget_ready(displaced);
+      ++displaced.behind;
     }
-    queue.push_front(&task);
+    queue.insert(at, &task);
   }
   wake(task);
 }
@@ -150,7 +150,7 @@ void Lanes::wake(Task& task) {
 }
 
 void Lanes::forget_ready(Task& task) {
-  if (task.stage != Stage::waiting) return;
+  if (task.stage != Stage::waiting || task.behind > 0) return;
   if (const auto at = std::find(ready_.begin(), ready_.end(), &task); at != ready_.end()) ready_.erase(at);
 }
 
@@ -162,7 +162,7 @@ bool Lanes::take_token(Ticks now) {
   const double passed = std::chrono::duration<double>(now - tokens_at_).count();
   tokens_ = std::min(most, tokens_ + std::max(0.0, passed) * policy_.rate);
   tokens_at_ = now;
-  if (tokens_ < 1) return false;
+  if (tokens_ < whole_token) return false;
   tokens_ -= 1;
   return true;
 }
@@ -184,9 +184,20 @@ Lanes::Task* Lanes::next(Ticks now, std::size_t parallel) {
   }
   // The window is full of what rests and of what stands behind it: the cursor goes on without them.
   if (ready_.empty() && !probing && !has_room() && !resting_.empty()) hold_what_rests();
-  if (ready_.empty() || !take_token(now)) return nullptr;
-  Task* task = ready_.front();
-  ready_.pop_front();
+  // What was open before a restart and was not met again yet may come before some of these.
+  std::uint64_t before = UINT64_MAX;
+  for (const auto& [ref, place] : awaited_) before = std::min(before, place);
+  const auto pick = [&](auto good) {
+    return std::find_if(ready_.begin(), ready_.end(),
+                        [&](const Task* each) { return each->place < before && good(*each); });
+  };
+  auto chosen = ready_.end();
+  // A probe is, where there is one, an event that did not fail yet: so it tells the receiver's fault from the event's.
+  if (probing) chosen = pick([](const Task& each) { return each.attempts == 0; });
+  if (chosen == ready_.end()) chosen = pick([](const Task&) { return true; });
+  if (chosen == ready_.end() || !take_token(now)) return nullptr;
+  Task* task = *chosen;
+  ready_.erase(chosen);
   task->stage = Stage::under_way;
   ++under_way_;
   return task;
@@ -200,14 +211,16 @@ std::optional<Lanes::Ticks> Lanes::next_at() const {
   }
   std::optional<Ticks> at;
   if (!resting_.empty()) at = resting_.begin()->first;
-  if (!ready_.empty() && policy_.rate > 0 && tokens_ < 1) {
-    const auto token = tokens_at_ + std::chrono::duration_cast<Ticks>(std::chrono::duration<double>((1 - tokens_) / policy_.rate));
+  if (!ready_.empty() && policy_.rate > 0 && tokens_ < whole_token) {
+    const auto token =
+        tokens_at_ + std::chrono::duration_cast<Ticks>(std::chrono::duration<double>((1 - tokens_) / policy_.rate));
     at = at ? std::min(*at, token) : token;
   }
   return at;
 }
 
-Lanes::Ticks Lanes::jittered(std::chrono::milliseconds base, std::uint32_t exponent, std::chrono::milliseconds longest) {
+Lanes::Ticks Lanes::jittered(std::chrono::milliseconds base, std::uint32_t exponent,
+                             std::chrono::milliseconds longest) {
   auto pause = std::chrono::duration_cast<Ticks>(base);
   const auto most = std::chrono::duration_cast<Ticks>(longest);
   for (std::uint32_t i = 0; i < std::min(exponent, exponent_max) && pause < most; ++i) pause *= 2;
@@ -373,8 +386,6 @@ std::size_t Lanes::retry(const std::vector<EventRef>& letters) {
     const auto found = tasks_.find(ref);
     if (found != tasks_.end() && found->second->stage == Stage::dead) dead.push_back(found->second.get());
   }
-  // The oldest goes first: those that come back to the front of a lane are put there from the newest on.
-  std::sort(dead.begin(), dead.end(), [](const Task* a, const Task* b) { return a->place > b->place; });
   for (Task* task : dead) {
     task->stage = Stage::waiting;
     task->attempts = task->overtaken = 0;
@@ -384,18 +395,13 @@ std::size_t Lanes::retry(const std::vector<EventRef>& letters) {
     changed_held_.insert(task->ref);
     if (task->out_of_lanes) {
       task->out_of_lanes = false;
-      enter_first(*task);
+      enter(*task);
+    } else {
+      wake(*task);
     }
   }
-  // Ready ones of different lanes are handed over in the order of this list.
+  // Of different lanes the oldest goes first, too.
   std::stable_sort(ready_.begin(), ready_.end(), [](const Task* a, const Task* b) { return a->place < b->place; });
-  for (Task* task : dead) {
-    if (task->behind == 0 && std::find(ready_.begin(), ready_.end(), task) == ready_.end()) {
-      ready_.insert(std::upper_bound(ready_.begin(), ready_.end(), task,
-                                     [](const Task* a, const Task* b) { return a->place < b->place; }),
-                    task);
-    }
-  }
   return dead.size();
 }
 
@@ -427,12 +433,13 @@ std::size_t Lanes::discard(const std::vector<EventRef>& letters, Timestamp time)
 model::SubscriberProgress Lanes::take_changes(std::string name, const std::vector<model::StreamCursor>& streams) {
   model::SubscriberProgress progress;
   progress.name = std::move(name);
-  std::set<EventRef> open = open_;
+  std::map<EventRef, std::uint64_t> open;
+  for (const auto& ref : open_) open.emplace(ref, tasks_.at(ref)->place);
   for (model::StreamCursor cursor : streams) {
     const auto start = EventRef{cursor.stream, 0, 0};
     // What was open and did not come again where it stood is not wanted any more: the filter is another.
-    for (auto at = awaited_.lower_bound(start); at != awaited_.end() && at->stream == cursor.stream;) {
-      if (at->offset < cursor.read) {
+    for (auto at = awaited_.lower_bound(start); at != awaited_.end() && at->first.stream == cursor.stream;) {
+      if (at->first.offset < cursor.read) {
         at = awaited_.erase(at);
       } else {
         open.insert(*at++);
@@ -446,18 +453,20 @@ model::SubscriberProgress Lanes::take_changes(std::string name, const std::vecto
       }
     }
     const auto first = open.lower_bound(start);
-    const bool is_open = first != open.end() && first->stream == cursor.stream;
-    cursor.next = is_open ? std::min(cursor.read, first->offset) : cursor.read;
+    const bool is_open = first != open.end() && first->first.stream == cursor.stream;
+    cursor.next = is_open ? std::min(cursor.read, first->first.offset) : cursor.read;
     progress.cursors.push_back(cursor);
   }
-  progress.open.assign(open.begin(), open.end());
+  for (const auto& [ref, place] : open) progress.open.push_back({ref, place});
   for (const auto& ref : changed_held_) {
     const Task& task = *tasks_.at(ref);
     model::HeldEvent held;
     held.ref = ref;
     held.lanes = task.lanes;
     held.place = task.place;
-    held.state = task.stage == Stage::dead ? HeldState::dead : task.attempts > 0 ? HeldState::retrying : HeldState::behind;
+    held.state = task.stage == Stage::dead ? HeldState::dead
+                 : task.attempts > 0       ? HeldState::retrying
+                                           : HeldState::behind;
     held.attempts = task.attempts;
     held.appended = task.appended;
     held.first_failed = task.first_failed;

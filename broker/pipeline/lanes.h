@@ -33,7 +33,7 @@ struct LanePolicy {
   std::size_t window = 256;        // events that are read and neither settled nor held
   std::size_t held_max = 100'000;  // above it nothing more is read: an operator is needed, and told
   model::OnRefusal on_refusal = model::OnRefusal::hold;
-  unsigned attempts = 5;                            // of an event that is refused
+  unsigned attempts = 5;                                          // of an event that is refused
   std::chrono::milliseconds retry_for = std::chrono::hours(168);  // of one that others overtake without an answer
   std::chrono::milliseconds first_pause{1'000}, longest_pause = std::chrono::hours(1);
   std::chrono::milliseconds first_probe{250}, longest_probe = std::chrono::minutes(1);
@@ -55,12 +55,12 @@ class Lanes {
     bool held = false;
     bool out_of_lanes = false;  // a dead letter that its patient's events go past
     std::uint32_t attempts = 0;
-    std::uint32_t overtaken = 0;         // how often others got through since it failed
+    std::uint32_t overtaken = 0;  // how often others got through since it failed
     std::uint64_t through_at_failure = 0;
     Timestamp first_failed, last;
     std::string answer;
     std::uint64_t place = 0;
-    Ticks due{0};          // resting: until then
+    Ticks due{0};            // resting: until then
     std::size_t behind = 0;  // lanes in which it is not the first
     bool discarded = false;  // while it is under way: whatever comes of it
   };
@@ -74,7 +74,8 @@ class Lanes {
   bool wants(const model::EventRef& ref) const;
   // The next one in the order of its stream.
   void read(Task task);
-  // As it was recorded, before anything is read. Reading begins at the cursors.
+  // As it was recorded, before anything else. Reading begins at the cursors; until it has met again what was open then,
+  // nothing that came after that is handed over.
   void restore(const model::SubscriberProgress& recorded);
   // As they were recorded, in the order of their places, before anything is read.
   void restore(const model::HeldEvent& held);
@@ -129,11 +130,10 @@ class Lanes {
  private:
   using Lane = std::deque<Task*>;
   Task* insert(Task task);
-  void enter(Task& task);        // its lanes, at their ends
-  void enter_first(Task& task);  // before what waits there
+  void enter(Task& task);  // its lanes, by its place
   void leave(Task& task);
   void finish(Task& task, Timestamp time, bool discarded);
-  void wake(Task& task);         // it may be the first everywhere now
+  void wake(Task& task);  // it may be the first everywhere now
   void forget_ready(Task& task);
   void rest(Task& task, Ticks now, std::chrono::milliseconds base, std::uint32_t exponent);
   void stop_resting(Task& task);
@@ -150,7 +150,7 @@ class Lanes {
   std::map<model::EventRef, std::unique_ptr<Task>> tasks_;
   std::set<model::EventRef> open_, held_;
   std::map<model::Stream, std::uint64_t> read_before_;  // by who was here before
-  std::set<model::EventRef> awaited_;                   // open then, and not read again yet
+  std::map<model::EventRef, std::uint64_t> awaited_;    // open then, and not read again yet: their places
   std::unordered_map<std::string, Lane> lanes_;
   std::deque<Task*> ready_;
   std::set<std::pair<Ticks, model::EventRef>> resting_;

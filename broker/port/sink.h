@@ -22,6 +22,7 @@ struct Parcel {
   std::string content_type;
   std::string control_id;  // HL7 v2: MSH-10, the same whenever this event is sent to this receiver
   std::string event_id;    // record id + "." + ordinal
+  std::string kind;        // "result.reported"
   std::uint32_t version = 1;
   std::string subscription;
   unsigned attempt = 1;

@@ -1,5 +1,6 @@
-// A receiver on this machine that speaks raw bytes: each complete request (HTTP with a Content-Length, or an MLLP frame)
-// is answered by what a function gives: bytes, "" nothing at all, or "close". Threads of its own; lives as long as it.
+// A receiver on this machine that speaks raw bytes: each complete request (HTTP with a Content-Length, or an MLLP
+// frame) is answered by what a function gives: bytes, "" nothing at all, or "close". Threads of its own; lives as long
+// as it.
 #pragma once
 
 #include <arpa/inet.h>

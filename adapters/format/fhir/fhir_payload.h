@@ -1,5 +1,5 @@
-// Events as FHIR R4: a Bundle (collection) of what the event is about, with the ids and versions that reading shows, and
-// its patient as the sending facility describes them. Pure; threads: any.
+// Events as FHIR R4: a Bundle (collection) of what the event is about, with the ids and versions that reading shows,
+// and its patient as the sending facility describes them. Pure; threads: any.
 #pragma once
 
 #include <memory>

@@ -63,11 +63,16 @@ Text status_code(ResultStatus status, Text sent) {
 struct Trigger {
   Text change, code, structure;
 };
-constexpr Trigger triggers[] = {{"admitted", "A01", "ADT_A01"},           {"transferred", "A02", "ADT_A02"},
-                                {"discharged", "A03", "ADT_A03"},         {"registered", "A04", "ADT_A01"},
-                                {"pre-admitted", "A05", "ADT_A05"},       {"class-changed", "A06", "ADT_A06"},
-                                {"updated", "A08", "ADT_A01"},            {"cancelled-admit", "A11", "ADT_A09"},
-                                {"cancelled-transfer", "A12", "ADT_A12"}, {"cancelled-discharge", "A13", "ADT_A01"}};
+constexpr Trigger triggers[] = {{"admitted", "A01", "ADT_A01"},
+                                {"transferred", "A02", "ADT_A02"},
+                                {"discharged", "A03", "ADT_A03"},
+                                {"registered", "A04", "ADT_A01"},
+                                {"pre-admitted", "A05", "ADT_A05"},
+                                {"class-changed", "A06", "ADT_A06"},
+                                {"updated", "A08", "ADT_A01"},
+                                {"cancelled-admit", "A11", "ADT_A09"},
+                                {"cancelled-transfer", "A12", "ADT_A12"},
+                                {"cancelled-discharge", "A13", "ADT_A01"}};
 
 Trigger trigger_of(const model::Event& event) {
   switch (event.kind) {
@@ -142,7 +147,9 @@ class Composer {
     if (coded.empty() && coded.mapped_code.empty()) return;
     field(number);
     if (!coded.mapped_code.empty() && coded.mapped_system == loinc) {
-      writer_.text(coded.mapped_code).component().text(coded.mapped_display.empty() ? coded.display : coded.mapped_display);
+      writer_.text(coded.mapped_code)
+          .component()
+          .text(coded.mapped_display.empty() ? coded.display : coded.mapped_display);
       writer_.component().raw("LN");
       if (coded.code.empty() && coded.display.empty()) return;
       writer_.component().text(coded.code).component().text(coded.display).component();
@@ -286,7 +293,9 @@ class Composer {
     party(16, report.orderer);
     if (report.is_exam) text(18, report.exam.accession);
     time(22, report.issued);
-    text(24, report.section.empty() && !report.is_exam ? Text("LAB") : report.section.empty() ? report.exam.modality : report.section);
+    text(24, report.section.empty() && !report.is_exam ? Text("LAB")
+             : report.section.empty()                  ? report.exam.modality
+                                                       : report.section);
     text(25, status_code(report.status, report.status_sent));
     coded(31, report.reason);
     party(32, report.interpreter);
@@ -296,7 +305,14 @@ class Composer {
     if (report.specimen.present && has_spm) specimen(report.specimen);
     if (!report.exam.study_uid.empty()) {
       segment("ZDS");  // IHE RAD TF-2: the study's UID
-      field(1).text(report.exam.study_uid).component().raw(own_name).component().raw("Application").component().raw("DICOM");
+      field(1)
+          .text(report.exam.study_uid)
+          .component()
+          .raw(own_name)
+          .component()
+          .raw("Application")
+          .component()
+          .raw("DICOM");
     }
   }
 

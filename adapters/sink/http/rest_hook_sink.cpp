@@ -133,7 +133,8 @@ class RestHookSink final : public port::Sink {
     for (auto& each : connections_) {
       if (!each->busy && (!connection || each->open)) connection = each.get();
     }
-    if (closed_ || !connection) co_return Receipt{Taken::unreachable, closed_ ? "closed" : "all connections are busy", {}};
+    if (closed_ || !connection)
+      co_return Receipt{Taken::unreachable, closed_ ? "closed" : "all connections are busy", {}};
     connection->busy = true;
     auto receipt = co_await hand_over(*connection, std::move(parcel));
     connection->busy = false;
@@ -181,10 +182,12 @@ class RestHookSink final : public port::Sink {
     if (error) co_return error == beast::error::timeout ? "no connection in time" : error.message();
     stream.socket().set_option(tcp::no_delay(true), error);
     if (connection.tls) {
-      if (!is_address(options_.target.host)) SSL_set_tlsext_host_name(connection.tls->native_handle(), options_.target.host.c_str());
+      if (!is_address(options_.target.host))
+        SSL_set_tlsext_host_name(connection.tls->native_handle(), options_.target.host.c_str());
       connection.tls->set_verify_callback(net::ssl::host_name_verification(options_.target.host));
       stream.expires_after(options_.connect_timeout);
-      co_await connection.tls->async_handshake(net::ssl::stream_base::client, net::redirect_error(net::use_awaitable, error));
+      co_await connection.tls->async_handshake(net::ssl::stream_base::client,
+                                               net::redirect_error(net::use_awaitable, error));
       if (error) co_return "TLS: " + error.message();
     }
     connection.open = !closed_;
@@ -206,7 +209,8 @@ class RestHookSink final : public port::Sink {
     request.set(http::field::user_agent, "hutong");
     if (!options_.authorization.empty()) request.set(http::field::authorization, options_.authorization);
     if (!parcel.content_type.empty()) request.set(http::field::content_type, parcel.content_type);
-    request.set("Idempotency-Key", parcel.version > 1 ? parcel.event_id + ".v" + std::to_string(parcel.version) : parcel.event_id);
+    request.set("Idempotency-Key",
+                parcel.version > 1 ? parcel.event_id + ".v" + std::to_string(parcel.version) : parcel.event_id);
     request.set("X-Hutong-Event-Id", parcel.event_id);
     request.set("X-Hutong-Event-Kind", parcel.kind);
     request.set("X-Hutong-Event-Version", std::to_string(parcel.version));
@@ -222,15 +226,21 @@ class RestHookSink final : public port::Sink {
     for (int interim = 0; !error; ++interim) {
       http::response_parser<http::string_body> parser;
       parser.header_limit(answer_header_bytes);
-      parser.body_limit(answer_body_bytes);
-      co_await http::async_read_header(stream, connection.buffer, parser, net::redirect_error(net::use_awaitable, error));
+      parser.body_limit(boost::none);  // of its length once the status is known
+      co_await http::async_read_header(stream, connection.buffer, parser,
+                                       net::redirect_error(net::use_awaitable, error));
       if (error) break;
       const auto status = parser.get().result_int();
       if (status < 200 && status != 101 && interim < interim_answers) continue;
       auto receipt = receipt_of(status, std::string(parser.get()[http::field::retry_after]));
-      co_await http::async_read(stream, connection.buffer, parser, net::redirect_error(net::use_awaitable, error));
-      // What else it says is nobody's; without its end nothing can follow.
-      if (error || !parser.get().keep_alive()) connection.shut();
+      // What else it says is nobody's, but without its end nothing can follow.
+      const auto length = parser.content_length();
+      const bool is_short = parser.is_done() || parser.chunked() || (length && *length <= answer_body_bytes);
+      parser.body_limit(answer_body_bytes);
+      if (is_short && !parser.is_done()) {
+        co_await http::async_read(stream, connection.buffer, parser, net::redirect_error(net::use_awaitable, error));
+      }
+      if (!is_short || error || !parser.get().keep_alive()) connection.shut();
       co_return receipt;
     }
     connection.shut();

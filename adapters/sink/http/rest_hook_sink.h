@@ -21,7 +21,7 @@ struct RestHookOptions {
   Target target;
   std::shared_ptr<const TargetGuard> guard;
   Resolve resolve = system_resolver();
-  std::string authorization;                // the header's value; "" none
+  std::string authorization;  // the header's value; "" none
   std::size_t connections = 1;
   std::chrono::milliseconds timeout{30'000}, connect_timeout{5'000};
   std::string authority, certificate, key;  // PEM files: whom to believe instead of the system's, who we are

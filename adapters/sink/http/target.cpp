@@ -20,7 +20,8 @@ std::optional<address_v4> read_v4(std::string_view text) {
   for (std::size_t i = 0; i < 4; ++i) {
     std::size_t digits = 0;
     unsigned value = 0;
-    while (digits < text.size() && is_digit(text[digits]) && digits < 4) value = value * 10 + static_cast<unsigned>(text[digits++] - '0');
+    while (digits < text.size() && is_digit(text[digits]) && digits < 4)
+      value = value * 10 + static_cast<unsigned>(text[digits++] - '0');
     if (digits == 0 || digits > 3 || value > 255 || (digits > 1 && text[0] == '0')) return std::nullopt;
     bytes[i] = static_cast<std::uint8_t>(value);
     text.remove_prefix(digits);

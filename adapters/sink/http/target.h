@@ -25,7 +25,7 @@ struct Target {
   std::uint16_t port = 0;
   std::string path;  // with its query, "/" at least
   bool operator==(const Target&) const = default;
-  std::string origin() const;  // "https://host:8443", the port only where it is not the scheme's
+  std::string origin() const;     // "https://host:8443", the port only where it is not the scheme's
   std::string authority() const;  // for the Host header
 };
 

@@ -119,7 +119,8 @@ class MllpSink final : public port::Sink {
     for (auto& each : connections_) {
       if (!each->busy && (!connection || each->open)) connection = each;
     }
-    if (closed_ || !connection) co_return Receipt{Taken::unreachable, closed_ ? "closed" : "all connections are busy", {}};
+    if (closed_ || !connection)
+      co_return Receipt{Taken::unreachable, closed_ ? "closed" : "all connections are busy", {}};
     connection->busy = true;
     auto receipt = co_await hand_over(connection, std::move(parcel));
     connection->busy = false;
@@ -156,7 +157,8 @@ class MllpSink final : public port::Sink {
     if (connection->tls) {
       co_await net::async_write(*connection->tls, net::buffer(framed), net::redirect_error(net::use_awaitable, error));
     } else {
-      co_await net::async_write(*connection->plain, net::buffer(framed), net::redirect_error(net::use_awaitable, error));
+      co_await net::async_write(*connection->plain, net::buffer(framed),
+                                net::redirect_error(net::use_awaitable, error));
     }
     if (!error) co_return co_await answer(*connection, std::move(parcel.control_id));
     const bool late = connection->late;
@@ -188,7 +190,8 @@ class MllpSink final : public port::Sink {
       static_cast<void>(net::ip::make_address(options_.host, not_literal));
       if (not_literal) SSL_set_tlsext_host_name(connection.tls->native_handle(), options_.host.c_str());
       connection.tls->set_verify_callback(net::ssl::host_name_verification(options_.host));
-      co_await connection.tls->async_handshake(net::ssl::stream_base::client, net::redirect_error(net::use_awaitable, error));
+      co_await connection.tls->async_handshake(net::ssl::stream_base::client,
+                                               net::redirect_error(net::use_awaitable, error));
       if (error) co_return connection.late ? "no TLS in time" : "TLS: " + error.message();
     }
     if (connection.late || closed_) co_return closed_ ? "closed" : "no connection in time";
@@ -215,9 +218,11 @@ class MllpSink final : public port::Sink {
       error_code error;
       std::size_t got = 0;
       if (connection.tls) {
-        got = co_await connection.tls->async_read_some(net::buffer(bytes), net::redirect_error(net::use_awaitable, error));
+        got = co_await connection.tls->async_read_some(net::buffer(bytes),
+                                                       net::redirect_error(net::use_awaitable, error));
       } else {
-        got = co_await connection.plain->async_read_some(net::buffer(bytes), net::redirect_error(net::use_awaitable, error));
+        got = co_await connection.plain->async_read_some(net::buffer(bytes),
+                                                         net::redirect_error(net::use_awaitable, error));
       }
       if (error) {
         fault = connection.late ? "timeout" : "closed without an answer";

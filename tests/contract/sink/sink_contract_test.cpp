@@ -31,9 +31,11 @@ std::string control_of(const std::string& frame) {
   for (int i = 0; i < 9; ++i) at = frame.find('|', at) + 1;
   return frame.substr(at, frame.find('|', at) - at);
 }
-std::string acknowledgement(const std::string& frame, const char* code, const char* error = "", std::string control = "-") {
+std::string acknowledgement(const std::string& frame, const char* code, const char* error = "",
+                            std::string control = "-") {
   if (control == "-") control = control_of(frame);
-  return "\x0BMSH|^~\\&|W|W|H|R|20260105||ACK|a1|P|2.5\rMSA|" + std::string(code) + "|" + control + "\r" + error + "\x1C\r";
+  return "\x0BMSH|^~\\&|W|W|H|R|20260105||ACK|a1|P|2.5\rMSA|" + std::string(code) + "|" + control + "\r" + error +
+         "\x1C\r";
 }
 std::string status(int code, const std::string& headers = "") {
   return "HTTP/1.1 " + std::to_string(code) + " X\r\n" + headers + "Content-Length: 0\r\n\r\n";
@@ -53,7 +55,9 @@ Wire mllp() {
   };
   wire.yes = [](const std::string& frame) { return acknowledgement(frame, "AA"); };
   wire.at_fault = [](const std::string& frame) { return acknowledgement(frame, "AE"); };
-  wire.later = [](const std::string& frame) { return acknowledgement(frame, "AR", "ERR|||207^Application internal error^HL70357|E\r"); };
+  wire.later = [](const std::string& frame) {
+    return acknowledgement(frame, "AR", "ERR|||207^Application internal error^HL70357|E\r");
+  };
   wire.unreadable = [](const std::string&) { return std::string("\x0BHELLO\r\x1C\r"); };
   return wire;
 }
@@ -161,7 +165,9 @@ TEST_P(SinkContract, an_answer_that_says_nothing_is_broken) {
 
 TEST_P(SinkContract, nobody_there_is_unreachable) {
   std::uint16_t nobody = 0;
-  { nobody = tests::RawReceiver([](const std::string&) { return std::string(); }).port(); }
+  {
+    nobody = tests::RawReceiver([](const std::string&) { return std::string(); }).port();
+  }
   sink = wire.make(io.get_executor(), nobody, 1);
   EXPECT_EQ(hand_over().taken, Taken::unreachable);
 }
@@ -214,7 +220,8 @@ class MllpSink : public ::testing::Test {
     parcel.control_id = control;
     parcel.body = "MSH|^~\\&|H|H|W|W|20260105||ORU^R01|" + control + "|P|2.5\r";
     Receipt receipt;
-    net::co_spawn(io, sink->hand_over(std::move(parcel)), [&](std::exception_ptr, Receipt got) { receipt = std::move(got); });
+    net::co_spawn(io, sink->hand_over(std::move(parcel)),
+                  [&](std::exception_ptr, Receipt got) { receipt = std::move(got); });
     io.restart();
     io.run();
     return receipt;
@@ -248,7 +255,8 @@ class RestHookSink : public ::testing::Test {
   Receipt hand_over(port::Parcel parcel = {}) {
     auto sink = rest_hook().make(io.get_executor(), receiver.port(), 1);
     Receipt receipt;
-    net::co_spawn(io, sink->hand_over(std::move(parcel)), [&](std::exception_ptr, Receipt got) { receipt = std::move(got); });
+    net::co_spawn(io, sink->hand_over(std::move(parcel)),
+                  [&](std::exception_ptr, Receipt got) { receipt = std::move(got); });
     io.restart();
     io.run();
     return receipt;
@@ -270,20 +278,23 @@ TEST_F(RestHookSink, the_receiver_is_told_what_it_is_and_the_bytes_are_as_they_w
   EXPECT_EQ(hand_over(parcel).taken, Taken::delivered);
   const auto request = receiver.requests().at(0);
   EXPECT_TRUE(request.starts_with("POST /in HTTP/1.1\r\n"));
-  for (const auto* line : {"X-Hutong-Event-Id: 00112233445566778899aabbccddeeff.0", "Idempotency-Key: 00112233445566778899aabbccddeeff.0.v2",
-                           "X-Hutong-Event-Kind: result.reported", "X-Hutong-Event-Version: 2", "X-Hutong-Subscription: ward",
-                           "X-Hutong-Attempt: 3", "X-Hutong-Replay: true", "Content-Type: application/json; charset=utf-8"}) {
+  for (const auto* line :
+       {"X-Hutong-Event-Id: 00112233445566778899aabbccddeeff.0",
+        "Idempotency-Key: 00112233445566778899aabbccddeeff.0.v2", "X-Hutong-Event-Kind: result.reported",
+        "X-Hutong-Event-Version: 2", "X-Hutong-Subscription: ward", "X-Hutong-Attempt: 3", "X-Hutong-Replay: true",
+        "Content-Type: application/json; charset=utf-8"}) {
     EXPECT_THAT(request, HasSubstr(std::string(line) + "\r\n"));
   }
   EXPECT_TRUE(request.ends_with("\r\n\r\n" + parcel.body));
 }
 
 TEST_F(RestHookSink, each_status_has_its_meaning) {
-  const std::pair<int, Taken> meanings[] = {{200, Taken::delivered},   {201, Taken::delivered},   {202, Taken::delivered},  {204, Taken::delivered},
-                                            {301, Taken::unreachable}, {302, Taken::unreachable}, {308, Taken::unreachable}, {400, Taken::refused},
-                                            {401, Taken::unreachable}, {403, Taken::unreachable}, {404, Taken::unreachable}, {409, Taken::refused},
-                                            {410, Taken::refused},     {413, Taken::refused},     {422, Taken::refused},     {408, Taken::not_now},
-                                            {425, Taken::not_now},     {429, Taken::not_now},     {500, Taken::not_now},     {503, Taken::not_now}};
+  const std::pair<int, Taken> meanings[] = {
+      {200, Taken::delivered},   {201, Taken::delivered},   {202, Taken::delivered},   {204, Taken::delivered},
+      {301, Taken::unreachable}, {302, Taken::unreachable}, {308, Taken::unreachable}, {400, Taken::refused},
+      {401, Taken::unreachable}, {403, Taken::unreachable}, {404, Taken::unreachable}, {409, Taken::refused},
+      {410, Taken::refused},     {413, Taken::refused},     {422, Taken::refused},     {408, Taken::not_now},
+      {425, Taken::not_now},     {429, Taken::not_now},     {500, Taken::not_now},     {503, Taken::not_now}};
   for (const auto& [code, taken] : meanings) {
     receiver.answer([code = code](const std::string&) { return status(code); });
     EXPECT_EQ(hand_over().taken, taken) << code;
@@ -297,6 +308,21 @@ TEST_F(RestHookSink, how_long_to_wait_is_heard) {
   EXPECT_FALSE(hand_over().wait);
 }
 
+TEST_F(RestHookSink, its_connection_is_kept_however_the_end_of_an_answer_is_told) {
+  auto sink = rest_hook().make(io.get_executor(), receiver.port(), 1);
+  for (const auto& answer : {status(200), std::string("HTTP/1.1 204 No Content\r\n\r\n"),
+                             std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+                             std::string("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), status(200)}) {
+    receiver.answer([answer](const std::string&) { return answer; });
+    Receipt receipt;
+    net::co_spawn(io, sink->hand_over({}), [&](std::exception_ptr, Receipt got) { receipt = std::move(got); });
+    io.restart();
+    io.run();
+    EXPECT_EQ(receipt.taken, Taken::delivered);
+  }
+  EXPECT_EQ(receiver.connections(), 1U);
+}
+
 TEST_F(RestHookSink, an_interim_answer_is_none_and_an_endless_body_is_nobodys) {
   receiver.answer([](const std::string&) { return "HTTP/1.1 102 Processing\r\n\r\n" + status(200); });
   EXPECT_EQ(hand_over().taken, Taken::delivered);
@@ -304,7 +330,8 @@ TEST_F(RestHookSink, an_interim_answer_is_none_and_an_endless_body_is_nobodys) {
     return "HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n" + std::string(3'000'000, 'x');
   });
   EXPECT_EQ(hand_over().taken, Taken::delivered);
-  receiver.answer([](const std::string&) { return "HTTP/1.1 200 OK\r\nX: " + std::string(64 * 1024, 'x') + "\r\n\r\n"; });
+  receiver.answer(
+      [](const std::string&) { return "HTTP/1.1 200 OK\r\nX: " + std::string(64 * 1024, 'x') + "\r\n\r\n"; });
   EXPECT_EQ(hand_over().taken, Taken::broken) << "headers without end";
 }
 

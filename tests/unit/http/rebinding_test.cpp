@@ -1,4 +1,5 @@
-// A name is resolved once for each connection, and what was checked is what is connected to, whatever it resolves to next.
+// A name is resolved once for each connection, and what was checked is what is connected to, whatever it resolves to
+// next.
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -19,8 +20,9 @@ class Rebinding : public ::testing::Test {
   port::Receipt hand_over(std::vector<std::vector<Address>> answers, std::vector<Network> networks) {
     RestHookOptions options;
     options.target = *read_target("http://his.example.cn:" + std::to_string(receiver.port()) + "/in");
-    options.guard = std::make_shared<TargetGuard>(std::vector<Target>{*read_target("http://his.example.cn:" + std::to_string(receiver.port()))},
-                                                  std::move(networks));
+    options.guard = std::make_shared<TargetGuard>(
+        std::vector<Target>{*read_target("http://his.example.cn:" + std::to_string(receiver.port()))},
+        std::move(networks));
     options.resolve = [this, answers](std::string) -> net::awaitable<Result<std::vector<Address>>> {
       co_return answers[std::min<std::size_t>(resolved++, answers.size() - 1)];
     };
@@ -33,7 +35,8 @@ class Rebinding : public ::testing::Test {
   }
   static Address address(const char* text) { return net::ip::make_address(text); }
 
-  tests::RawReceiver receiver{[](const std::string&) { return std::string("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); }};
+  tests::RawReceiver receiver{
+      [](const std::string&) { return std::string("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); }};
   std::size_t resolved = 0;
 };
 

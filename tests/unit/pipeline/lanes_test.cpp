@@ -55,7 +55,8 @@ class LanesTest : public ::testing::Test {
   void pass(std::chrono::nanoseconds time) { now += time; }
   static std::vector<std::string> held_of(const model::SubscriberProgress& progress) {
     std::vector<std::string> all;
-    for (const auto& held : progress.held) all.push_back(to_string(held.ref) + " " + std::string(to_string(held.state)));
+    for (const auto& held : progress.held)
+      all.push_back(to_string(held.ref) + " " + std::string(to_string(held.state)));
     return all;
   }
 
@@ -100,8 +101,8 @@ TEST_F(LanesTest, a_merge_waits_for_both_numbers_and_both_wait_for_it) {
   EXPECT_EQ(next(), 2);
   EXPECT_EQ(next(), -1);
   answer(2, Taken::delivered);
-  EXPECT_EQ(next(), 3);
-  EXPECT_EQ(next(), 4);
+  const std::set<std::int64_t> both{next(), next()};
+  EXPECT_THAT(both, ElementsAre(3, 4));
 }
 
 TEST_F(LanesTest, the_cursor_stays_below_what_is_open_and_says_what_is) {
@@ -111,7 +112,8 @@ TEST_F(LanesTest, the_cursor_stays_below_what_is_open_and_says_what_is) {
   answer(1, Taken::delivered);
   auto progress = changes();
   EXPECT_EQ(progress.cursors, (std::vector<model::StreamCursor>{{{}, 0, 4}}));
-  EXPECT_THAT(progress.open, ElementsAre(ref(0), ref(2), ref(3)));
+  EXPECT_THAT(progress.open,
+              ElementsAre(model::OpenEvent{ref(0), 1}, model::OpenEvent{ref(2), 3}, model::OpenEvent{ref(3), 4}));
   EXPECT_THAT(progress.done, SizeIs(1));
   EXPECT_FALSE(progress.idle);
   answer(0, Taken::delivered);
@@ -235,8 +237,8 @@ TEST_F(LanesTest, a_receiver_that_is_away_is_probed_and_nothing_counts_against_t
   read(1, {"b"});
   std::chrono::nanoseconds longest{0};
   for (int i = 0; i < 20; ++i) {
-    ASSERT_EQ(next(), 0);
-    EXPECT_EQ(next(), -1) << "a probe is one";
+    ASSERT_EQ(next(i == 0 ? 1 : 8), 0);
+    if (i > 0) EXPECT_EQ(next(), -1) << "a probe is one";
     answer(0, Taken::unreachable);
     EXPECT_EQ(next(), -1);
     ASSERT_TRUE(lanes->next_at());
@@ -405,7 +407,7 @@ class Game {
   Game(std::uint32_t seed, OnRefusal on_refusal) : random_(seed) {
     policy_.on_refusal = on_refusal;
     policy_.window = 2 + chance(30);
-    policy_.attempts = 1 + chance(3);
+    policy_.attempts = static_cast<unsigned>(1 + chance(3));
     parallel_ = 1 + chance(4);
     for (std::uint64_t offset = 0; offset < 400; ++offset) {
       std::vector<std::string> lanes{"p" + std::to_string(chance(12))};
@@ -429,7 +431,8 @@ class Game {
     // In the end the receiver takes everything.
     mood_ = Mood::well;
     poison_ = log_.size();
-    for (int step = 0; step < 200'000 && !(read_ == log_.size() && lanes_->open() + lanes_->held() + lanes_->dead() == 0); ++step) {
+    for (int step = 0;
+         step < 200'000 && !(read_ == log_.size() && lanes_->open() + lanes_->held() + lanes_->dead() == 0); ++step) {
       lanes_->retry_all();
       turn();
     }
@@ -476,8 +479,10 @@ class Game {
       auto* task = under_way_[which];
       under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(which));
       const auto receipt = answers_.at(task->ref.offset);
-      if (receipt.taken == Taken::delivered) heard_.insert(task->ref.offset);
-      lanes_->settle(*task, receipt, now_, Timestamp{std::chrono::duration_cast<std::chrono::microseconds>(now_).count()});
+      if (receipt.taken == Taken::refused && task->attempts + 1 >= policy_.attempts)
+        was_refused_.insert(task->ref.offset);
+      lanes_->settle(*task, receipt, now_,
+                     Timestamp{std::chrono::duration_cast<std::chrono::microseconds>(now_).count()});
     }
     if (chance(4) == 0) flush();
   }
@@ -498,7 +503,8 @@ class Game {
       for (std::size_t earlier = 0; earlier < offset; ++earlier) {
         if (received_[earlier] > 0 || !share_a_lane(earlier, offset)) continue;
         // A letter that was skipped is overtaken, that is what it means; nothing else is.
-        EXPECT_TRUE(policy_.on_refusal == OnRefusal::skip && was_refused_.contains(earlier)) << offset << " overtook " << earlier;
+        EXPECT_TRUE(policy_.on_refusal == OnRefusal::skip && was_refused_.contains(earlier))
+            << offset << " overtook " << earlier;
       }
     }
     ++received_[offset];
@@ -514,10 +520,7 @@ class Game {
   void flush() {
     if (!lanes_->changed() && recorded_.cursors.front().read >= read_) return;
     recorded_ = lanes_->take_changes("s", {{{}, 0, read_}});
-    for (const auto& held : recorded_.held) {
-      held_[held.ref] = held;
-      if (held.state == HeldState::dead) was_refused_.insert(held.ref.offset);
-    }
+    for (const auto& held : recorded_.held) held_[held.ref] = held;
     for (const auto& ref : recorded_.released) held_.erase(ref);
     recent_.clear();
     for (auto* task : under_way_) recent_.insert(task->ref.offset);
@@ -541,7 +544,7 @@ class Game {
   std::vector<Lanes::Task*> under_way_;
   std::map<std::uint64_t, Receipt> answers_;
   std::map<std::uint64_t, int> received_;
-  std::set<std::uint64_t> unsure_, recent_, heard_, was_refused_;
+  std::set<std::uint64_t> unsure_, recent_, was_refused_;
   // What is recorded.
   model::SubscriberProgress recorded_ = [] {
     model::SubscriberProgress fresh;
@@ -552,7 +555,7 @@ class Game {
 };
 
 TEST(LanesGame, nothing_is_lost_overtaken_or_repeated_without_a_reason) {
-  for (std::uint32_t seed = 1; seed <= 60 && !::testing::Test::HasFailure(); ++seed) {
+  for (std::uint32_t seed = 1; seed <= 200 && !::testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Game(seed, seed % 2 ? OnRefusal::hold : OnRefusal::skip).play();
   }
