@@ -299,6 +299,10 @@ void Running::State::hold_store_against_log() {
   projector_io.run();
   projector_io.restart();
   if (const auto held = prepared.get(); !held) throw std::runtime_error(held.error().message);
+  auto since = net::co_spawn(projector_io, delivery->prepare(), net::use_future);
+  projector_io.run();
+  projector_io.restart();
+  if (const auto known = since.get(); !known) throw std::runtime_error(known.error().message);
 }
 
 void Running::State::listen() {

@@ -100,6 +100,17 @@ Positions Delivery::State::bounds() const {
 
 // --- beginning and ending ---
 
+net::awaitable<Result<void>> Delivery::State::prepare() {
+  for (std::uint32_t number = 0; number < deps_.log.partitions(Topic::events); ++number) {
+    const port::Partition partition{Topic::events, number};
+    auto end = co_await deps_.log.end(partition);
+    if (!end) co_return tl::unexpected(end.error());
+    const std::lock_guard lock(bounds_mutex_);
+    since_[partition] = *end;
+  }
+  co_return Result<void>();
+}
+
 net::awaitable<void> Delivery::State::run() {
   const auto self = shared_from_this();
   executor_ = co_await net::this_coro::executor;
@@ -168,8 +179,12 @@ net::awaitable<Result<void>> Delivery::State::begin() {
   if (!replays) co_return tl::unexpected(replays.error());
 
   subscribers_.clear();
-  undeclared_idle_.clear();
-  router_ = bounds();
+  left_behind_.clear();
+  {
+    const std::lock_guard lock(bounds_mutex_);
+    router_ = since_.empty() ? bounds_ : since_;
+  }
+  const Positions fresh = router_;
   std::map<std::string, std::pair<model::SubscriberProgress, bool>> known;
   for (auto& row : *standings) {
     auto standing = model::read_standing(std::get<std::string>(row[1]));
@@ -193,7 +208,11 @@ net::awaitable<Result<void>> Delivery::State::begin() {
   for (const auto& one : *all) {
     auto subscriber = make(one);
     const auto found = known.find(one.name);
-    if (found == known.end()) continue;  // make() has placed it
+    if (found == known.end()) {
+      if (!one.from_beginning) subscriber->read = fresh;
+      subscriber->live = subscriber->read == router_;
+      continue;
+    }
     auto [standing, paused] = std::move(found->second);
     known.erase(found);
     std::map<std::uint32_t, Positions> read_again;
@@ -229,8 +248,14 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     subscriber->live = subscriber->read == router_ && standing.open.empty();
   }
   // Who is not declared any more stays where it is: the router moves on without it.
-  for (const auto& [name, standing] : known) {
-    if (standing.first.idle) undeclared_idle_.insert(name);
+  for (auto& [name, standing] : known) {
+    auto& progress = standing.first;
+    if (!progress.idle) continue;
+    progress.name = name;
+    progress.idle = false;
+    progress.cursors.clear();
+    put(progress.cursors, router_, 0);
+    left_behind_.push_back(std::move(progress));
   }
   compile();
   dirty_ = true;
@@ -317,6 +342,11 @@ void Delivery::State::compile() {
 }
 
 void Delivery::State::reload(std::vector<model::Subscription> subscriptions) {
+  const auto since = bounds();
+  {
+    const std::lock_guard lock(bounds_mutex_);
+    for (const auto& [partition, next] : since) since_[partition] = std::max(since_[partition], next);
+  }
   const std::lock_guard lock(mutex);
   declared = std::make_shared<const std::vector<model::Subscription>>(std::move(subscriptions));
   anew_ = true;
@@ -426,12 +456,7 @@ net::awaitable<bool> Delivery::State::append_progress(bool finally) {
     progress.idle = progress.idle && subscriber.live && subscriber.replays.empty();
     add(std::move(progress));
   }
-  for (const auto& name : std::exchange(undeclared_idle_, {})) {
-    model::SubscriberProgress progress;
-    progress.name = name;
-    put(progress.cursors, router_, 0);
-    add(std::move(progress));
-  }
+  for (auto& progress : std::exchange(left_behind_, {})) add(std::move(progress));
   // What idle subscribers have read is said last: whoever is not idle any more has been named by then.
   put(all.back().router, router_, 0);
   dirty_ = router_moved_ = false;
@@ -535,6 +560,9 @@ Delivery::Delivery(DeliveryDeps deps, DeliveryOptions options, std::vector<model
     : state_(std::make_shared<State>(std::move(deps), options, std::move(subscriptions))) {}
 Delivery::~Delivery() = default;
 
+net::awaitable<Result<void>> Delivery::prepare() {
+  co_return co_await state_->prepare();
+}
 net::awaitable<void> Delivery::run() {
   co_await state_->run();
 }

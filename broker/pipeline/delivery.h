@@ -55,6 +55,8 @@ class Delivery {
   Delivery(DeliveryDeps deps, DeliveryOptions options, std::vector<model::Subscription> subscriptions);
   ~Delivery();
 
+  // Before anything is accepted: whoever is new subscribes to what comes from here on. Errors: the log's.
+  net::awaitable<Result<void>> prepare();
   // Until stop(): then hands over nothing more, waits for what is under way, and records it.
   net::awaitable<void> run();
   void stop();

@@ -388,11 +388,26 @@ net::awaitable<Result<std::vector<model::DeliveryCommanded::Range>>> DeliveryDes
   co_return ranges;
 }
 
+// Whether the subscription has a place in the log: one that was declared a moment ago is about to.
+net::awaitable<Result<bool>> DeliveryDesk::is_known(std::string subscription) {
+  if (subscription.empty()) co_return false;
+  const bool declared = find(*declared_(), subscription) != nullptr;
+  net::steady_timer timer(co_await net::this_coro::executor);
+  for (const auto until = clock_.ticks() + limits::verdict_deadline;;) {
+    auto row = co_await store_.get(tables::subscribers, {subscription});
+    if (!row) co_return tl::unexpected(row.error());
+    if (*row) co_return true;
+    if (!declared || clock_.ticks() >= until) co_return false;
+    timer.expires_after(std::chrono::milliseconds(10));
+    co_await timer.async_wait(net::use_awaitable);
+  }
+}
+
 net::awaitable<Result<std::uint64_t>> DeliveryDesk::command(port::DeliveryCommand command) {
   using Kind = port::DeliveryCommand::Kind;
-  auto row = co_await store_.get(tables::subscribers, {command.subscription});
-  if (!row) co_return tl::unexpected(row.error());
-  if (!*row || command.subscription.empty()) co_return no_such(command.subscription);
+  auto known = co_await is_known(command.subscription);
+  if (!known) co_return tl::unexpected(known.error());
+  if (!*known) co_return no_such(command.subscription);
   model::DeliveryCommanded said;
   said.subscription = command.subscription;
   said.by = command.by;

@@ -41,6 +41,7 @@ class DeliveryDesk final : public port::Deliveries {
   net::awaitable<Result<std::vector<model::EventRef>>> dead_of(std::string subscription);
   net::awaitable<Result<std::vector<model::DeliveryCommanded::Range>>> ranges_of(port::DeliveryCommand command);
   net::awaitable<Result<port::Offset>> offset_since(port::Partition partition, Timestamp time);
+  net::awaitable<Result<bool>> is_known(std::string subscription);
   net::awaitable<Result<void>> append(model::DeliveryCommanded commanded);
 
   port::Log& log_;

@@ -61,6 +61,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
  public:
   State(DeliveryDeps deps, DeliveryOptions options, std::vector<model::Subscription> subscriptions);
 
+  net::awaitable<Result<void>> prepare();
   net::awaitable<void> run();
   void stop() { stopping = true; }
   void reload(std::vector<model::Subscription> subscriptions);
@@ -149,7 +150,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   std::size_t unrecorded_ = 0;
   std::string trouble_;
   std::atomic<bool> anew_{false};  // others are declared: it begins again
-  std::set<std::string> undeclared_idle_;
+  std::vector<model::SubscriberProgress> left_behind_;  // not declared any more: where they stay
   std::size_t readers_ = 0;
   std::deque<std::shared_ptr<net::steady_timer>> waiting_readers_;
   std::shared_ptr<std::atomic<std::size_t>> kept_ = std::make_shared<std::atomic<std::size_t>>(0);  // bytes of records
@@ -157,6 +158,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   std::atomic<bool> woken_{false};
   mutable std::mutex bounds_mutex_;
   Positions bounds_;
+  Positions since_;  // where those begin that are new: the log's ends when they were declared
   port::Histogram* latency_ = nullptr;
   port::Counter* withheld_ = nullptr;
 };
