@@ -102,6 +102,7 @@ net::awaitable<Result<std::vector<port::SubscriptionStatus>>> DeliveryDesk::subs
     }
     if (const auto row = by_name.find(name); row != by_name.end()) {
       status.paused = number_in(*row->second, 2) != 0;
+      if (status.paused && one) status.state = "paused";
       if (auto standing = model::read_standing(text_in(*row->second, 1))) {
         status.delivered = standing->delivered;
         status.refused = standing->refused;
