@@ -155,6 +155,9 @@ class Webhook:
             daemon_threads = True
             request_queue_size = 64
 
+            def handle_error(self, *_):
+                pass  # a broker that was killed
+
         self.server = Server(("127.0.0.1", port), Handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

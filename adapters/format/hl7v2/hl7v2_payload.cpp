@@ -151,7 +151,7 @@ class Composer {
           .component()
           .text(coded.mapped_display.empty() ? coded.display : coded.mapped_display);
       writer_.component().raw("LN");
-      if (coded.code.empty() && coded.display.empty()) return;
+      if ((coded.code.empty() && coded.display.empty()) || coded.code == coded.mapped_code) return;
       writer_.component().text(coded.code).component().text(coded.display).component();
       writer_.text(coded.system.empty() ? Text("L") : coded.system);
       return;
