@@ -150,6 +150,29 @@ class Delivery(Story):
         live.command("subscriptions", "resume", "ward")
         self.arrived(1)
 
+    def test_one_that_is_far_behind_reads_the_log_itself_until_it_has_caught_up(self):
+        hook = Webhook()
+        self.addCleanup(hook.close)
+        live = self.start(self.mllp(), {"name": "hook", "sink": "rest-hook", "target": hook.origin + "/", "payload": "id-only",
+                                        "kinds": ["result.reported"], "connections": 8}, config=CONFIG + allow(hook.origin))
+        live.command("subscriptions", "pause", "ward")
+        live.command("subscriptions", "pause", "hook")
+        messages = [oru(control=f"{i}", order=f"{i}", number=f"P{i % 40}", items=ITEMS[:2]) for i in range(2000)]
+        with live.mllp() as feed:
+            self.assertEqual({ack(a).code for a in feed.pipeline(messages, 64)}, {"AA"})
+        until(lambda: self.status(live)["lagRecords"] > 1000, "far behind")
+        self.assertLessEqual(self.status(live)["open"], 300, "the log is the queue")
+        live.command("subscriptions", "resume", "ward")
+        live.command("subscriptions", "resume", "hook")
+        self.tell(live, oru(control="last", order="last", number="P0"))
+        got = self.arrived(2001, deadline=60)
+        self.arrived(2001, hook, 60)
+        for patient in range(40):
+            mine = [m.report for m in got if m.patient == f"P{patient}"]
+            self.assertEqual(mine, [str(i) for i in range(patient, 2000, 40)] + (["last"] if patient == 0 else []))
+        until(lambda: self.status(live)["state"] == "live" and self.status(live)["lagRecords"] == 0, "it has caught up")
+        self.assertEqual((len(self.ward.taken), len(hook.taken)), (2001, 2001))
+
     def test_a_webhook_gets_the_event_the_resource_or_only_its_name(self):
         hooks = {payload: Webhook() for payload in ("event", "fhir", "id-only", "empty")}
         for hook in hooks.values():
