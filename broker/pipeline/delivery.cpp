@@ -37,6 +37,20 @@ net::awaitable<Result<std::vector<port::Row>>> all_rows(port::Store& store, cons
   }
 }
 
+// In the place of one that cannot be made: says why, until the declaration is another.
+class NoSink final : public port::Sink {
+ public:
+  explicit NoSink(std::string why) : why_(std::move(why)) {}
+  std::size_t parallel() const override { return 1; }
+  net::awaitable<port::Receipt> hand_over(port::Parcel) override {
+    co_return port::Receipt{port::Taken::unreachable, why_, {}};
+  }
+  void close() override {}
+
+ private:
+  std::string why_;
+};
+
 model::Stream stream_of(const port::Partition& partition, std::uint32_t replay = 0) {
   return {replay, static_cast<std::uint8_t>(partition.topic), partition.number};
 }
@@ -137,7 +151,10 @@ net::awaitable<void> Delivery::State::run() {
       start_reading(subscriber);
       pump(subscriber);
     }
-    while (!stopping && !anew_ && deps_.ours()) co_await pause(look_every);
+    for (bool sure = true; !stopping && !anew_ && deps_.ours(); co_await pause(look_every)) {
+      if (std::exchange(sure, deps_.confirmed()) || !sure) continue;
+      for (const auto& [name, subscriber] : subscribers_) pump(subscriber);
+    }
     co_await end();
   }
 }
@@ -326,7 +343,12 @@ SubscriberPtr Delivery::State::make(const model::Subscription& subscription) {
 
 void Delivery::State::equip(Subscriber& subscriber, const model::Subscription& subscription) {
   subscriber.declared = subscription;
-  subscriber.sink = deps_.sink(subscription);
+  try {
+    subscriber.sink = deps_.sink(subscription);
+  } catch (const std::exception& e) {  // its files are gone or broken: nobody else waits for that
+    deps_.on_event("error", "delivery: " + subscription.name + ": " + e.what());
+    subscriber.sink = std::make_shared<NoSink>(e.what());
+  }
   subscriber.payload = deps_.payload(subscription);
   subscriber.own = routing::Matcher(std::span(&subscription.filter, 1));
 }
