@@ -5,6 +5,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "broker/pipeline/delivery_inherit.h"
 #include "broker/pipeline/delivery_state.h"
 #include "broker/pipeline/effects_delivery.h"
 #include "broker/port/tables.h"
@@ -202,16 +203,27 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     router_ = since_.empty() ? bounds_ : since_;
   }
   const Positions fresh = router_;
+  bool begun_before = false;
   std::map<std::string, std::pair<model::SubscriberProgress, bool>> known;
   for (auto& row : *standings) {
     auto standing = model::read_standing(std::get<std::string>(row[1]));
     if (!standing) co_return tl::unexpected(standing.error());
     const auto& name = std::get<std::string>(row[0]);
     if (name.empty()) {
+      begun_before = true;
       term_ = std::max(term_, standing->term + 1);
       for (const auto& cursor : standing->cursors) router_[partition_of(cursor.stream)] = cursor.next;
     } else {
       known[name] = {std::move(*standing), std::get<std::int64_t>(row[2]) != 0};
+    }
+  }
+  if (!begun_before) {
+    auto inherited = co_await inherited_deliveries(deps_.log, deps_.clock.now(), term_);
+    if (!inherited) co_return tl::unexpected(inherited.error());
+    if (!inherited->empty()) {
+      auto appended = co_await deps_.log.append(Topic::operations, std::move(*inherited));
+      if (!appended) co_return tl::unexpected(appended.error());
+      co_return co_await begin();  // from the rows that come of it
     }
   }
   std::map<std::string, std::vector<model::HeldEvent>> held_by;
