@@ -161,14 +161,11 @@ void remaining(JsonText& json, const JudgedOrder& order) {
 }  // namespace
 
 RecognitionAnswer check_recognition(const RecognitionDeps& deps, const Request& request) {
-  auto permit = co_await recognition_permit(deps, request, "recognition-check");
-  if (!permit) co_return fault(request.path, permit.error());
   const auto body = JsonTree::read(request.body);
-  if (!body) co_return fault(request.path, body.error());
-  auto asked = asked_of(*body, request);
-  if (!asked) co_return fault(request.path, asked.error());
+  auto asked = body ? asked_of(*body, request) : tl::unexpected<Error>(body.error());
+  if (!asked) co_return co_await answer_unread(deps, request, fault(request.path, asked.error()));
   const auto& language = (*body)["language"].text();
-  const auto told = co_await tell(deps, request, std::move(*permit), std::move(*asked), language == "en" ? "en" : "zh");
+  const auto told = co_await tell(deps, request, std::move(*asked), language == "en" ? "en" : "zh");
   if (!told) co_return fault(request.path, told.error());
   const auto& order = told->order;
 
