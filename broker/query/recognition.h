@@ -21,6 +21,7 @@
 
 namespace hutong::query {
 
+inline constexpr int area_zone_minutes = 480;        // of an area in China
 inline constexpr std::size_t lines_per_order = 100;  // a card's uuid has a byte for the line
 // Reports of one person that a check looks at, newest first.
 inline constexpr std::size_t reports_per_check = 5'000;
@@ -205,5 +206,7 @@ class Recognition {
 
 // The offered results of a line as they go into an event: of each item the best that is not refused.
 std::vector<model::OfferedResult> offered(const JudgedLine& line);
+// What goes into the log of a judged order; without an id.
+model::RecognitionDecided decided_of(const JudgedOrder& judged);
 
 }  // namespace hutong::query
