@@ -8,6 +8,8 @@
 #include <toml++/toml.h>
 #include <vector>
 
+#include "broker/model/identifier.h"
+
 namespace hutong::app {
 namespace fs = std::filesystem;
 namespace {
@@ -47,6 +49,11 @@ model::Facility read_one(const fs::path& file, const toml::table& table) {
   facility.charset = text(file, table, "charset", known);
   facility.certificate = text(file, table, "certificate", known);
   facility.code_system = text(file, table, "code_system", known);
+  facility.uscc = text(file, table, "uscc", known);
+  if (!facility.uscc.empty() && !model::is_uscc(facility.uscc)) {
+    mistake(file, *table.get("uscc"),
+            "uscc: expected the 统一社会信用代码 after GB 32100, 18 digits and capitals; its form or check character is wrong");
+  }
   text(file, table, "site_profile", known);
   const auto zone = text(file, table, "zone", known);
   if (!zone.empty()) {

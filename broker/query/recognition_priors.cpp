@@ -22,6 +22,7 @@ std::string_view material_name(terminology::Material material) {
 // Which registered facility a party is; nullptr: none that is known.
 const model::Facility* facility_of(const model::FacilityDirectory& directory, const model::Party& party) {
   const model::Facility* found = party.code.empty() ? nullptr : directory.find(party.code);
+  if (!found && !party.code.empty()) found = directory.by_sender({}, party.code);  // an alias, or its USCC
   if (!found && !party.name.empty()) found = directory.by_name(party.name);
   if (!found && !party.code.empty()) found = directory.by_name(party.code);
   return found;
