@@ -33,9 +33,10 @@ bool is_code(const std::string& code) {
   });
 }
 
-model::Facility read_one(const fs::path& file, const toml::table& table) {
+model::Facility read_one(const fs::path& file, const toml::table& table, int zone_minutes) {
   std::set<std::string> known;
   model::Facility facility;
+  facility.zone_minutes = zone_minutes;
   facility.code = text(file, table, "code", known);
   if (!is_code(facility.code)) {
     mistake(file, table, "code: expected 1 to 64 characters of A-Z a-z 0-9 . - (it names the facility for ever)");
@@ -91,7 +92,8 @@ model::Facility read_one(const fs::path& file, const toml::table& table) {
   return facility;
 }
 
-void read_folder(const fs::path& folder, std::map<std::string, std::pair<model::Facility, std::string>>& by_code, bool overrides) {
+void read_folder(const fs::path& folder, std::map<std::string, std::pair<model::Facility, std::string>>& by_code, bool overrides,
+                 int zone_minutes) {
   if (!fs::exists(folder)) return;
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) {
@@ -111,7 +113,7 @@ void read_folder(const fs::path& folder, std::map<std::string, std::pair<model::
         mistake(file, value, fmt::format("unknown key \"{}\"; expected [[facility]] entries", key.str()));
       }
       for (const auto& item : *value.as_array()) {
-        auto facility = read_one(file, *item.as_table());
+        auto facility = read_one(file, *item.as_table(), zone_minutes);
         const auto code = facility.code;
         if (!here.insert(code).second) mistake(file, item, fmt::format("facility \"{}\" is declared twice", code));
         if (!overrides && by_code.count(code)) mistake(file, item, fmt::format("facility \"{}\" is declared twice", code));
@@ -123,10 +125,10 @@ void read_folder(const fs::path& folder, std::map<std::string, std::pair<model::
 
 }  // namespace
 
-std::shared_ptr<const model::FacilityDirectory> read_facilities(const fs::path& built_in, const fs::path& own) {
+std::shared_ptr<const model::FacilityDirectory> read_facilities(const fs::path& built_in, const fs::path& own, int zone_minutes) {
   std::map<std::string, std::pair<model::Facility, std::string>> by_code;
-  read_folder(built_in, by_code, false);
-  read_folder(own, by_code, true);
+  read_folder(built_in, by_code, false, zone_minutes);
+  read_folder(own, by_code, true, zone_minutes);
   auto directory = std::make_shared<model::FacilityDirectory>();
   for (auto& [code, entry] : by_code) {
     try {

@@ -98,12 +98,12 @@ bool same(Text a, Text b) {
 class Work {
  public:
   Work(Draft& draft, const Facility* sender, const FacilityDirectory& facilities,
-       const terminology::Terminology& terminology)
+       const terminology::Terminology& terminology, int zone_minutes)
       : draft_(draft),
         arena_(draft.arena),
         facilities_(facilities),
         terms_(terminology),
-        moments_(draft.arena, sender ? sender->zone_minutes : 480),
+        moments_(draft.arena, sender ? sender->zone_minutes : zone_minutes),
         local_(sender ? terminology.map(sender->code_system) : nullptr) {}
 
   void run() {
@@ -499,7 +499,7 @@ class Work {
 }  // namespace
 
 void Normalizer::normalize(Draft& draft, const Facility* sender, const FacilityDirectory& facilities) const {
-  Work(draft, sender, facilities, *terminology_).run();
+  Work(draft, sender, facilities, *terminology_, zone_minutes_).run();
 }
 
 }  // namespace hutong::normalize

@@ -177,9 +177,9 @@ Priors::Found& Priors::begin(Kept& kept, std::size_t index, model::Text loinc, c
   return made;
 }
 
-void Priors::times(Found& made, const model::Moment& sampled, const model::Moment& reported) {
-  made.prior.sampled = parse_iso(sampled.iso, area_zone_minutes);
-  made.prior.reported = parse_iso(reported.iso, area_zone_minutes);
+void Priors::times(Found& made, const model::Moment& sampled, const model::Moment& reported) const {
+  made.prior.sampled = parse_iso(sampled.iso, rules_.zone_minutes);
+  made.prior.reported = parse_iso(reported.iso, rules_.zone_minutes);
 }
 
 }  // namespace hutong::query

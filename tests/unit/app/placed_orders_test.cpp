@@ -192,6 +192,19 @@ TEST_F(SafetyNet, ALaboratoryThatIsNamedByItsCreditCodeHasItsMarks) {
   EXPECT_EQ(decided.lines[0].results[0].laboratory, "lab");
 }
 
+TEST_F(SafetyNet, CountsOnTheDayOfTheAreasZone) {
+  for (const int zone : {-720, 840}) {  // it is never the same day in both
+    rules_.zone_minutes = zone;
+    tell(ordered("o" + std::to_string(zone), {.number = "O" + std::to_string(zone)}));
+    EXPECT_EQ(judge(), 1U);
+    project();
+    const auto decided = *model::read_recognition_decided(in_log(port::Topic::operations).back().record.json);
+    EXPECT_EQ(decided.zone_day, recognition::day_of(decided.at, zone));
+    EXPECT_EQ(decided.day, recognition::day_of(decided.at, zone)) << "whose rules they are";
+    EXPECT_FALSE(rows(tables::recognition_counts, {decided.zone_day}).empty());
+  }
+}
+
 TEST_F(SafetyNet, WhoThePatientIsIsDecidedFirst) {
   result();
   append(ordered("o1").record());  // the first that is heard of B1: who it is is not in the log yet

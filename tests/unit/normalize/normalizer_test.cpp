@@ -291,6 +291,20 @@ TEST(Normalizer, AnUnknownSenderUsesTheSharedNames) {
   EXPECT_EQ(s.report().observations[0].code.mapped_code, "6690-2");
 }
 
+TEST(Normalizer, ATimeWithoutZoneIsTheFacilitysOrElseTheInstallations) {
+  for (const bool known : {true, false}) {
+    Setting s;
+    model::Facility west;
+    west.code = "west";
+    west.zone_minutes = 360;
+    s.facilities.add(west);
+    s.report();
+    const auto* sender = known ? s.facilities.find("west") : nullptr;
+    Normalizer(tables(), -90).normalize(s.draft, sender, s.facilities);
+    EXPECT_EQ(s.report().observed.iso, known ? "2026-01-02T03:04:05+06:00" : "2026-01-02T03:04:05-01:30");
+  }
+}
+
 class Ordering : public testing::Test {
  protected:
   Ordering() {
