@@ -11,11 +11,11 @@ std::shared_ptr<const pipeline::Rules> read_rules(const Config& config) {
   const auto built_in = find_schemas(config);
   const auto own = config.data / "schemas";
   auto rules = std::make_shared<pipeline::Rules>();
-  rules->facilities = read_facilities(built_in / "facilities", own / "facilities");
+  rules->facilities = read_facilities(built_in / "facilities", own / "facilities", config.zone_minutes);
   std::vector<fs::path> folders{built_in / "terminology"};
   if (fs::exists(own / "terminology")) folders.push_back(own / "terminology");
   try {
-    rules->normalizer = std::make_shared<normalize::Normalizer>(terminology::Terminology::load(folders));
+    rules->normalizer = std::make_shared<normalize::Normalizer>(terminology::Terminology::load(folders), config.zone_minutes);
   } catch (const std::runtime_error& e) {
     throw ConfigError(e.what());
   }

@@ -233,7 +233,8 @@ void Running::State::wire() {
   const auto recognition_rules = [this] {
     const auto current = rules.load();
     return query::RecognitionRules{current->catalogue, current->facilities,
-                                   std::shared_ptr<const terminology::Terminology>(current->normalizer, &current->normalizer->terminology())};
+                                   std::shared_ptr<const terminology::Terminology>(current->normalizer, &current->normalizer->terminology()),
+                                   config.zone_minutes};
   };
   recognition = std::make_unique<query::Recognition>(*store, *log, *clinical, recognition_rules, clock);
   placed_orders = std::make_unique<query::PlacedOrders>(*store, *log, *recognition, [this] { return projector->ours(); });

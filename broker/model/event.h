@@ -57,6 +57,7 @@ struct Identifier {
   Text system;               // URI: urn:oid:2.16.156.10011.1.3, urn:hutong:facility:<code>:mrn …
   bool valid = true;         // false: checksum or form is wrong; kept, never links
   bool placeholder = false;  // a number known to stand for "none" (data: schemas/terminology)
+  Moment effective, expires;  // from when to when the sender says that it counts; each may be not said
 };
 
 struct Name {

@@ -43,6 +43,8 @@ void fields(V& v, T& i) {
   v("system", i.system);
   v("valid", i.valid, true);
   v("placeholder", i.placeholder, false);
+  v("effective", i.effective);
+  v("expires", i.expires);
 }
 
 template <class V, Like<Name> T>

@@ -98,12 +98,12 @@ bool same(Text a, Text b) {
 class Work {
  public:
   Work(Draft& draft, const Facility* sender, const FacilityDirectory& facilities,
-       const terminology::Terminology& terminology)
+       const terminology::Terminology& terminology, int zone_minutes)
       : draft_(draft),
         arena_(draft.arena),
         facilities_(facilities),
         terms_(terminology),
-        moments_(draft.arena, sender ? sender->zone_minutes : 480),
+        moments_(draft.arena, sender ? sender->zone_minutes : zone_minutes),
         local_(sender ? terminology.map(sender->code_system) : nullptr) {}
 
   void run() {
@@ -153,6 +153,11 @@ class Work {
         each.facility = facility;
         each.system = arena_.concat({"urn:hutong:facility:", facility, ":mrn"});
       }
+      time(each.effective, where);
+      time(each.expires, where);
+      if (expires_before_effective(each))
+        issue(Severity::warning, "identifier-period", where, "a number that expires before it takes effect",
+              "an effective date (CX-7) that is not after the expiration date (CX-8); kept as sent, not shown", "102");
       each.placeholder = terms_.is_placeholder(each.value);
       if (each.placeholder) {
         each.valid = false;
@@ -266,7 +271,22 @@ class Work {
     return diagnoses(e.diagnoses, e.reason, date_of(e.occurred));
   }
 
-  // The registered facility that a performer names, by code, alias or name; nullptr: none.
+  // A 统一社会信用代码 with a slip in it: kept as it was sent, and said once of a message. What has no name beside it
+  // may be a device, whose number may look like anything.
+  void organization(Party& party, Text where, Text field = {}) {
+    if (party.code.size() < 18) return;
+    const Text code = fold_number(party.code, arena_);
+    if (is_uscc(code)) {
+      party.code = code;
+    } else if (has_uscc_form(code) && !party.name.empty() && code != odd_organization_) {
+      odd_organization_ = code;
+      issue(Severity::warning, "invalid-organization-code", field.empty() ? where : path(where, field),
+            "18 characters, the check character is wrong",
+            "a 统一社会信用代码 after GB 32100; kept, no facility is known by it", "102");
+    }
+  }
+
+  // The registered facility that a performer names, by code, alias, USCC or name; nullptr: none.
   const Facility* performing(const Party& party) {
     if (party.code.empty() && party.name.empty()) return nullptr;
     for (Text text : {party.code, party.name}) {
@@ -282,6 +302,7 @@ class Work {
     time(o.requested, arena_.concat({"OBR", o.path.substr(3)}), "6");
     time(o.specimen.collected, "SPM-17");
     time(o.specimen.received, "SPM-18");
+    organization(o.ordering_facility, o.path, "21");
     const Text day = date_of(event.occurred);
     const Facility* orders = performing(o.ordering_facility);  // a campus that its hospital's system speaks for
     o.facility = orders ? arena_.copy(orders->code) : draft_.source.facility;
@@ -334,6 +355,7 @@ class Work {
                              : !r.observed.iso.empty()         ? r.observed
                                                                : event.occurred);
 
+    if (!r.observations.empty()) organization(r.performer, r.observations[0].path);
     if (r.issuer.empty()) {
       const Facility* laboratory = performing(r.performer);
       r.issuer = laboratory ? arena_.copy(laboratory->code) : draft_.source.facility;
@@ -369,6 +391,7 @@ class Work {
     if (o.observed.sent.empty()) o.observed = r.observed;
     if (o.status == ResultStatus::unknown && o.status_sent.empty()) o.status = r.status;
     if (o.performer.code.empty() && o.performer.name.empty()) o.performer = r.performer;
+    organization(o.performer, o.path);
 
     if (!same(o.code.system, last_system_)) {
       last_system_ = o.code.system;
@@ -470,12 +493,13 @@ class Work {
   const terminology::CodeMap* local_;
   Text last_system_;
   const terminology::CodeMap* last_map_ = nullptr;
+  Text odd_organization_;
 };
 
 }  // namespace
 
 void Normalizer::normalize(Draft& draft, const Facility* sender, const FacilityDirectory& facilities) const {
-  Work(draft, sender, facilities, *terminology_).run();
+  Work(draft, sender, facilities, *terminology_, zone_minutes_).run();
 }
 
 }  // namespace hutong::normalize

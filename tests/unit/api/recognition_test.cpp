@@ -77,5 +77,27 @@ TEST_F(CheckTest, SaysNothingWhereEitherFails) {
   EXPECT_FALSE(refused.has("items"));
 }
 
+TEST_F(CheckTest, TheDayIsThatOfTheAreasZone) {
+  for (const int zone : {-720, 840}) {  // it is never the same day in both
+    rules.zone_minutes = zone;
+    const auto before = recognition::day_of(clock.now(), zone);
+    const auto reply = ask_as("operator", "GET /api/v1/recognition/statistics");
+    const auto after = recognition::day_of(clock.now(), zone);
+    EXPECT_TRUE(reply.has("\"to\":\"" + before + "\"") || reply.has("\"to\":\"" + after + "\"")) << reply.body;
+    Wire wire(port);
+    wire.send(order());
+    const auto checked = wire.reply();
+    EXPECT_TRUE(checked.has("\"day\":\"" + before + "\"") || checked.has("\"day\":\"" + after + "\"")) << checked.body;
+  }
+}
+
+TEST_F(CheckTest, ATimeWithoutZoneIsTheAreas) {
+  rules.zone_minutes = -720;
+  const std::string body = R"({"patient":{"identifiers":[{"system":"urn:hutong:facility:cc:mrn","value":"B1"}]},)"
+                           R"("requester":{"facility":"cc"},"items":["GLU"],"asOf":"2026-01-02T03:00"})";
+  const auto reply = ask_as("clinic", "POST /api/v1/recognition/check", body);
+  EXPECT_TRUE(reply.has("\"at\":\"2026-01-02T15:00:00.000Z\"")) << reply.body;
+}
+
 }  // namespace
 }  // namespace hutong::api

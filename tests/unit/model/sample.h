@@ -139,9 +139,17 @@ inline Subject subject(Arena& arena) {
   Subject s;
   s.number = "P0001";
   s.facility = "bc-county";
-  s.identifiers.push(arena, {IdentifierKind::resident_card, "11010519491231002X", "NI", "2.16.156.10011.1.3", "",
-                             "urn:oid:2.16.156.10011.1.3", true, false});
-  s.identifiers.push(arena, {IdentifierKind::other, "0", "", "", "bc-county", "", false, true});
+  s.identifiers.push(arena, {IdentifierKind::resident_card,
+                             "11010519491231002X",
+                             "NI",
+                             "2.16.156.10011.1.3",
+                             "",
+                             "urn:oid:2.16.156.10011.1.3",
+                             true,
+                             false,
+                             {"2020", "2020"},
+                             {"20400101", "2040-01-01"}});
+  s.identifiers.push(arena, {IdentifierKind::other, "0", "", "", "bc-county", "", false, true, {}, {}});
   s.names.push(arena, {"張東瑋", "張", "東瑋", "L"});
   s.sex = Sex::female;
   s.sex_sent = "F";

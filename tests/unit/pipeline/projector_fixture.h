@@ -53,7 +53,7 @@ struct LabReport {
   ResultStatus status = ResultStatus::final;
   std::vector<Item> items{{"GLU", "5.8"}, {"ALT", "31"}};
   std::string observed = "2026-05-01T08:00:00+08:00", issued = "2026-05-01T10:00:00+08:00";
-  std::string path = "OBR[1]", order = {};
+  std::string path = "OBR[1]", order = {}, performer = {};
 };
 
 struct Ordered {
@@ -110,6 +110,7 @@ class Message {
     report.issuer = keep(lab.issuer);
     report.filler_number = keep(lab.number);
     report.order_number = keep(lab.order);
+    report.performer.code = keep(lab.performer);
     report.service.code = keep(lab.service);
     report.status = lab.status;
     report.observed.iso = keep(lab.observed);
