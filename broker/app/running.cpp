@@ -34,8 +34,10 @@
 #include "broker/app/engines.h"
 #include "broker/app/logging.h"
 #include "broker/app/rules.h"
+#include "broker/app/subscriptions.h"
 #include "broker/app/version.h"
 #include "broker/base/thread.h"
+#include "broker/pipeline/delivery_desk.h"
 #include "broker/pipeline/projector.h"
 #include "broker/pipeline/recent_refusals.h"
 #include "broker/port/scope.h"
@@ -105,6 +107,7 @@ struct Running::State {
 
   void open();
   void wire();
+  void wire_delivery();
   void hold_store_against_log();
   void listen();
   void announce();
@@ -153,6 +156,10 @@ struct Running::State {
   std::thread projector_thread;
   net::io_context orders_io{1};
   std::thread orders_thread;
+  net::io_context delivery_io{1};
+  std::unique_ptr<pipeline::Delivery> delivery;
+  std::unique_ptr<pipeline::DeliveryDesk> delivery_desk;
+  std::thread delivery_thread;
   std::unique_ptr<BrokerControl> control;
   std::unique_ptr<api::Live> live;
   std::unique_ptr<api::Server> server;
@@ -212,7 +219,10 @@ void Running::State::wire() {
   projection.weights = read_identity_weights(config);
   // Brokers that share a store each have a projector; one of them writes.
   if (config.store.kind == StoreKind::postgres) projection.take_over = std::chrono::seconds(2);
-  projection.on_projected = [this](port::Partition partition, port::Offset next) { recent.projected_below(partition, next); };
+  projection.on_projected = [this](port::Partition partition, port::Offset next) {
+    recent.projected_below(partition, next);
+    delivery->projected(partition, next);
+  };
   projection.on_turn = [](bool ours) {
     log_event("info", ours ? "projector: this broker's writes the views" : "projector: another broker's writes the views, this one stands by");
   };
@@ -220,6 +230,8 @@ void Running::State::wire() {
     log_event(what.empty() ? "info" : "error", what.empty() ? std::string("projector: goes on") : "projector: " + std::string(what));
   };
   projector = std::make_unique<pipeline::Projector>(*log, *store, metrics, clock, projection);
+
+  wire_delivery();
 
   const auto directory = [this] { return facilities(); };
   clinical = std::make_unique<query::Clinical>(
@@ -241,11 +253,12 @@ void Running::State::wire() {
   desk = std::make_unique<query::DecisionDesk>(*recognition, *gate, clock);
   const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
   control = std::make_unique<BrokerControl>(config, *log, copy_log, *store, format, rules, inbox, identifier_key, clock,
-                                            [this] { return status(); });
+                                            [this] { return status(); },
+                                            [this](std::vector<model::Subscription> all) { delivery->reload(std::move(all)); });
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
 
   api::OperateDeps operate{*control, inbox, *operations, metrics, *gate, *sessions, *sign_ins, clients, *live, clock,
-                           config.http.tls.enabled()};
+                           config.http.tls.enabled(), delivery_desk.get()};
   auto routes = api::operate_routes(operate);
   api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key};
   for (auto& route : api::fhir_routes(fhir)) routes.push_back(std::move(route));
@@ -265,12 +278,32 @@ void Running::State::wire() {
   server = std::make_unique<api::Server>(options, std::move(routes), *authenticator, metrics);
 }
 
+// Whoever's projector writes the views delivers, once what was delivered before is known to it.
+void Running::State::wire_delivery() {
+  pipeline::DeliveryDeps deps{*log,
+                              *store,
+                              metrics,
+                              clock,
+                              [this] { return facilities(); },
+                              [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor()); },
+                              [this](const model::Subscription& one) { return payload_for(one, config); },
+                              [this] { return projector->ours() && projector->caught_up(); },
+                              [](std::string_view level, std::string what) { log_event(level, std::move(what)); }};
+  delivery = std::make_unique<pipeline::Delivery>(std::move(deps), pipeline::DeliveryOptions(), read_subscriptions(config, *facilities()));
+  delivery_desk = std::make_unique<pipeline::DeliveryDesk>(*log, *store, clock, delivery.get(), [this] { return delivery->subscriptions(); },
+                                                           [this] { return facilities(); });
+}
+
 // A store that was made from another log, or is ahead of this one, must not be served: said before anything listens.
 void Running::State::hold_store_against_log() {
   auto prepared = net::co_spawn(projector_io, projector->prepare(), net::use_future);
   projector_io.run();
   projector_io.restart();
   if (const auto held = prepared.get(); !held) throw std::runtime_error(held.error().message);
+  auto since = net::co_spawn(projector_io, delivery->prepare(), net::use_future);
+  projector_io.run();
+  projector_io.restart();
+  if (const auto known = since.get(); !known) throw std::runtime_error(known.error().message);
 }
 
 void Running::State::listen() {
@@ -309,6 +342,12 @@ void Running::State::start_threads() {
     name_this_thread("projector");
     lower_this_thread();  // views may lag behind a burst, acknowledgements must not
     projector_io.run();
+  });
+  scope.spawn(delivery_io.get_executor(), "delivery", delivery->run());
+  delivery_thread = std::thread([this] {
+    name_this_thread("delivery");
+    batch_this_thread();  // woken for every answer, and an acknowledgement is more urgent
+    delivery_io.run();
   });
   scope.spawn(orders_io.get_executor(), "orders", placed_orders->run([](std::string_view what) {
     log_event(what.empty() ? "info" : "error", what.empty() ? std::string("orders: goes on") : "orders: " + std::string(what));
@@ -436,6 +475,7 @@ void Running::State::stop() {
     if (!on(shard->io, shard->mllp->drain(std::chrono::seconds(15)))) log_event("warning", "sessions were cut off after 15 s");
   }
   on(shards.front()->io, server->stop(std::chrono::seconds(5)));
+  delivery->stop();
   projector->stop();
   placed_orders->stop();
   if (!on(shards.front()->io, scope.drained(std::chrono::seconds(10)))) log_event("warning", "a task did not end in time");
@@ -451,6 +491,8 @@ void Running::State::stop() {
   projector_thread.join();
   orders_io.stop();
   orders_thread.join();
+  delivery_io.stop();
+  delivery_thread.join();
   std::error_code ignored;
   fs::remove(folder.run() / "ports.json", ignored);
   log_event("info", "stopped");

@@ -2,7 +2,10 @@
 
 #include <rapidjson/writer.h>
 
+#include <utility>
+
 #include "broker/model/event_json.h"
+#include "broker/pipeline/effects_delivery.h"
 #include "broker/pipeline/effects_recognition.h"
 #include "broker/pipeline/quarantine_entry.h"
 #include "broker/port/tables.h"
@@ -96,6 +99,7 @@ Effects::Effects(port::Store& store, std::string log_id, const std::string& hmac
       ahead_(store.is_far() ? records_ahead_far : records_ahead_near) {}
 
 net::awaitable<void> Effects::apply(port::Partition partition, std::span<const port::StoredRecord> records) {
+  partition_ = partition.number;
   for (const auto& record : records) newest_ = std::max(newest_, record.appended);
   switch (partition.topic) {
     case port::Topic::events:
@@ -125,7 +129,13 @@ net::awaitable<void> Effects::apply(port::Partition partition, std::span<const p
       break;
     }
     case port::Topic::operations:
-      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i) co_await apply_recognition(records[i]);
+      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i) {
+        if (records[i].record.kinds.starts_with("delivery.")) {
+          co_await apply_delivery(records[i]);
+        } else {
+          co_await apply_recognition(records[i]);
+        }
+      }
       break;
   }
   if (!overlay_.failed()) co_await finish();
@@ -179,6 +189,7 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
     if (co_await is_duplicate(record)) {
       ++state->duplicates;
       count(Effect::duplicate);
+      overlay_.put(tables::no_change, {std::int64_t{partition_}, static_cast<std::int64_t>(record.offset), "*"});
       co_return;
     }
     const Timestamp received = view_.times.received;
@@ -214,6 +225,9 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
       case model::EventKind::patient_updated: break;  // the subject says it all
     }
   }
+  if (no_change_.empty()) co_return;
+  overlay_.put(tables::no_change,
+               {std::int64_t{partition_}, static_cast<std::int64_t>(record.offset), " " + std::exchange(no_change_, {})});
 }
 
 std::string Effects::control_of(const port::StoredRecord& record, const model::RecordView& view) {
@@ -297,7 +311,17 @@ net::awaitable<void> Effects::apply_decision(std::optional<IdentityDecision> dec
   }
 }
 
-// Of the kinds that are not named here (deliveries, stewards) nothing is folded yet.
+net::awaitable<void> Effects::apply_delivery(const port::StoredRecord& record) {
+  if (record.record.kinds == model::delivery_progressed_kind) {
+    auto progressed = model::read_delivery_progressed(record.record.json);
+    if (progressed) co_return co_await pipeline::apply(overlay_, std::move(*progressed), log_id_);
+  } else {
+    auto commanded = model::read_delivery_commanded(record.record.json);
+    if (commanded) co_return co_await pipeline::apply(overlay_, std::move(*commanded), log_id_);
+  }
+  count(Effect::unreadable);
+}
+
 net::awaitable<void> Effects::apply_recognition(const port::StoredRecord& record) {
   if (record.record.kinds == model::recognition_decided_kind) {
     auto decided = model::read_recognition_decided(record.record.json);

@@ -90,7 +90,10 @@ class Effects {
                                     std::string id);
   net::awaitable<void> apply_merge(const port::StoredRecord& record, Local local, const model::Event& event);
   net::awaitable<FeedState*> feed(std::string facility);
+  net::awaitable<void> apply_delivery(const port::StoredRecord& record);
   net::awaitable<void> finish();  // writes the counters that were gathered
+  // Nobody is told of this event: it says nothing new.
+  void note_no_change(const model::Event& event) { no_change_ += std::to_string(event.ordinal) + " "; }
   void note_unmapped(const model::Report& report, Timestamp at);
   std::string event_id(const model::Event& event) const;
   static std::string control_of(const port::StoredRecord& record, const model::RecordView& view);
@@ -104,6 +107,8 @@ class Effects {
   std::string log_id_;
   const std::string& hmac_key_;
   const identity::Weights& weights_;
+  std::uint32_t partition_ = 0;
+  std::string no_change_;     // of the record that is being applied: ordinals
   port::Offset decided_ = 0;  // of the partition: what came before it was decided about
   std::unordered_map<std::string, std::string> blocks_;
   const std::size_t ahead_;  // records that are looked ahead at together

@@ -63,10 +63,10 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
     } else if (event.version > 1) {
       // Better maps for a message that is the current version: its text stands, its meaning is healed. Of a message
       // that was corrected since, or merged with another, the later word stands.
-      if (text_in(*stored, column::event_id) != event_name) co_return;
+      if (text_in(*stored, column::event_id) != event_name) co_return note_no_change(event);
       made = {Correction::superseded, incoming, content_hash(arena_, incoming)};
-      if (model::write_report(arena_, incoming) == text_in(*stored, column::body)) co_return;
-      if (as_view(made.hash) != text_in(*stored, column::hash)) co_return;
+      if (model::write_report(arena_, incoming) == text_in(*stored, column::body)) co_return note_no_change(event);
+      if (as_view(made.hash) != text_in(*stored, column::hash)) co_return note_no_change(event);
     } else {
       made = correct(arena_, before, text_in(*stored, column::hash), text_in(*stored, column::event_id), *event.report);
       // The same report for another patient is a correction, whatever else it says.
@@ -75,11 +75,11 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
       }
       if (made.outcome == Correction::unchanged) {
         count(Effect::report_unchanged);
-        co_return;
+        co_return note_no_change(event);
       }
       if (made.outcome == Correction::late) {
         count(Effect::report_late);
-        co_return;
+        co_return note_no_change(event);
       }
     }
     next_version = number_of(*stored, column::version) + 1;
@@ -116,7 +116,7 @@ net::awaitable<void> Effects::apply_encounter(const port::StoredRecord& record, 
                                               const model::Event& event) {
   const auto& said = event.encounter;
   if (said.id.empty()) co_return;  // nothing to know the stay by
-  if (event.version > 1) co_return;
+  if (event.version > 1) co_return note_no_change(event);
   const std::string id(said.id.view());
   const Row* stored = nullptr;
   if (const Row* where = co_await overlay_.get(tables::encounter_ids, {id})) {

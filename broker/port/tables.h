@@ -67,6 +67,19 @@ inline constexpr Column blocks[] = {{"block", bytes}, {"members", bytes}, {"crow
 inline constexpr Column person_history[] = {
     {"facility", text}, {"number", text}, {"event_offset", integer}, {"id", bytes}};
 inline constexpr Column decided[] = {{"events_partition", integer}, {"next", integer}};
+inline constexpr Column no_change[] = {{"events_partition", integer}, {"event_offset", integer}, {"ordinals", text}};
+inline constexpr Column subscribers[] = {{"name", text}, {"standing", json}, {"paused", integer}, {"updated", integer}};
+inline constexpr Column held[] = {{"subscription", text},  {"replay", integer},   {"topic", integer},
+                                  {"log_partition", integer}, {"event_offset", integer}, {"ordinal", integer},
+                                  {"state", text},         {"lanes", json},       {"place", integer},
+                                  {"attempts", integer},   {"appended", integer}, {"first_failed", integer},
+                                  {"last", integer},       {"answer", text}};
+inline constexpr Column held_before[] = {{"subscription", text},     {"replay", integer},       {"topic", integer},
+                                         {"log_partition", integer}, {"event_offset", integer}, {"ordinal", integer},
+                                         {"state", text},            {"attempts", integer},     {"at", integer},
+                                         {"answer", text},           {"by", text},              {"reason", text}};
+inline constexpr Column replays[] = {{"subscription", text}, {"replay", integer}, {"ranges", json},
+                                     {"patient", text},      {"by", text},        {"at", integer}};
 }  // namespace detail
 
 // A local patient as the facility last described it (schemas/event/v1 subject).
@@ -143,6 +156,19 @@ inline constexpr Table order_numbers{"order_numbers", 30, detail::order_numbers,
 // and how the requester names one of its lines.
 inline constexpr Table recognition_orders{"recognition_orders", 31, detail::recognition_orders, 3};
 
+// Records that the log holds and that changed nothing, or of which some events did not: "*" all of them, a resend; else
+// " 0 2 ", their ordinals (the same content again, a late preliminary report). Nobody is told of them.
+inline constexpr Table no_change{"no_change", 48, detail::no_change, 2};
+// How far each subscriber is (model/delivery.h, SubscriberProgress), and under the name "" what the router has read.
+inline constexpr Table subscribers{"subscribers", 49, detail::subscribers, 1};
+// Events that a subscriber's cursor has passed although they are not settled: dead letters, what is tried again by
+// itself, and what stands behind either.
+inline constexpr Table held{"held", 50, detail::held, 6};
+// What became of events that were held: "delivered", "discarded" (by whom, and why). The log knows longer.
+inline constexpr Table held_before{"held_before", 51, detail::held_before, 6, 8, 90LL * 86'400 * 1'000'000};
+// What is delivered again and not done yet.
+inline constexpr Table replays{"replays", 52, detail::replays, 2};
+
 inline constexpr const Table* all[] = {&patients,
                                        &identifiers,
                                        &names,
@@ -173,6 +199,11 @@ inline constexpr const Table* all[] = {&patients,
                                        &orders,
                                        &order_ids,
                                        &order_numbers,
-                                       &recognition_orders};
+                                       &recognition_orders,
+                                       &no_change,
+                                       &subscribers,
+                                       &held,
+                                       &held_before,
+                                       &replays};
 
 }  // namespace hutong::port::tables

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "broker/model/critical.h"
+#include "broker/model/delivery.h"
 #include "broker/model/referral.h"
 
 namespace hutong::model {
@@ -43,6 +44,38 @@ bool valid(const std::string& kind, const std::string& json) {
   rapidjson::SchemaValidator validator(schema);
   document.Parse(json.c_str());
   return !document.HasParseError() && document.Accept(validator);
+}
+
+TEST(OperationsSchema, DeliveryExamplesAreValidAndReadAndWrittenAgain) {
+  const auto progressed = example("delivery.progressed");
+  EXPECT_TRUE(valid("delivery.progressed", progressed));
+  const auto read = read_delivery_progressed(progressed);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(write(*read), compact(progressed));
+  // A row of the store says the same of where a subscriber stands.
+  auto standing = read_standing(write_standing(read->subscribers[0]));
+  ASSERT_TRUE(standing);
+  EXPECT_EQ(standing->cursors, read->subscribers[0].cursors);
+  EXPECT_EQ(standing->open, read->subscribers[0].open);
+  EXPECT_EQ(standing->delivered, 911U);
+  for (const auto* name : {"delivery.commanded", "delivery.commanded.replay"}) {
+    const auto json = example(name);
+    EXPECT_TRUE(valid("delivery.commanded", json)) << name;
+    const auto command = read_delivery_commanded(json);
+    ASSERT_TRUE(command) << name;
+    EXPECT_EQ(write(*command), compact(json));
+  }
+}
+
+TEST(OperationsSchema, WhereAnEventStandsIsReadStrictly) {
+  for (const auto* good : {"0-0.0", "3:0-12.0", "11-1234.5-r7"}) {
+    const auto ref = event_ref_of(good);
+    ASSERT_TRUE(ref) << good;
+    EXPECT_EQ(to_string(*ref), good);
+  }
+  for (const auto* bad : {"", "0", "0-", "0-1", "0-1.", "x-1.0", "0-1.0-", "0-1.0-r", "0-1.0 ", "0-1.0-r7x", "-1-1.0", ":0-1.0", "0-99999999999999999999.0"}) {
+    EXPECT_FALSE(event_ref_of(bad)) << bad;
+  }
 }
 
 TEST(OperationsSchema, ReferralExamplesAreValidAndReadAndWrittenAgain) {
