@@ -86,7 +86,8 @@ class Oauth {
     list("token_endpoint_auth_methods_supported", {"private_key_jwt"});
     list("token_endpoint_auth_signing_alg_values_supported", {"RS384", "ES384"});
     list("scopes_supported",
-         {"system/*.rs", "hutong/operate", "hutong/identity", "hutong/raw", "hutong/metrics", "hutong/send"});
+         {"system/*.cruds", "hutong/operate", "hutong/identity", "hutong/coordinate", "hutong/raw", "hutong/metrics",
+          "hutong/send"});
     list("capabilities", {"client-confidential-asymmetric", "permission-v2"});
     json.end_object();
     co_return json_response(json.take());

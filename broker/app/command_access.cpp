@@ -12,7 +12,9 @@
 #include "broker/app/data_folder.h"
 #include "broker/app/facilities.h"
 #include "broker/app/rules.h"
+#include "broker/critical/rules.h"
 #include "broker/recognition/catalogue.h"
+#include "broker/referral/rules.h"
 
 namespace hutong::app {
 
@@ -35,8 +37,8 @@ void add_check(CLI::App& app, Terminal& terminal) {
       return;
     }
     std::fputs(describe(config).c_str(), stdout);
-    fmt::print("\n# {} facilities, terminology {}, recognition {}, identity {}\n", rules->facilities->all().size(), terminology_version(*rules),
-               rules->catalogue->version(), weights->version);
+    fmt::print("\n# {} facilities, terminology {}, recognition {}, identity {}, referral {}, critical {}\n", rules->facilities->all().size(),
+               terminology_version(*rules), rules->catalogue->version(), weights->version, rules->referral->version(), rules->critical->version());
   });
 }
 

@@ -95,20 +95,22 @@ class RulesLoader {
   void chain(const CsvTable& table) {
     for (std::size_t row = 0; row < table.size(); ++row) {
       const auto cell = [&](Text column) -> const std::string& { return table.at(row, table.column(column)); };
-      const auto minutes = [&](Text column) {
+      const auto duration = [&](Text column) {
         const auto& text = cell(column);
-        const auto number = text.ends_with('m') ? number_of(Text(text).substr(0, text.size() - 1)) : std::nullopt;
-        if (!number) table.complain(row, std::string(column) + " is minutes, 10m");
-        return microseconds(std::chrono::minutes(*number));
+        const bool in_minutes = text.ends_with('m');
+        const auto number =
+            in_minutes || text.ends_with('s') ? number_of(Text(text).substr(0, text.size() - 1)) : std::nullopt;
+        if (!number) table.complain(row, std::string(column) + " is minutes or seconds, 10m or 30s");
+        return in_minutes ? microseconds(std::chrono::minutes(*number)) : microseconds(std::chrono::seconds(*number));
       };
       const auto number = number_of(cell("level"));
       if (!number) table.complain(row, "level is a number");
       if (cell("role").empty()) table.complain(row, "role is not said");
       Rules::DatedLevel added{static_cast<std::size_t>(*number),
-                              {cell("role"), minutes("after"), std::nullopt},
+                              {cell("role"), duration("after"), std::nullopt},
                               terminology::validity_of(table, row)};
       if (!cell("again").empty()) {
-        added.level.again = minutes("again");
+        added.level.again = duration("again");
         if (added.level.again->count() == 0) table.complain(row, "again must be longer than nothing");
       }
       for (const auto& other : out_->chain_) {

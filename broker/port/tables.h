@@ -66,6 +66,24 @@ inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at",
 inline constexpr Column blocks[] = {{"block", bytes}, {"members", bytes}, {"crowded", integer}};
 inline constexpr Column person_history[] = {
     {"facility", text}, {"number", text}, {"event_offset", integer}, {"id", bytes}};
+inline constexpr Column referrals[] = {
+    {"referral", bytes},   {"state", text},  {"version", integer}, {"sender", text},    {"receiver", text},
+    {"direction", text},   {"urgency", text}, {"person", text},     {"asked", integer},  {"due", integer},
+    {"deadline", integer}, {"rules", text},  {"updated", integer}, {"document", json}};
+inline constexpr Column referral_ledger[] = {
+    {"facility", text},  {"ended", integer}, {"newest", integer}, {"referral", bytes},
+    {"direction", text}, {"state", text},    {"part", text},      {"due", integer}};
+inline constexpr Column referral_patients[] = {
+    {"facility", text}, {"number", text}, {"newest", integer}, {"referral", bytes}};
+inline constexpr Column referral_commands[] = {{"command", bytes}, {"referral", bytes}, {"event_offset", integer},
+                                               {"at", integer},    {"document", json},  {"answer", json}};
+inline constexpr Column referral_waiting[] = {{"event_offset", integer}, {"command", bytes}};
+inline constexpr Column deadlines[] = {{"kind", text}, {"rules", text}, {"at", integer}, {"id", bytes}};
+inline constexpr Column derived[] = {{"topic", integer}, {"topic_partition", integer}, {"event_offset", integer},
+                                     {"id", bytes},      {"key", text},                {"kind", text},
+                                     {"document", json}};
+inline constexpr Column derived_ids[] = {
+    {"id", bytes}, {"topic", integer}, {"topic_partition", integer}, {"event_offset", integer}};
 inline constexpr Column decided[] = {{"events_partition", integer}, {"next", integer}};
 }  // namespace detail
 
@@ -143,6 +161,24 @@ inline constexpr Table order_numbers{"order_numbers", 30, detail::order_numbers,
 // and how the requester names one of its lines.
 inline constexpr Table recognition_orders{"recognition_orders", 31, detail::recognition_orders, 3};
 
+// Two-way referral, each as its commands and their answers have made it (pipeline/effects_referral.h); `due`: by when
+// whoever is waited for must have acted, 0 nobody is; `deadline`: of the clock's next word by `rules`.
+inline constexpr Table referrals{"referrals", 40, detail::referrals, 1};
+// The same by who takes part: sender, receiver, and "" for everybody. `newest`: the negated time of the request.
+inline constexpr Table referral_ledger{"referral_ledger", 41, detail::referral_ledger, 4};
+inline constexpr Table referral_patients{"referral_patients", 42, detail::referral_patients, 4};
+// Every command met, with what became of it; "" while it waits to be decided: then it stands in referral_waiting, too,
+// in the order in which commands are decided.
+inline constexpr Table referral_commands{"referral_commands", 43, detail::referral_commands, 1};
+inline constexpr Table referral_waiting{"referral_waiting", 44, detail::referral_waiting, 1};
+// Whom a clock will have to tell next, of `kind` referral or critical-value, reckoned by `rules`; when these change the
+// projector reckons anew.
+inline constexpr Table deadlines{"deadlines", 45, detail::deadlines, 4};
+// Records of `operations` that follow from other records, at the place of their cause, and were not seen there yet;
+// pipeline/duty_desk.h appends them, and meeting the id in the log deletes the rows.
+inline constexpr Table derived{"derived", 46, detail::derived, 4};
+inline constexpr Table derived_ids{"derived_ids", 47, detail::derived_ids, 1};
+
 inline constexpr const Table* all[] = {&patients,
                                        &identifiers,
                                        &names,
@@ -173,6 +209,14 @@ inline constexpr const Table* all[] = {&patients,
                                        &orders,
                                        &order_ids,
                                        &order_numbers,
-                                       &recognition_orders};
+                                       &recognition_orders,
+                                       &referrals,
+                                       &referral_ledger,
+                                       &referral_patients,
+                                       &referral_commands,
+                                       &referral_waiting,
+                                       &deadlines,
+                                       &derived,
+                                       &derived_ids};
 
 }  // namespace hutong::port::tables

@@ -144,6 +144,8 @@ bool is_modelled_adt(Text trigger);
 model::Answer read_oru(Reader& reader);
 bool is_modelled_order(Text type);
 model::Answer read_order_message(Reader& reader);
+bool is_modelled_referral(Text type);
+model::Answer read_referral(Reader& reader);
 model::Answer read_other(Reader& reader);
 
 }  // namespace hutong::hl7v2

@@ -1,0 +1,197 @@
+"""Two-way referral: community → county hospital, declined, redirected to the city hospital, accepted, arrived, reported, sent down, accepted
+below, closed; with the broker stopped or killed between every two steps. Nobody waits unseen, nobody else reads it, and a rebuild
+shows the same. Invented patients."""
+
+import datetime
+import json
+import time
+
+from hutong import Story, run, until
+from referral import CARD, NATIONAL_ID, Region, clocks, config, write_keys
+
+SLOT = {"start": "2026-12-01T08:00:00+08:00", "end": "2026-12-01T09:00:00+08:00", "department": "心内科", "place": "3 床"}
+REPORT = [{"kind": "treatment-report", "id": "45c48cce2e2d7fbdea1afc51c7c6ad26"}]
+
+
+class Referral(Story):
+    def start(self, **options):
+        live = self.broker(start=False, config=config())
+        write_keys(live.dir)
+        clocks(live, **options)
+        live.start()
+        self.region = Region(live)
+        self.region.arrival()
+        return live
+
+    # Stopped and started again, by turns gently and not.
+    def interrupted(self, live):
+        self.turns = getattr(self, "turns", 0) + 1
+        if self.turns % 2:
+            live.kill()
+        else:
+            live.stop()
+        live.start()
+
+    def states(self, referral):
+        return [step["state"] for step in self.region.read(referral, "cc-east")["steps"]]
+
+    def test_the_whole_way_with_a_restart_between_every_two_steps(self):
+        live, region = self.start(), None
+        region = self.region
+        asked = region.request(urgency="urgent", reason={"text": "胸痛待查"})
+        up = asked["command"]["referral"]
+        self.assertEqual((asked["command"]["outcome"], asked["command"]["state"], asked["command"]["version"]), ("applied", "requested", 1))
+        self.interrupted(live)
+        region.say("bc-county", up, "receive", version=1)
+        self.interrupted(live)
+        region.say("bc-county", up, "decline", version=2, reason={"code": "01", "text": "无床位"}, receiver="bc-city")
+        shown = region.read(up)
+        self.assertEqual((shown["state"], shown["proposed"], shown["waitingFor"]["role"]), ("declined", "bc-city", "sender"))
+        self.interrupted(live)
+        region.say("cc-east", up, "redirect", version=3, receiver="bc-city", choice="agreed", reason={"text": "县医院无床位"})
+        region.read(up, "bc-county", expect=404)  # who lost it reads it no more
+        self.assertEqual(region.ledger("bc-county"), [])
+        self.interrupted(live)
+        region.say("bc-city", up, "accept", version=4, slot=SLOT)
+        self.interrupted(live)
+        region.say("bc-city", up, "arrive", happened="2026-12-01T08:10:00+08:00")
+        self.interrupted(live)
+        region.say("bc-city", up, "report", documents=REPORT)
+        self.interrupted(live)
+        refused = region.say("bc-city", up, "close", version=7, expect=409)  # nobody is sent down to who has not accepted
+        self.assertEqual(refused["error"]["code"], "downward-missing")
+        self.assertTrue(refused["command"]["text"]["zh"] and refused["command"]["text"]["en"])
+        down = region.request("bc-city", "cc-east", "Z1", "down", follows=up)["command"]["referral"]
+        self.assertEqual(region.read(up)["state"], "report-returned")
+        self.interrupted(live)
+        region.say("cc-east", down, "accept", version=1, slot=SLOT)
+        closed = until(lambda: (lambda one: one if one["state"] == "closed" else None)(region.read(up)), "the upward one closes", 10)
+        self.interrupted(live)
+        region.say("cc-east", down, "arrive")
+        region.say("cc-east", down, "report", documents=REPORT)
+        self.interrupted(live)
+        region.say("cc-east", down, "close", version=4)
+        self.assertEqual([step["state"] for step in closed["steps"]],
+                         ["requested", "received", "declined", "redirected", "accepted", "arrived", "report-returned", "closed"])
+        self.assertEqual(closed["steps"][-1]["role"], "linked")
+        self.assertEqual(closed["downward"], down)
+        self.assertEqual(region.read(down)["state"], "closed")
+        self.assertEqual(region.read(down)["follows"], up)
+        for step in closed["steps"]:
+            self.assertTrue(step["at"] and step["text"]["zh"] and step["text"]["en"])
+
+        # A resend changes nothing: the same answer.
+        self.assertEqual(region.request(urgency="urgent", reason={"text": "胸痛待查"})["command"], asked["command"])
+        self.assertEqual(len(region.read(up)["steps"]), 8)
+
+        before = [region.ledger(facility) for facility in ("cc-east", "bc-city", "bc-county")]
+        live.stop()
+        live.command("rebuild")
+        live.start()
+        live.settle()
+        until(lambda: region.read(up).get("state") == "closed", "the rebuilt ledger", 10)
+        self.assertEqual([region.ledger(facility) for facility in ("cc-east", "bc-city", "bc-county")], before)
+
+    def test_who_may_say_what(self):
+        self.start()
+        region = self.region
+        up = region.request()["command"]["referral"]
+        region.read(up, "cc-west", expect=404)
+        self.assertEqual(region.say("cc-west", up, "accept", slot=SLOT, expect=404)["command"]["refusal"], "not-a-party")
+        self.assertEqual(region.say("bc-county", up, "accept", slot=SLOT, client="cc-west", expect=403)["error"]["code"], "forbidden")
+        region.ledger("bc-county", client="cc-west", expect=403)
+        self.assertEqual(region.say("cc-east", up, "accept", slot=SLOT, expect=409)["command"]["refusal"], "not-yours")
+        self.assertEqual(region.say("bc-county", up, "accept", version=7, slot=SLOT, expect=412)["command"]["refusal"], "version-conflict")
+        self.assertEqual(region.say("bc-county", up, "accept", expect=409)["command"]["refusal"], "slot-missing")
+        self.assertEqual(region.say("bc-county", "0" * 32, "accept", slot=SLOT, expect=404)["command"]["refusal"], "unknown-referral")
+        reader = self.region.http("clinic", "POST", f"/api/v1/referrals/{up}/commands", {"action": "receive", "facility": "bc-county"})
+        self.assertEqual(reader.status, 403)
+        self.assertIn("system/Task.u", reader.text)
+        # The duty role redirects and ends; a facility's client may not speak for it.
+        self.assertEqual(region.say("", up, "cancel", client="bc-county", capacity="coordinator", reason={"text": "误"}, expect=403)["error"]["code"],
+                         "forbidden")
+        region.say("", up, "redirect", client="duty", capacity="coordinator", receiver="bc-city", choice="agreed", reason={"text": "县医院停电"})
+        self.assertEqual(region.read(up)["receiver"]["facility"], "bc-city")
+        # A critical patient waits for nobody's acceptance, and no version holds an arrival back.
+        region.say("bc-city", up, "arrive", version=1)
+        self.assertTrue(region.read(up)["cameUnaccepted"])
+        for missing, why in (({"choice": ""}, "choice-missing"), ({"choice": "refused"}, "patient-refused"), ({"receiver": "bc-city", "direction": "down"}, "direction-mismatch"),
+                             ({"receiver": "nowhere"}, "receiver-unknown"), ({"receiver": "lab-regional"}, "route-outside")):
+            self.assertEqual(region.request(number=f"N-{why}", expect=409, **missing)["command"]["refusal"], why)
+        self.assertEqual(region.request(number="N2", expect=422, patient={"facility": "cc-east", "number": "nobody"})["error"]["code"], "patient-unknown")
+
+    def test_the_ledger_is_searched_and_paged(self):
+        live = self.start(remind="1s", escalate="2s", again="1h", end="2h")
+        region = self.region
+        made = [region.request(number=f"L{i}", urgency="routine")["command"]["referral"] for i in range(7)]
+        region.say("bc-county", made[0], "decline", reason={"text": "无床位"})
+        region.say("cc-east", made[1], "cancel", reason={"text": "好转"})
+        region.say("bc-county", made[2], "accept", slot=SLOT)
+        ids = lambda found: [one["id"] for one in found]
+        self.assertEqual(ids(region.ledger()), made[::-1])
+        self.assertEqual(ids(region.ledger("bc-county", "&part=receiver&state=requested")), made[:2:-1])
+        self.assertEqual(ids(region.ledger("bc-county", "&part=sender")), [])
+        self.assertEqual(ids(region.ledger(query="&state=declined,cancelled")), [made[1], made[0]])
+        self.assertEqual(ids(region.ledger(query="&open=false")), [made[1]])
+        self.assertEqual(ids(region.ledger(query="&direction=down")), [])
+        until(lambda: ids(region.ledger(query="&overdue=true")) == [*made[:2:-1], made[0]], "what nobody answered is overdue", 10)
+        person = live.fhir(f"Patient?identifier={NATIONAL_ID}|{CARD}")["entry"][0]["resource"]["id"]
+        self.assertEqual(ids(region.ledger(query=f"&patient={person}")), made[::-1])
+        for query in ("", f"&patient={person}", "&open=true"):
+            pages, page = [], ""
+            while True:
+                answer = region.http("cc-east", "GET", f"/api/v1/referrals?facility=cc-east&limit=2{query}{page}").json()
+                self.assertLessEqual(len(answer["referrals"]), 2)
+                pages += ids(answer["referrals"])
+                if not answer.get("next"):
+                    break
+                page = "&page=" + answer["next"]
+            self.assertEqual(pages, [one for one in made[::-1] if not (query == "&open=true" and one == made[1])])
+        # An operator sees the course of all, and nobody's patient.
+        seen = live.http("GET", "/api/v1/referrals", token=live.token("operator"))
+        self.assertEqual(ids(seen.json()["referrals"]), made[::-1])
+        self.assertNotIn(person, seen.text)
+        self.assertNotIn("L3", seen.text)
+        self.assertEqual(live.http("GET", f"/api/v1/referrals?patient={person}", token=live.token("operator")).status, 403)
+
+    def test_an_unanswered_urgent_referral_escalates_on_time_across_restarts(self):
+        live = self.start(urgent=("2s", "4s", "3s", "20s"))
+        region = self.region
+        up = region.request(urgency="urgent")["command"]["referral"]
+        asked = time.monotonic()
+        live.kill()
+        live.start()
+        told = lambda: region.read(up).get("told", {})
+        until(lambda: "reminded" in told(), "the receiver is reminded", 10)
+        live.stop()
+        time.sleep(max(0, asked + 4.5 - time.monotonic()))  # down while it was due
+        live.start()
+        until(lambda: "firstEscalated" in told(), "the duty role is told at once", 5)
+        self.assertLess(time.monotonic() - asked, 8)
+        shown = region.read(up)
+        since = lambda name: (datetime.datetime.fromisoformat(shown["told"][name]) - datetime.datetime.fromisoformat(shown["askedAt"])).total_seconds()
+        self.assertGreaterEqual(since("reminded"), 2)
+        self.assertGreaterEqual(since("firstEscalated"), 4)
+        self.assertEqual(shown["version"], 1)  # nobody's If-Match fails because of a clock
+        self.assertTrue(shown["waitingFor"]["overdue"])
+        region.say("bc-county", up, "accept", version=1, slot=SLOT)
+        self.assertNotIn("told", region.read(up))
+
+    def test_clocks_that_change_are_reckoned_anew(self):
+        live = self.start()
+        region = self.region
+        up = region.request()["command"]["referral"]
+        self.assertEqual(region.read(up)["clock"]["action"], "remind")
+        clocks(live, remind="1s", escalate="1h")
+        live.reload()
+        until(lambda: "reminded" in region.read(up).get("told", {}), "the new clock", 10)
+        clocks(live, remind="soon")
+        live.reload()
+        until(lambda: "clocks.csv:2" in live.last_words(), "the mistake is named with its line", 10)
+        self.assertEqual(region.read(up)["state"], "requested")
+        mistake = live.command("check", expect=2)
+        self.assertIn("clocks.csv:2", mistake.stderr)
+
+
+if __name__ == "__main__":
+    run()
