@@ -12,8 +12,8 @@ std::vector<std::string> facilities_of(const access::ClientRegistry& clients, co
 Result<void> acts_for(const access::ClientRegistry& clients, const Request& request, const std::string& facility) {
   const auto own = facilities_of(clients, request);
   if (own.empty() || std::find(own.begin(), own.end(), facility) != own.end()) return {};
-  return fail(ErrorCode::forbidden, "this client does not act for this facility: [clients." +
-                                        request.principal->client + "] facilities");
+  return fail(ErrorCode::forbidden,
+              "this client does not act for this facility: [clients." + request.principal->client + "] facilities");
 }
 
 }  // namespace hutong::api

@@ -21,7 +21,8 @@ using model::ReferralAction;
 using model::ReferralCommand;
 using port::ReferralPart;
 
-constexpr std::string_view date_rule = "prefixes ge gt le lt eq; may be repeated. A time without zone is read as +08:00";
+constexpr std::string_view date_rule =
+    "prefixes ge gt le lt eq; may be repeated. A time without zone is read as +08:00";
 
 constexpr port::Offer::Parameter task_parameters[] = {
     {"_id", "token", "up to 200 ids"},
@@ -100,7 +101,8 @@ class TaskService {
                           : fail(ErrorCode::not_found, "a referral's id has 32 hexadecimal digits");
     if (!shown) co_return failed(shown.error());
     if (request.captures.size() > 1 && request.captures[1] != std::to_string(shown->referral.version))
-      co_return failed({ErrorCode::not_found, "only the current version is kept; its steps stand in /api/v1/referrals"});
+      co_return failed(
+          {ErrorCode::not_found, "only the current version is kept; its steps stand in /api/v1/referrals"});
     co_return one(*shown, part, 200);
   }
 
@@ -170,9 +172,10 @@ class TaskService {
     if (!inside) {
       const auto id = ReferralId::from_hex(reference_id(focus, "ServiceRequest"));
       if (!id) {
-        co_return failed({ErrorCode::invalid,
-                          "focus: expected \"#id\" of a contained ServiceRequest, or ServiceRequest/<id> of one that was "
-                          "created; or send both as a transaction"});
+        co_return failed(
+            {ErrorCode::invalid,
+             "focus: expected \"#id\" of a contained ServiceRequest, or ServiceRequest/<id> of one that was "
+             "created; or send both as a transaction"});
       }
       const auto shown = co_await referrals().read(*permit, *id, own(request));
       if (!shown) co_return failed(shown.error());
@@ -228,7 +231,8 @@ class TaskService {
     if (!task) co_return failed(task.error());
     if (auto typed = is_typed(*task, "Task"); !typed) co_return failed(typed.error());
     if (!id || (*task)["id"].text() != id->hex())
-      co_return failed({ErrorCode::invalid, "id: the Task's must be that of the address; a new one is created by POST"});
+      co_return failed(
+          {ErrorCode::invalid, "id: the Task's must be that of the address; a new one is created by POST"});
     const auto version = expected_version(request);
     if (!version) co_return failed(version.error());
     const auto shown = co_await referrals().read(*permit, *id, own(request));
@@ -254,8 +258,9 @@ class TaskService {
   net::awaitable<Response> code_systems(const Request& request) const {
     const auto lists = code_lists();
     if (request.captures.empty()) {
-      std::string bundle = "{\"resourceType\":\"Bundle\",\"type\":\"searchset\",\"total\":" + std::to_string(lists.size()) +
-                           ",\"entry\":[";
+      std::string bundle =
+          "{\"resourceType\":\"Bundle\",\"type\":\"searchset\",\"total\":" + std::to_string(lists.size()) +
+          ",\"entry\":[";
       const auto url = request.parameter("url");
       bool first = true;
       for (const auto& list : lists) {
@@ -269,8 +274,9 @@ class TaskService {
     for (const auto& list : lists) {
       if (list.id == request.captures[0]) co_return document(200, deps_.rendering.codes(list));
     }
-    co_return failed({ErrorCode::not_found, "code systems here: referral-state, referral-direction, referral-choice, "
-                                            "referral-detail"});
+    co_return failed({ErrorCode::not_found,
+                      "code systems here: referral-state, referral-direction, referral-choice, "
+                      "referral-detail"});
   }
 
  private:
@@ -342,8 +348,8 @@ class TaskService {
     co_return co_await answered(request, permit, *verdict, part);
   }
 
-  net::awaitable<Response> answered(const Request& request, const access::Permit& permit,
-                                    const query::Verdict& verdict, std::optional<ReferralPart> part) {
+  net::awaitable<Response> answered(const Request& request, const access::Permit& permit, const query::Verdict& verdict,
+                                    std::optional<ReferralPart> part) {
     if (!verdict.answer) {
       auto response = document(202, deps_.rendering.outcome(ErrorCode::timeout,
                                                             "appended and durable, not decided within two seconds; "
@@ -356,17 +362,18 @@ class TaskService {
     int status = status_of(verdict);
     if (verdict.answer->refusal) {
       const auto why = referral::explain(*verdict.answer);
-      co_return document(status, outcome(std::string(to_string(*verdict.answer->refusal)) + ": " + why.en + " " + why.zh,
-                                         status == 404 ? ErrorCode::not_found : ErrorCode::conflict));
+      co_return document(status,
+                         outcome(std::string(to_string(*verdict.answer->refusal)) + ": " + why.en + " " + why.zh,
+                                 status == 404 ? ErrorCode::not_found : ErrorCode::conflict));
     }
     const auto shown = co_await referrals().read(permit, verdict.referral, {});
     if (!shown) co_return failed(shown.error());
     if (part) {
       auto response = one(*shown, *part, status);
       if (status == 201) {
-        response.headers.emplace_back("Location", base(request) + (*part == ReferralPart::task ? "/Task/" : "/ServiceRequest/") +
-                                                      verdict.referral.hex() + "/_history/" +
-                                                      std::to_string(shown->referral.version));
+        response.headers.emplace_back(
+            "Location", base(request) + (*part == ReferralPart::task ? "/Task/" : "/ServiceRequest/") +
+                            verdict.referral.hex() + "/_history/" + std::to_string(shown->referral.version));
       }
       co_return response;
     }
@@ -462,8 +469,9 @@ class TaskService {
       } else if (name == "_sort") {
         if (value != "-authored-on") return mistake("-authored-on (newest first)");
       } else if (request.header("prefer").find("handling=lenient") == std::string_view::npos) {
-        return fail(ErrorCode::invalid, "a parameter is not supported here; see /fhir/metadata, or send \"Prefer: "
-                                        "handling=lenient\"");
+        return fail(ErrorCode::invalid,
+                    "a parameter is not supported here; see /fhir/metadata, or send \"Prefer: "
+                    "handling=lenient\"");
       } else {
         continue;
       }
@@ -511,7 +519,8 @@ class TaskService {
   }
 
   static std::vector<port::CodeList> code_lists() {
-    port::CodeList states{"referral-state", "ReferralState", "urn:hutong:referral-state", "转诊状态", "states of a referral", {}};
+    port::CodeList states{"referral-state", "ReferralState",        "urn:hutong:referral-state",
+                          "转诊状态",       "states of a referral", {}};
     for (std::size_t i = 1; i < model::referral_states; ++i) {
       const auto state = static_cast<model::ReferralState>(i);
       const auto words = referral::words(state);

@@ -1,6 +1,6 @@
-// Two-way referral over FHIR R4: Task and ServiceRequest created (alone, contained, or together in a transaction), a Task
-// put with If-Match, both read, Tasks searched; the code systems that they speak in. What became of a command is the
-// answer's status (product.md §6.8).
+// Two-way referral over FHIR R4: Task and ServiceRequest created (alone, contained, or together in a transaction), a
+// Task put with If-Match, both read, Tasks searched; the code systems that they speak in. What became of a command is
+// the answer's status (product.md §6.8).
 #pragma once
 
 #include <functional>

@@ -82,8 +82,7 @@ std::string kind_of(std::string_view reference, std::string_view named, bool com
   return comes_back ? "treatment-report" : "document";
 }
 
-std::optional<model::ReferralDocument> document_of(const JsonTree& reference, std::string_view named,
-                                                   bool comes_back) {
+std::optional<model::ReferralDocument> document_of(const JsonTree& reference, std::string_view named, bool comes_back) {
   const auto& text = reference["reference"].text();
   const auto history = text.find("/_history/");
   const auto path = std::string_view(text).substr(0, history);
@@ -110,22 +109,31 @@ Result<Details> details_of(const JsonTree& list, bool comes_back) {
   };
   for (const auto& each : list.elements()) {
     const auto& code = first(each["type"]["coding"])["code"].text();
-    if (code == "choice") details.choice = value(each);
-    else if (code == "direction") details.direction = value(each);
-    else if (code == "outside") details.outside = value(each);
-    else if (code == "insurance-filing") details.filing = value(each);
-    else if (code == "slot-department") department = value(each);
-    else if (code == "slot-place") place = value(each);
-    else if (code == "proposed-receiver") details.proposed = organization_of(each["valueReference"]);
+    if (code == "choice")
+      details.choice = value(each);
+    else if (code == "direction")
+      details.direction = value(each);
+    else if (code == "outside")
+      details.outside = value(each);
+    else if (code == "insurance-filing")
+      details.filing = value(each);
+    else if (code == "slot-department")
+      department = value(each);
+    else if (code == "slot-place")
+      place = value(each);
+    else if (code == "proposed-receiver")
+      details.proposed = organization_of(each["valueReference"]);
     else if (code == "slot") {
       const auto start = parse_iso(each["valuePeriod"]["start"].text());
       const auto end = parse_iso(each["valuePeriod"]["end"].text());
       if (!start || !end)
-        return fail(ErrorCode::invalid, "output slot: valuePeriod with start and end, such as 2026-03-01T08:00:00+08:00");
+        return fail(ErrorCode::invalid,
+                    "output slot: valuePeriod with start and end, such as 2026-03-01T08:00:00+08:00");
       details.slot = model::Slot{start->first, end->first, {}, {}};
     } else if (const auto& reference = each["valueReference"]; reference.is_object()) {
       auto document = document_of(reference, code, comes_back);
-      if (!document) return fail(ErrorCode::invalid, "valueReference: expected a reference such as DiagnosticReport/<id>");
+      if (!document)
+        return fail(ErrorCode::invalid, "valueReference: expected a reference such as DiagnosticReport/<id>");
       details.documents.push_back(std::move(*document));
     }
   }
@@ -162,7 +170,8 @@ void say(Text& field, const Text& said) {
 Result<void> read_patient(const JsonTree& reference, query::PersonSearch& search) {
   if (const auto id = id_in(reference["reference"].text(), "Patient"); !id.empty()) {
     if (!PersonId::from_hex(id))
-      return fail(ErrorCode::invalid, "subject: a Patient's id has 32 hexadecimal digits; find it with Patient?identifier=");
+      return fail(ErrorCode::invalid,
+                  "subject: a Patient's id has 32 hexadecimal digits; find it with Patient?identifier=");
     search.ids.push_back(id);
     return {};
   }
@@ -212,9 +221,8 @@ std::optional<ReferralAction> action_to_status(std::string_view status) {
 
 bool has_new(const std::vector<model::ReferralDocument>& said, const std::vector<model::ReferralDocument>& stands) {
   return std::any_of(said.begin(), said.end(), [&](const auto& each) {
-    return std::none_of(stands.begin(), stands.end(), [&](const auto& other) {
-      return other.id == each.id && other.version >= each.version;
-    });
+    return std::none_of(stands.begin(), stands.end(),
+                        [&](const auto& other) { return other.id == each.id && other.version >= each.version; });
   });
 }
 
@@ -248,7 +256,8 @@ Result<std::optional<ReferralAction>> action_of(const JsonTree& task, const Refe
   if (!priority) return tl::unexpected<Error>(priority.error());
   const bool urgency = *priority != model::Priority::unknown && *priority != stands.urgency &&
                        !(*priority == model::Priority::asap && stands.urgency == model::Priority::urgent);
-  if (urgency || has_new(in.documents, stands.documents) || (!in.filing.empty() && in.filing != stands.insurance_filing))
+  if (urgency || has_new(in.documents, stands.documents) ||
+      (!in.filing.empty() && in.filing != stands.insurance_filing))
     return ReferralAction::amend;
   return std::nullopt;
 }
@@ -256,12 +265,14 @@ Result<std::optional<ReferralAction>> action_of(const JsonTree& task, const Refe
 }  // namespace
 
 std::string organization_of(const JsonTree& reference) {
-  if (const auto id = id_in(reference["reference"].text(), "Organization"); !id.empty() && id.find('/') == std::string::npos &&
+  if (const auto id = id_in(reference["reference"].text(), "Organization");
+      !id.empty() && id.find('/') == std::string::npos &&
       reference["reference"].text().find("Organization/") != std::string::npos)
     return id;
   const auto& identifier = reference["identifier"];
   const auto& system = identifier["system"].text();
-  return system == "urn:hutong:facility" || reference["type"].text() == "Organization" ? identifier["value"].text() : "";
+  return system == "urn:hutong:facility" || reference["type"].text() == "Organization" ? identifier["value"].text()
+                                                                                       : "";
 }
 
 std::vector<ReferralState> states_of_status(std::string_view task_status) {

@@ -81,8 +81,8 @@ void write_actions(JsonText& json, const Referral& referral, const std::vector<s
 }  // namespace
 
 net::awaitable<Result<access::Permit>> referral_permit(const ReferralDeps& deps, const Request& request,
-                                                       access::Action action, std::string resource,
-                                                       std::string subject, std::string parameters) {
+                                                       access::Action action, std::string resource, std::string subject,
+                                                       std::string parameters) {
   if (!request.principal) co_return fail(ErrorCode::forbidden, "this needs a token: run hutong token --client NAME");
   access::Demand demand{action,
                         std::move(resource),

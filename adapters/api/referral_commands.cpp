@@ -148,8 +148,7 @@ ReferralAnswer request_referral(const ReferralDeps& deps, const Request& request
   command.number = (*body)["number"].text();
   if (command.facility.empty() || command.number.empty())
     co_return fault(request.path, 400, "invalid", "facility (who sends) and number (the sender's own) are needed");
-  if (auto may = acts_for(deps.clients, request, command.facility); !may)
-    co_return fault(request.path, may.error());
+  if (auto may = acts_for(deps.clients, request, command.facility); !may) co_return fault(request.path, may.error());
   const auto direction = model::direction_of((*body)["direction"].text());
   if (!direction || *direction == model::Direction::unknown)
     co_return fault(request.path, 400, "invalid", "direction: expected up, down or level");
@@ -202,8 +201,7 @@ ReferralAnswer command_referral(const ReferralDeps& deps, const Request& request
   } else {
     if (command.facility.empty())
       co_return fault(request.path, 400, "invalid", "facility is needed: in whose name this is said");
-    if (auto may = acts_for(deps.clients, request, command.facility); !may)
-      co_return fault(request.path, may.error());
+    if (auto may = acts_for(deps.clients, request, command.facility); !may) co_return fault(request.path, may.error());
   }
   command.id = command_id(request, command, deps.referrals.now());
   const auto verdict = co_await deps.referrals.command(*permit, std::move(command));

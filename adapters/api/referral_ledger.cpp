@@ -13,8 +13,7 @@ bool sees_patients(const Request& request) {
 }
 
 net::awaitable<Result<access::Permit>> look_permit(const ReferralDeps& deps, const Request& request,
-                                                   access::Action action, std::string subject,
-                                                   std::string parameters) {
+                                                   access::Action action, std::string subject, std::string parameters) {
   const bool clinical = sees_patients(request) || !request.principal || !request.principal->has("hutong/operate");
   if (!clinical) action = access::Action::operate;
   co_return co_await referral_permit(deps, request, action, clinical ? "Task" : "referrals", std::move(subject),
@@ -135,8 +134,7 @@ ReferralAnswer one_referral(const ReferralDeps& deps, const Request& request) {
 // The status address of a command that was not decided within two seconds.
 ReferralAnswer referral_verdict(const ReferralDeps& deps, const Request& request) {
   const auto id = RecordId::from_hex(request.captures.at(0));
-  auto permit =
-      co_await look_permit(deps, request, access::Action::read, id ? id->hex() : "", "referral-command");
+  auto permit = co_await look_permit(deps, request, access::Action::read, id ? id->hex() : "", "referral-command");
   if (!permit) co_return fault(request.path, permit.error());
   const auto verdict =
       id ? co_await deps.referrals.verdict(*permit, *id) : fail(ErrorCode::not_found, "no such command");

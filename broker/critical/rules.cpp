@@ -83,12 +83,13 @@ class RulesLoader {
       }
       if (limit.low.empty() && limit.high.empty()) table.complain(row, "neither low nor high is said");
       if (limit.ucum.empty()) table.complain(row, "ucum is not said: a number without its unit means nothing");
-      for (const auto& other : out_->limits_) {
-        if (other.facility == limit.facility && other.loinc == limit.loinc && other.ucum == limit.ucum &&
-            age_meets(other, limit) && other.valid.meets(limit.valid))
+      auto& rows = out_->limits_[limit.loinc];
+      for (const auto& other : rows) {
+        if (other.facility == limit.facility && other.ucum == limit.ucum && age_meets(other, limit) &&
+            other.valid.meets(limit.valid))
           table.complain(row, "a second row for this item, unit and age on one day");
       }
-      out_->limits_.push_back(std::move(limit));
+      rows.push_back(std::move(limit));
     }
   }
 
@@ -155,10 +156,12 @@ std::optional<model::Degree> Rules::flagged(Text facility, Text flag, Text day) 
 }
 
 const Limit* Rules::limit(Text laboratory, Text loinc, Text ucum, std::optional<int> age_days, Text day) const {
+  const auto found = limits_.find(loinc);
+  if (found == limits_.end()) return nullptr;
   for (const Text whose : {laboratory, Text("*")}) {
     bool own = false;
-    for (const auto& each : limits_) {
-      if (each.facility != whose || each.loinc != loinc || !each.valid.holds_on(day)) continue;
+    for (const auto& each : found->second) {
+      if (each.facility != whose || !each.valid.holds_on(day)) continue;
       own = true;
       const bool any_age = !each.age_from && !each.age_to;
       const bool of_age =

@@ -137,10 +137,10 @@ std::string_view to_string(EventKind kind) {
 }
 
 bool from_string(std::string_view text, EventKind& kind) {
-  for (auto each : {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged,
-                    EventKind::patient_linked, EventKind::patient_unlinked, EventKind::encounter_changed,
-                    EventKind::result_reported, EventKind::exam_reported, EventKind::order_placed,
-                    EventKind::referral_told}) {
+  for (auto each :
+       {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged, EventKind::patient_linked,
+        EventKind::patient_unlinked, EventKind::encounter_changed, EventKind::result_reported, EventKind::exam_reported,
+        EventKind::order_placed, EventKind::referral_told}) {
     if (to_string(each) != text) continue;
     kind = each;
     return true;

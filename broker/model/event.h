@@ -287,7 +287,7 @@ struct ReferralWord {  // referral.told: what a message says of a referral (mode
   Text facility;       // code of who speaks
   Text sender;         // code of who asked for it, and numbered it
   Text number;
-  Text receiver;       // code of who is asked
+  Text receiver;  // code of who is asked
   Text department, receiver_department;
   Party practitioner;
   Text direction;  // up down level; "": as the levels of the two have it

@@ -4,6 +4,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "broker/critical/document.h"
+#include "broker/pipeline/effects_critical.h"
 #include "broker/pipeline/effects_referral.h"
 #include "broker/port/tables.h"
 #include "broker/recognition/catalogue.h"
@@ -184,6 +186,37 @@ net::awaitable<Result<void>> DutyDesk::tell_due(Look& look) {
   co_return Result<void>();
 }
 
+// Who is to be told of a critical value by now; of each one word in a look, the next when this one stands.
+net::awaitable<Result<void>> DutyDesk::tell_critical(Look& look) {
+  port::Scan scan;
+  scan.prefix = {std::string(critical_deadline), look.rules->critical->version()};
+  scan.to = look.now.micros;
+  scan.limit = commands_at_once;
+  const auto due = co_await store_.scan(tables::deadlines, std::move(scan));
+  if (!due) co_return pass(due.error());
+  std::vector<port::Lookup> lookups;
+  for (const auto& row : *due) lookups.push_back({&tables::critical_values, {row[3]}});
+  const auto rows = co_await store_.get_many(std::move(lookups));
+  if (!rows) co_return pass(rows.error());
+  for (const auto& row : *rows) {
+    if (!row) continue;
+    const auto value = critical::read_critical_value(text_in(*row, 8));
+    if (!value) co_return pass(value.error());
+    const auto deadline = critical::next(*value, *look.rules->critical);
+    if (!deadline || deadline->at > look.now) continue;
+    // The coordinator is of no facility; the other roles are of the one that ordered.
+    const auto step = critical::tell(
+        *value, *deadline, deadline->role == "coordinator" ? std::string_view() : value->opened.facility, look.now);
+    port::Record record;
+    record.id = step.id;
+    record.key = value->opened.facility + "/" + value->opened.value.hex();
+    record.kinds = "critical-value." + std::string(to_string(step.action));
+    record.json = model::write(step);
+    look.records.push_back(std::move(record));
+  }
+  co_return Result<void>();
+}
+
 net::awaitable<Result<void>> DutyDesk::append_derived(Look& look) {
   port::Scan scan;
   scan.limit = commands_at_once;
@@ -196,11 +229,16 @@ net::awaitable<Result<void>> DutyDesk::append_derived(Look& look) {
     record.kinds = text_in(row, 5);
     record.json = text_in(row, 6);
     if (record.kinds == model::referral_commanded_kind) {
-      // A message's command is taken now; what follows from another command stands under that one's time.
+      // What a message says was taken when it was appended; but the log's clock may have been set meanwhile.
       auto command = model::read_referral_command(record.json);
       if (!command) co_return pass(command.error());
-      if (command->capacity == model::Capacity::facility) command->at = look.now;
+      if (command->capacity == model::Capacity::facility) command->at = std::min(command->at, look.now);
       record.json = model::write(*command);
+    } else if (record.kinds == model::critical_opened_kind) {
+      auto opened = model::read_critical_opened(record.json);
+      if (!opened) co_return pass(opened.error());
+      opened->at = std::min(opened->at, look.now);
+      record.json = model::write(*opened);
     }
     look.records.push_back(std::move(record));
   }
@@ -219,6 +257,7 @@ net::awaitable<Result<std::size_t>> DutyDesk::work() {
   if (auto done = co_await append_derived(look); !done) co_return pass(done.error());
   if (auto done = co_await decide_waiting(look); !done) co_return pass(done.error());
   if (auto done = co_await tell_due(look); !done) co_return pass(done.error());
+  if (auto done = co_await tell_critical(look); !done) co_return pass(done.error());
   const std::size_t count = look.records.size();
   if (count == 0) co_return count;
   up_to_.reset();  // where the append fails, what became of it is seen at the log's end

@@ -1,8 +1,8 @@
-// The duty desk (值班台): what the broker does of its own accord, once, whatever is killed when. It decides the referral
-// commands that wait, one after the other in the log's order; it appends the command of a deadline that has passed; and
-// it appends what the projector found to follow from other records. The store shows what is to be done, the log keeps
-// what was done, and the projector, meeting it there, takes it off the store: so nothing is remembered here but up to
-// where the store must have come before the next look.
+// The duty desk (值班台): what the broker does of its own accord, once, whatever is killed when. It decides the
+// referral commands that wait, one after the other in the log's order; it appends the command of a deadline that has
+// passed, and tells who is next to be told of a critical value; and it appends what the projector found to follow from
+// other records. The store shows what is to be done, the log keeps what was done, and the projector, meeting it there,
+// takes it off the store: so nothing is remembered here but up to where the store must have come before the next look.
 //
 // Two desks (a broker that was taken for dead, and the one that took over) may decide the same command: the ids are the
 // same, the first in the log counts, and an answer to a referral that stands otherwise by then counts for nothing
@@ -51,6 +51,7 @@ class DutyDesk {
   net::awaitable<Result<bool>> may_look();
   net::awaitable<Result<void>> decide_waiting(Look& look);
   net::awaitable<Result<void>> tell_due(Look& look);
+  net::awaitable<Result<void>> tell_critical(Look& look);
   net::awaitable<Result<void>> append_derived(Look& look);
   net::awaitable<Result<void>> decide(Look& look, model::ReferralCommand command);
   net::awaitable<Result<const referral::Referral*>> referral_of(Look& look, ReferralId id);

@@ -3,6 +3,7 @@
 #include <rapidjson/writer.h>
 
 #include "broker/model/event_json.h"
+#include "broker/pipeline/effects_critical.h"
 #include "broker/pipeline/effects_recognition.h"
 #include "broker/pipeline/effects_referral.h"
 #include "broker/pipeline/quarantine_entry.h"
@@ -216,7 +217,7 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
         if (!event.referral || renormalized) break;
         co_await derive_command(overlay_, {partition_, record.offset}, event_id(event),
                                 std::string(view_.source.protocol), local.facility, local.number, *event.referral,
-                                rules_.get());
+                                record.appended, rules_.get());
         break;
       case model::EventKind::patient_merged:
       case model::EventKind::patient_linked:
@@ -331,6 +332,14 @@ net::awaitable<void> Effects::apply_operation(port::Partition partition, const p
     read = answered.has_value();
     const auto* rules = rules_ ? rules_->referral.get() : nullptr;
     if (read) co_await pipeline::apply(overlay_, std::move(*answered), cause, rules);
+  } else if (kind == model::critical_opened_kind) {
+    auto opened = model::read_critical_opened(json);
+    read = opened.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*opened), rules_ ? rules_->critical.get() : nullptr);
+  } else if (kind.starts_with("critical-value.")) {
+    auto step = model::read_critical_step(json);
+    read = step.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*step), rules_ ? rules_->critical.get() : nullptr);
   }
   if (!read) count(Effect::unreadable);
 }

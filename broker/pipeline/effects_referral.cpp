@@ -87,7 +87,7 @@ net::awaitable<void> met(Overlay& overlay, RecordId id) {
 
 net::awaitable<void> derive_command(Overlay& overlay, Cause cause, std::string event, std::string protocol,
                                     std::string patient_of, std::string patient, const model::ReferralWord& word,
-                                    const Rules* rules) {
+                                    Timestamp appended, const Rules* rules) {
   const auto action = model::referral_action_of(word.action);
   if (!action || word.number.empty()) co_return;
   model::ReferralCommand command;
@@ -95,6 +95,7 @@ net::awaitable<void> derive_command(Overlay& overlay, Cause cause, std::string e
   if (co_await overlay.get(tables::referral_commands, {std::string(command.id.view())})) co_return;  // met already
   command.referral = model::referral_id(word.sender, word.number);
   command.action = *action;
+  command.at = appended;
   command.client = std::move(protocol);
   command.facility = short_text(word.facility);
   command.department = short_text(word.department);
@@ -114,8 +115,8 @@ net::awaitable<void> derive_command(Overlay& overlay, Cause cause, std::string e
   if (!word.follows_number.empty()) command.follows = model::referral_id(word.follows_sender, word.follows_number);
   command.happened = moment_of(word.happened);
   if (const auto start = moment_of(word.slot_start)) {
-    command.slot = model::Slot{*start, moment_of(word.slot_end).value_or(*start),
-                               short_text(word.receiver_department), short_text(word.place)};
+    command.slot = model::Slot{*start, moment_of(word.slot_end).value_or(*start), short_text(word.receiver_department),
+                               short_text(word.place)};
   }
   switch (*action) {
     case model::ReferralAction::request: {
@@ -179,16 +180,15 @@ void index(Overlay& overlay, const Row* row, const Referral& now, Timestamp upda
                rules ? rules->version() : std::string(), updated.micros, write(now)});
 }
 
-net::awaitable<void> reckon(Overlay& overlay, const Row& deadline, const Rules& rules) {
-  if (text_in(deadline, 0) != referral_deadline || text_in(deadline, 1) == rules.referral->version()) co_return;
+net::awaitable<void> reckon(Overlay& overlay, const Row& deadline, const referral::Rules& rules) {
+  if (text_in(deadline, 0) != referral_deadline || text_in(deadline, 1) == rules.version()) co_return;
   const Row* row = co_await overlay.get(tables::referrals, {text_in(deadline, 3)});
-  const auto stands =
-      row ? referral::read_referral(text_in(*row, referral_column::document)) : tl::unexpected(Error{});
+  const auto stands = row ? referral::read_referral(text_in(*row, referral_column::document)) : tl::unexpected(Error{});
   if (!stands) {
     overlay.erase(tables::deadlines, {deadline[0], deadline[1], deadline[2], deadline[3]});
     co_return;
   }
-  index(overlay, row, *stands, {number_in(*row, referral_column::updated)}, rules.referral.get());
+  index(overlay, row, *stands, {number_in(*row, referral_column::updated)}, &rules);
 }
 
 net::awaitable<void> apply(Overlay& overlay, model::ReferralCommand command, Cause cause) {
@@ -196,8 +196,8 @@ net::awaitable<void> apply(Overlay& overlay, model::ReferralCommand command, Cau
   const std::string id(command.id.view());
   if (co_await overlay.get(tables::referral_commands, {id})) co_return;  // met before
   const auto offset = static_cast<std::int64_t>(cause.offset);
-  overlay.put(tables::referral_commands,
-              {id, std::string(command.referral.view()), offset, command.at.micros, model::write(command), std::string()});
+  overlay.put(tables::referral_commands, {id, std::string(command.referral.view()), offset, command.at.micros,
+                                          model::write(command), std::string()});
   overlay.put(tables::referral_waiting, {offset, id});
 }
 

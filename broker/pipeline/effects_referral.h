@@ -37,18 +37,31 @@ net::awaitable<bool> apply(Overlay& overlay, model::ReferralAnswered answered, C
 // `event`: the event's id; `rules`: whose facilities say which way a referral goes.
 net::awaitable<void> derive_command(Overlay& overlay, Cause cause, std::string event, std::string protocol,
                                     std::string patient_of, std::string patient, const model::ReferralWord& word,
-                                    const Rules* rules);
+                                    Timestamp appended, const Rules* rules);
 
 // The rows of a referral as it stands now; `row`: the one in tables::referrals before, nullptr none.
 void index(Overlay& overlay, const port::Row* row, const referral::Referral& now, Timestamp updated,
            const referral::Rules* rules);
 // A row of tables::deadlines anew, where other rules than these reckoned it.
-net::awaitable<void> reckon(Overlay& overlay, const port::Row& deadline, const Rules& rules);
+net::awaitable<void> reckon(Overlay& overlay, const port::Row& deadline, const referral::Rules& rules);
 
 // Columns of tables::referrals.
 namespace referral_column {
 enum : std::size_t {
-  referral, state, version, sender, receiver, direction, urgency, person, asked, due, deadline, rules, updated, document
+  referral,
+  state,
+  version,
+  sender,
+  receiver,
+  direction,
+  urgency,
+  person,
+  asked,
+  due,
+  deadline,
+  rules,
+  updated,
+  document
 };
 }
 

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "broker/pipeline/effects.h"
+#include "broker/pipeline/effects_critical.h"
 #include "broker/pipeline/effects_referral.h"
 #include "broker/port/tables.h"
 
@@ -289,8 +290,8 @@ std::vector<port::Cursor> Projector::fence() const {
 
 // Deadlines that stand in the store were reckoned by the rules of their time: those of today may say otherwise.
 net::awaitable<Result<void>> Projector::reckon() {
-  auto rules = options_.rules ? options_.rules() : std::shared_ptr<const Rules>();
-  if (!rules || rules == reckoned_) co_return Result<void>();
+  auto by = options_.rules ? options_.rules() : std::shared_ptr<const Rules>();
+  if (!by || by == reckoned_) co_return Result<void>();
   port::Scan scan;
   scan.limit = reckoned_at_once;
   for (bool more = true; more;) {
@@ -299,7 +300,10 @@ net::awaitable<Result<void>> Projector::reckon() {
     more = rows->size() == reckoned_at_once;
     if (more) scan.after = port::Key(rows->back().begin(), rows->back().begin() + 4);
     Overlay overlay(store_);
-    for (const auto& row : *rows) co_await pipeline::reckon(overlay, row, *rules);
+    for (const auto& row : *rows) {
+      co_await pipeline::reckon(overlay, row, *by->referral);
+      co_await pipeline::reckon_critical(overlay, row, *by->critical);
+    }
     if (overlay.failed()) co_return tl::unexpected(*overlay.failed());
     if (overlay.changes() == 0) continue;
     auto batch = overlay.take();
@@ -308,7 +312,7 @@ net::awaitable<Result<void>> Projector::reckon() {
     fenced_ = !written && written.error().code == ErrorCode::conflict;
     if (!written) co_return tl::unexpected(written.error());
   }
-  reckoned_ = std::move(rules);
+  reckoned_ = std::move(by);
   co_return Result<void>();
 }
 

@@ -1,5 +1,5 @@
-// The time that commands are stamped and deadlines held against, one for the process: it follows the wall clock while the
-// machine's ticks agree with it, and begins no earlier than what the log holds (referral/clocks.h, SteadyTime).
+// The time that commands are stamped and deadlines held against, one for the process: it follows the wall clock while
+// the machine's ticks agree with it, and begins no earlier than what the log holds (referral/clocks.h, SteadyTime).
 // Threads: any. Lifetime: the clock outlives it.
 #pragma once
 

@@ -67,23 +67,33 @@ inline constexpr Column blocks[] = {{"block", bytes}, {"members", bytes}, {"crow
 inline constexpr Column person_history[] = {
     {"facility", text}, {"number", text}, {"event_offset", integer}, {"id", bytes}};
 inline constexpr Column referrals[] = {
-    {"referral", bytes},   {"state", text},  {"version", integer}, {"sender", text},    {"receiver", text},
-    {"direction", text},   {"urgency", text}, {"person", text},     {"asked", integer},  {"due", integer},
-    {"deadline", integer}, {"rules", text},  {"updated", integer}, {"document", json}};
-inline constexpr Column referral_ledger[] = {
-    {"facility", text},  {"ended", integer}, {"newest", integer}, {"referral", bytes},
-    {"direction", text}, {"state", text},    {"part", text},      {"due", integer}};
+    {"referral", bytes},   {"state", text},   {"version", integer}, {"sender", text},   {"receiver", text},
+    {"direction", text},   {"urgency", text}, {"person", text},     {"asked", integer}, {"due", integer},
+    {"deadline", integer}, {"rules", text},   {"updated", integer}, {"document", json}};
+inline constexpr Column referral_ledger[] = {{"facility", text},  {"ended", integer},  {"newest", integer},
+                                             {"referral", bytes}, {"direction", text}, {"state", text},
+                                             {"part", text},      {"due", integer}};
 inline constexpr Column referral_patients[] = {
     {"facility", text}, {"number", text}, {"newest", integer}, {"referral", bytes}};
 inline constexpr Column referral_commands[] = {{"command", bytes}, {"referral", bytes}, {"event_offset", integer},
                                                {"at", integer},    {"document", json},  {"answer", json}};
 inline constexpr Column referral_waiting[] = {{"event_offset", integer}, {"command", bytes}};
 inline constexpr Column deadlines[] = {{"kind", text}, {"rules", text}, {"at", integer}, {"id", bytes}};
-inline constexpr Column derived[] = {{"topic", integer}, {"topic_partition", integer}, {"event_offset", integer},
-                                     {"id", bytes},      {"key", text},                {"kind", text},
+inline constexpr Column derived[] = {{"topic", integer},
+                                     {"topic_partition", integer},
+                                     {"event_offset", integer},
+                                     {"id", bytes},
+                                     {"key", text},
+                                     {"kind", text},
                                      {"document", json}};
 inline constexpr Column derived_ids[] = {
     {"id", bytes}, {"topic", integer}, {"topic_partition", integer}, {"event_offset", integer}};
+inline constexpr Column critical_values[] = {{"value", bytes}, {"facility", text},   {"state", text},
+                                             {"person", text}, {"at", integer},      {"deadline", integer},
+                                             {"rules", text},  {"updated", integer}, {"document", text}};
+inline constexpr Column critical_ledger[] = {
+    {"facility", text}, {"closed", integer}, {"newest", integer}, {"value", bytes}, {"state", text}};
+inline constexpr Column critical_items[] = {{"report", bytes}, {"observation", text}, {"value", bytes}};
 inline constexpr Column decided[] = {{"events_partition", integer}, {"next", integer}};
 }  // namespace detail
 
@@ -117,8 +127,8 @@ inline constexpr Table feeds{"feeds", 13, detail::feeds, 1};
 // Local codes without a map: the worklist of the integration engineer.
 inline constexpr Table unmapped{"unmapped", 14, detail::unmapped, 2};
 inline constexpr Table quarantine{"quarantine", 15, detail::quarantine, 2};
-// What is to be appended to a topic and was not seen there yet; meeting the id in the log deletes the row. Of `identity`:
-// decisions (pipeline/emitter.h). Of `operations`: orders that wait to be judged (query/placed_orders.h).
+// What is to be appended to a topic and was not seen there yet; meeting the id in the log deletes the row. Of
+// `identity`: decisions (pipeline/emitter.h). Of `operations`: orders that wait to be judged (query/placed_orders.h).
 inline constexpr Table pending{"pending", 16, detail::pending, 2};
 // Identity conflicts and possible matches that wait for a steward: the decision's document.
 inline constexpr Table conflicts{"conflicts", 17, detail::conflicts, 1};
@@ -128,8 +138,8 @@ inline constexpr Table decisions{"decisions", 18, detail::decisions, 1};
 // HMAC(what patients may have in common: a phone, a name's sound with a month of birth…; identity/candidate.h) → those
 // who have it: facility, 0x1F, number, 0x1E for each. A crowded one names nobody: it would say little and cost much.
 inline constexpr Table blocks{"blocks", 19, detail::blocks, 1};
-// Every decision that shapes a local patient's person, in the order of the identity topic. Questions are none: there may
-// be thousands about one.
+// Every decision that shapes a local patient's person, in the order of the identity topic. Questions are none: there
+// may be thousands about one.
 inline constexpr Table person_history{"person_history", 20, detail::person_history, 4};
 // Up to which offset of the events everything was decided: a rebuild, which reads the identity topic first, decides
 // nothing below it again.
@@ -179,6 +189,14 @@ inline constexpr Table deadlines{"deadlines", 45, detail::deadlines, 4};
 inline constexpr Table derived{"derived", 46, detail::derived, 4};
 inline constexpr Table derived_ids{"derived_ids", 47, detail::derived_ids, 1};
 
+// Critical values with the steps of their loops (pipeline/effects_critical.h): one JSON document a line, what was found
+// first. `state`: open, confirmed, withdrawn.
+inline constexpr Table critical_values{"critical_values", 50, detail::critical_values, 1};
+// The same by who ordered, by whoever else was told, and by "" for everybody. `newest`: the negated time it was found.
+inline constexpr Table critical_ledger{"critical_ledger", 51, detail::critical_ledger, 4};
+// Which items of a report have a loop that no correction has withdrawn.
+inline constexpr Table critical_items{"critical_items", 52, detail::critical_items, 2};
+
 inline constexpr const Table* all[] = {&patients,
                                        &identifiers,
                                        &names,
@@ -217,6 +235,9 @@ inline constexpr const Table* all[] = {&patients,
                                        &referral_waiting,
                                        &deadlines,
                                        &derived,
-                                       &derived_ids};
+                                       &derived_ids,
+                                       &critical_values,
+                                       &critical_ledger,
+                                       &critical_items};
 
 }  // namespace hutong::port::tables

@@ -195,7 +195,7 @@ net::awaitable<Result<ShownReferral>> Referrals::read(const access::Permit&, Ref
 
 net::awaitable<bool> Referrals::is_referral(ReferralId id) {
   const auto row = co_await store_.get(tables::referrals, {std::string(id.view())});
-  co_return row && *row;
+  co_return row&&* row;
 }
 
 // The persons that stand today: who was merged with another is that other.

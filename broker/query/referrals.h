@@ -37,8 +37,8 @@ struct ShownReferral {
 };
 
 struct LedgerSearch {
-  std::string facility;  // that takes part; "": everybody's
-  std::string part;      // "sender", "receiver", "" either
+  std::string facility;                      // that takes part; "": everybody's
+  std::string part;                          // "sender", "receiver", "" either
   std::string sender, receiver;              // "": any
   std::vector<model::ReferralState> states;  // any of them; none: any
   std::optional<bool> open;

@@ -65,7 +65,8 @@ std::string write(const Referral& referral) {
   }
   out.text("choice", to_string(referral.choice)).text("outside", referral.outside);
   out.text("insuranceFiling", referral.insurance_filing).text("proposed", referral.proposed);
-  for (const auto& [name, reason] : {std::pair("indication", &referral.indication), std::pair("reason", &referral.reason)}) {
+  for (const auto& [name, reason] :
+       {std::pair("indication", &referral.indication), std::pair("reason", &referral.reason)}) {
     if (reason->said()) out.open(name).text("code", reason->code).text("text", reason->text).close();
   }
   if (referral.slot) {
@@ -94,7 +95,9 @@ std::string write(const Referral& referral) {
 }
 
 Result<Referral> read_referral(std::string_view json) {
-  const auto broken = [] { return fail(ErrorCode::corrupt, "a referral in the store does not read; run hutong rebuild"); };
+  const auto broken = [] {
+    return fail(ErrorCode::corrupt, "a referral in the store does not read; run hutong rebuild");
+  };
   rapidjson::Document document;
   if (!model::read_document(document, json, kind)) return broken();
   const In in(document);
@@ -126,7 +129,8 @@ Result<Referral> read_referral(std::string_view json) {
   referral.outside = in.text("outside");
   referral.insurance_filing = in.text("insuranceFiling");
   referral.proposed = in.text("proposed");
-  for (const auto& [name, reason] : {std::pair("indication", &referral.indication), std::pair("reason", &referral.reason)})
+  for (const auto& [name, reason] :
+       {std::pair("indication", &referral.indication), std::pair("reason", &referral.reason)})
     in.inside(name, [&](const In& said) { *reason = {said.text("code"), said.text("text")}; });
   in.inside("slot", [&](const In& slot) {
     const auto start = moment_in(slot, "start"), end = moment_in(slot, "end");

@@ -110,7 +110,6 @@ bool leads_on(const Transition& rule) {
          (rule.to && (is_end(*rule.to) || (is_taken(*rule.to) && *rule.to != State::accepted)));
 }
 
-
 }  // namespace
 
 Direction direction_between(const Party& from, const Party& to) {

@@ -92,6 +92,92 @@ class Referral(Story):
         until(lambda: region.read(up).get("state") == "closed", "the rebuilt ledger", 10)
         self.assertEqual([region.ledger(facility) for facility in ("cc-east", "bc-city", "bc-county")], before)
 
+    # Until the message's command was decided.
+    def reaches(self, referral, state, facility="cc-east"):
+        until(lambda: self.region.read(referral, facility)["state"] == state, f"{state}", 15)
+
+    def referral_of(self, number, facility="cc-east"):
+        return until(lambda: next((one for one in self.region.ledger(facility) if one["number"] == number), None), number, 15)["id"]
+
+    def test_the_whole_way_by_hl7_with_a_restart_between_every_two_steps(self):
+        live = self.start()
+        region = self.region
+        say = region.message
+        answer = say("REF^I12^REF_I12", "cc-east", "H1", "cc-east", receiver="bc-county", reason="^胸痛待查", zrf="agreed|up")
+        self.assertEqual(answer[0][8], "RRI^I12^RRI_I12")
+        self.assertEqual([segment[0] for segment in answer], ["MSH", "MSA", "RF1", "PRD", "PID"])
+        self.assertEqual((answer[2][1], answer[2][6]), ("P", "H1^cc-east"))
+        up = self.referral_of("H1")
+        self.assertEqual(region.read(up)["indication"]["text"], "胸痛待查")
+        self.interrupted(live)
+        say("RRI^I12^RRI_I12", "bc-county", "H1", "cc-east", "R", reason="01^无床位", receiver="bc-city")
+        self.reaches(up, "declined")
+        self.assertEqual(region.read(up)["proposed"], "bc-city")
+        self.interrupted(live)
+        say("REF^I13^REF_I12", "cc-east", "H1", "cc-east", receiver="bc-city", reason="^县医院无床位", zrf="agreed")
+        self.reaches(up, "redirected")
+        self.interrupted(live)
+        say("RRI^I13^RRI_I12", "bc-city", "H1", "cc-east", "A", slot=("20261201080000", "20261201090000"))
+        self.reaches(up, "accepted")
+        self.interrupted(live)
+        say("RRI^I13^RRI_I12", "bc-city", "H1", "cc-east", "ARRIVED")
+        self.reaches(up, "arrived")
+        self.interrupted(live)
+        say("RRI^I13^RRI_I12", "bc-city", "H1", "cc-east", "RETURNED", more=["OBR|1||R77|CT001^胸部CT平扫^L"])
+        self.reaches(up, "report-returned")
+        self.interrupted(live)
+        say("REF^I12^REF_I12", "bc-city", "H2", "bc-city", receiver="cc-east", zrf="agreed|down||H1^cc-east")
+        down = self.referral_of("H2")
+        self.interrupted(live)
+        say("RRI^I12^RRI_I12", "cc-east", "H2", "bc-city", "A", slot=("20261209080000", "20261209090000"))
+        self.reaches(down, "accepted")
+        self.reaches(up, "closed")
+        self.interrupted(live)
+        say("RRI^I13^RRI_I12", "cc-east", "H2", "bc-city", "RETURNED")  # who is reported on has arrived
+        self.reaches(down, "report-returned")
+        say("REF^I13^REF_I12", "bc-city", "H2", "bc-city", "CLOSED")
+        self.reaches(down, "closed")
+        self.assertEqual(self.states(up), ["requested", "declined", "redirected", "accepted", "arrived", "report-returned", "closed"])
+        before = [region.ledger(facility) for facility in ("cc-east", "bc-city", "bc-county")]
+        live.stop()
+        live.command("rebuild")
+        live.start()
+        live.settle()
+        until(lambda: [region.ledger(facility) for facility in ("cc-east", "bc-city", "bc-county")] == before, "the rebuilt ledger", 10)
+
+    def test_a_referral_is_asked_for_by_hl7_and_answered_by_fhir_and_api(self):
+        live = self.start()
+        region = self.region
+        region.message("REF^I12^REF_I12", "cc-east", "M1", "cc-east", receiver="bc-county", zrf="agreed")  # up, as the levels have it
+        up = self.referral_of("M1")
+        self.interrupted(live)
+        task = region.http("bc-county", "GET", f"/fhir/Task/{up}")
+        self.assertEqual(task.status, 200, task.text)
+        body = task.json()
+        self.assertEqual([entry["valueCode"] for entry in body["input"]], ["up", "agreed"])
+        body["businessStatus"]["coding"][0]["code"] = "received"
+        answer = region.http("bc-county", "PUT", f"/fhir/Task/{up}", body, If_Match=task.header("ETag"))
+        self.assertEqual((answer.status, answer.header("ETag")), (200, 'W/"2"'), answer.text)
+        self.assertEqual(region.http("bc-county", "PUT", f"/fhir/Task/{up}", {**body, "status": "rejected"}, If_Match=task.header("ETag")).status, 412)
+        self.interrupted(live)
+        region.say("bc-county", up, "accept", version=2, slot=SLOT)
+        self.interrupted(live)
+        region.message("RRI^I13^RRI_I12", "bc-county", "M1", "cc-east", "ARRIVED")
+        self.reaches(up, "arrived")
+        body = region.http("bc-county", "GET", f"/fhir/Task/{up}").json()
+        body["output"].append({"type": {"coding": [{"code": "treatment-report"}]}, "valueReference": {"reference": "DocumentReference/45c48cce2e2d7fbdea1afc51c7c6ad26"}})
+        self.assertEqual(region.http("bc-county", "PUT", f"/fhir/Task/{up}", body).json()["businessStatus"]["text"], "已回报")
+        self.interrupted(live)
+        region.message("REF^I14^REF_I12", "cc-east", "M1", "cc-east", reason="^误")  # too late: the patient was there
+        time.sleep(0.5)
+        self.assertEqual(region.read(up)["state"], "report-returned")
+        region.say("cc-east", up, "close", version=5, reason={"text": "已痊愈，无需下转"})
+        self.assertEqual(region.read(up)["state"], "closed")
+        for missing in ("/fhir/Task/" + "0" * 32, "/fhir/Task/nonsense", "/fhir/CodeSystem/nonsense"):
+            self.assertEqual(region.http("bc-county", "GET", missing).status, 404)
+        self.assertEqual(region.http("cc-west", "GET", f"/fhir/Task/{up}").status, 404)
+        self.assertEqual(region.http("cc-west", "GET", f"/fhir/ServiceRequest/{up}").status, 404)
+
     def test_who_may_say_what(self):
         self.start()
         region = self.region

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from hutong import CONFIG, ack
-from messages import adt, pid, resident_card
+from messages import adt, msh, pid, resident_card
 
 CARD = resident_card(order=21)
 FACILITIES = ("cc-east", "cc-west", "vc-01", "bc-county", "bc-city")
@@ -100,3 +100,21 @@ class Region:
         answer = self.http(client or facility, "GET", f"/api/v1/referrals?facility={facility}{query}")
         assert answer.status == expect, (answer.status, answer.text)
         return answer.json()["referrals"] if expect == 200 else answer.json()
+
+    # REF or RRI of `facility` about the referral that `sender` numbered; answers the acknowledgement's segments.
+    def message(self, type, facility, number, sender, status="", patient=None, receiver="", reason="", slot=("", ""), zrf="", more=(), to=""):
+        self.count += 1
+        segments = [msh(type, f"F{self.count}", facility=facility, application="HIS").replace("|REGION|", f"|{to or 'REGION'}|", 1)]
+        if type.startswith("RRI"):
+            segments.append("MSA|AA|X")
+        segments.append(f"RF1|{status}|R|||A|{number}^{sender}|{slot[0]}|{slot[1]}||{reason}")
+        if receiver:
+            segments.append(f"PRD|RT|||^^^{receiver}")
+        segments.append(patient or pid("C1", name="王^晓明", born="19800101", sex="M", card=CARD, facility="cc-east"))
+        if zrf:
+            segments.append("ZRF|" + zrf)
+        with self.broker.mllp() as feed:
+            frame = feed.exchange("\r".join([*segments, *more]) + "\r")
+        answer = ack(frame)
+        assert answer.code == "AA", answer.raw
+        return [segment.split("|") for segment in frame.decode("utf-8").split("\r") if segment]

@@ -1,10 +1,9 @@
 // A referral as ServiceRequest (what is asked for, hl7.org/fhir/R4/servicerequest.html) and Task (how it goes,
-// hl7.org/fhir/R4/task.html), both under the referral's id. Task.status says what FHIR has words for, businessStatus how
-// it stands. And the code systems of our own. schemas/fhir/README.md.
-#include "broker/model/referral_view.h"
-
+// hl7.org/fhir/R4/task.html), both under the referral's id. Task.status says what FHIR has words for, businessStatus
+// how it stands. And the code systems of our own. schemas/fhir/README.md.
 #include "adapters/format/fhir/fhir_rendering.h"
 #include "adapters/format/fhir/fhir_writer.h"
+#include "broker/model/referral_view.h"
 
 namespace hutong::fhir {
 namespace {
@@ -113,8 +112,8 @@ void text_detail(Writer& out, std::string_view code, std::string_view member, st
 void document_details(Writer& out, const std::vector<model::ReferralDocument>& documents) {
   for (const auto& document : documents) {
     detail(out, document.kind, [&] {
-      const std::string reference = std::string(type_of(document.kind)) + "/" + document.id + "/_history/" +
-                                    std::to_string(document.version);
+      const std::string reference =
+          std::string(type_of(document.kind)) + "/" + document.id + "/_history/" + std::to_string(document.version);
       out.open("valueReference");
       out.member("reference", reference);
       out.close();
@@ -131,9 +130,9 @@ void write_task(Writer& out, const ReferralView& referral) {
   out.close_list();
   out.member("status", task_status(referral.state));
   const auto& said = referral.reason;
-  const bool why = said.said() && (referral.state == ReferralState::declined || referral.state == ReferralState::closed ||
-                                   referral.state == ReferralState::cancelled ||
-                                   referral.state == ReferralState::redirected);
+  const bool why =
+      said.said() && (referral.state == ReferralState::declined || referral.state == ReferralState::closed ||
+                      referral.state == ReferralState::cancelled || referral.state == ReferralState::redirected);
   if (why) {
     out.name("statusReason");
     write_reason(out, said);

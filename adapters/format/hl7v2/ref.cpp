@@ -16,13 +16,11 @@ struct Status {
   Text code, action;
 };
 constexpr Status kStatuses[] = {
-    {"A", "accept"},      {"ACCEPTED", "accept"},   {"已接受", "accept"},
-    {"R", "decline"},     {"REJECTED", "decline"},  {"已拒绝", "decline"},
-    {"P", "receive"},     {"PENDING", "receive"},   {"已收到", "receive"},
-    {"ARRIVED", "arrive"}, {"已到诊", "arrive"},     {"TREATED", "treat"},
-    {"治疗中", "treat"},   {"RETURNED", "report"},   {"已回报", "report"},
-    {"CLOSED", "close"},  {"已结束", "close"},       {"NOSHOW", "no-show"},
-    {"未到诊", "no-show"},
+    {"A", "accept"},         {"ACCEPTED", "accept"}, {"已接受", "accept"},  {"R", "decline"},
+    {"REJECTED", "decline"}, {"已拒绝", "decline"},  {"P", "receive"},      {"PENDING", "receive"},
+    {"已收到", "receive"},   {"ARRIVED", "arrive"},  {"已到诊", "arrive"},  {"TREATED", "treat"},
+    {"治疗中", "treat"},     {"RETURNED", "report"}, {"已回报", "report"},  {"CLOSED", "close"},
+    {"已结束", "close"},     {"NOSHOW", "no-show"},  {"未到诊", "no-show"},
 };
 
 Text action_of_status(Text code) {
@@ -123,7 +121,8 @@ class Referral {
       }
       case kCON: {  // the patient's consent, where a sender has it in the standard's own segment
         const Text status = reader_.value(segment, 11);
-        if (word.choice.empty()) word.choice = status == "A" ? Text("agreed") : status == "R" ? Text("refused") : Text();
+        if (word.choice.empty())
+          word.choice = status == "A" ? Text("agreed") : status == "R" ? Text("refused") : Text();
         break;
       }
       case kZRF: read_own(segment); break;
@@ -156,16 +155,23 @@ class Referral {
   void read_own(const Segment& zrf) {
     auto& word = *word_;
     const Text choice = reader_.value(zrf, 1), direction = reader_.value(zrf, 2);
-    if (is_any(choice, {"agreed", "A", "同意"})) word.choice = "agreed";
-    else if (is_any(choice, {"by-guardian", "G", "监护人同意"})) word.choice = "by-guardian";
-    else if (is_any(choice, {"refused", "R", "拒绝"})) word.choice = "refused";
-    else if (is_any(choice, {"not-possible", "N", "无法征询"})) word.choice = "not-possible";
+    if (is_any(choice, {"agreed", "A", "同意"}))
+      word.choice = "agreed";
+    else if (is_any(choice, {"by-guardian", "G", "监护人同意"}))
+      word.choice = "by-guardian";
+    else if (is_any(choice, {"refused", "R", "拒绝"}))
+      word.choice = "refused";
+    else if (is_any(choice, {"not-possible", "N", "无法征询"}))
+      word.choice = "not-possible";
     else if (!choice.empty())
       reader_.warn("choice-unknown", "ZRF-1", reader_.shown(choice), "agreed, by-guardian, refused or not-possible",
                    condition::table_value);
-    if (is_any(direction, {"up", "1", "上转"})) word.direction = "up";
-    else if (is_any(direction, {"down", "2", "下转"})) word.direction = "down";
-    else if (is_any(direction, {"level", "3", "平转"})) word.direction = "level";
+    if (is_any(direction, {"up", "1", "上转"}))
+      word.direction = "up";
+    else if (is_any(direction, {"down", "2", "下转"}))
+      word.direction = "down";
+    else if (is_any(direction, {"level", "3", "平转"}))
+      word.direction = "level";
     else if (!direction.empty())
       reader_.warn("direction-unknown", "ZRF-2", reader_.shown(direction), "up, down or level", condition::table_value);
     word.outside = reader_.lines(reader_.field(zrf, 3));

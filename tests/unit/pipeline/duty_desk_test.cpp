@@ -29,9 +29,9 @@ class Duty : public ProjectorTest {
   Duty() {
     auto made = std::make_shared<Rules>();
     auto facilities = std::make_shared<model::FacilityDirectory>();
-    for (const auto& [code, level, kind] : {std::tuple("cc-east", "1", "community-centre"),
-                                           std::tuple("bc-county", "2", "hospital"),
-                                           std::tuple("bc-city", "3", "hospital")}) {
+    for (const auto& [code, level, kind] :
+         {std::tuple("cc-east", "1", "community-centre"), std::tuple("bc-county", "2", "hospital"),
+          std::tuple("bc-city", "3", "hospital")}) {
       facilities->add({.code = code, .level = level, .kind = kind});
     }
     made->facilities = facilities;
@@ -298,8 +298,8 @@ TEST_F(Duty, persons_that_were_joined_meanwhile_are_one_person_to_it) {
   settle();
   EXPECT_EQ(answers().back().refusal, model::Refusal::link_mismatch);
   port::StoreBatch batch;
-  batch.put(tables::persons, {std::string(first.view()), "[]", std::int64_t{1}, std::int64_t{1},
-                              std::string(joined.view()), "{}"});
+  batch.put(tables::persons,
+            {std::string(first.view()), "[]", std::int64_t{1}, std::int64_t{1}, std::string(joined.view()), "{}"});
   ASSERT_TRUE(await(store->write(std::move(batch))));
   way[7].referral = model::referral_id("bc-city", "Z2");
   way[7].number = "Z2";
