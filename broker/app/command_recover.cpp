@@ -17,8 +17,7 @@
 namespace hutong::app {
 namespace fs = std::filesystem;
 void add_rebuild(CLI::App& app, Terminal& terminal) {
-  auto* command =
-      app.add_subcommand("rebuild", "Make the views anew from the log; nothing is sent, nothing is appended");
+  auto* command = app.add_subcommand("rebuild", "Make the views anew from the log; nothing is sent, nothing is appended");
   command->callback([&terminal] {
     const Config config = read_config(find_config(terminal.config));
     require_stopped(config.data);
@@ -66,8 +65,7 @@ void add_restore(CLI::App& app, Terminal& terminal) {
   struct Options {
     std::string directory;
   };
-  auto* command =
-      app.add_subcommand("restore", "An installation from its backup, into the configuration's empty data folder");
+  auto* command = app.add_subcommand("restore", "An installation from its backup, into the configuration's empty data folder");
   auto options = std::make_shared<Options>();
   command->add_option("DIR", options->directory, "What hutong backup made")->required();
   command->callback([options, &terminal] {
@@ -76,8 +74,7 @@ void add_restore(CLI::App& app, Terminal& terminal) {
     const fs::path from(options->directory);
     const bool journal = config.log.kind == LogKind::journal;
     if ((journal && !fs::exists(from / "log")) || !fs::exists(from / "keys")) {
-      throw ConfigError(options->directory + ": not a backup (no " + (journal ? "log/ and keys/" : "keys/") +
-                        " in it)");
+      throw ConfigError(options->directory + ": not a backup (no " + (journal ? "log/ and keys/" : "keys/") + " in it)");
     }
     journal::VerifyReport checked;
     if (journal) {
@@ -96,19 +93,15 @@ void add_restore(CLI::App& app, Terminal& terminal) {
     for (const auto* name : {"log", "store", "audit", "keys", "schemas"}) {
       if (!fs::exists(from / name)) continue;
       fmt::print(stderr, "restoring {}\n", name);
-      fs::copy(from / name, config.data / name, fs::copy_options::recursive | fs::copy_options::overwrite_existing,
-               failed);
-      if (failed)
-        return report_failure(terminal,
-                              {ErrorCode::unavailable, (config.data / name).string() + ": " + failed.message()});
+      fs::copy(from / name, config.data / name, fs::copy_options::recursive | fs::copy_options::overwrite_existing, failed);
+      if (failed) return report_failure(terminal, {ErrorCode::unavailable, (config.data / name).string() + ": " + failed.message()});
     }
     fs::permissions(config.data / "keys", fs::perms::owner_all, failed);
     if (terminal.json) {
       fmt::print("{{\"records\":{},\"segments\":{}}}\n", checked.records, checked.segments);
     } else {
-      const auto found =
-          journal ? fmt::format("{} records in {} segments, all verified", checked.records, checked.segments)
-                  : std::string("keys and audit are back; the messages are in Kafka, and the views come from there");
+      const auto found = journal ? fmt::format("{} records in {} segments, all verified", checked.records, checked.segments)
+                                 : std::string("keys and audit are back; the messages are in Kafka, and the views come from there");
       fmt::print("{}; start it: hutong serve --config {}\n", found, config.file.string());
     }
   });

@@ -64,8 +64,7 @@ std::string terminology_version(const pipeline::Rules& rules) {
 std::optional<std::chrono::milliseconds> read_duration(std::string_view written) {
   std::size_t at = 0;
   std::int64_t amount = 0;
-  while (at < written.size() && written[at] >= '0' && written[at] <= '9' && at < 12)
-    amount = amount * 10 + (written[at++] - '0');
+  while (at < written.size() && written[at] >= '0' && written[at] <= '9' && at < 12) amount = amount * 10 + (written[at++] - '0');
   if (at == 0) return std::nullopt;
   const auto unit = written.substr(at);
   if (unit == "ms") return std::chrono::milliseconds(amount);
