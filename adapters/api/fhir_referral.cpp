@@ -145,9 +145,9 @@ class TaskService {
     if (asked->with_request) {
       for (const auto& view : views) entries.push_back({&view, ReferralPart::request, "include", {}});
     }
-    const std::string url = base(request) + "/Task";
+    const std::string service = base(request), url = service + "/Task";
     const auto query = write_query(asked->kept);
-    port::ReferralSheaf sheaf{"searchset", base(request), entries, std::nullopt, {}};
+    port::ReferralSheaf sheaf{"searchset", service, entries, std::nullopt, {}};
     if (parameters->second.empty() && found.next.empty()) sheaf.total = views.size();
     sheaf.links.emplace_back("self", url + (query.empty() ? "" : "?") + query);
     if (!found.next.empty())
@@ -380,7 +380,8 @@ class TaskService {
     const auto view = view_of(referrals(), *shown);
     const std::vector<port::ReferralEntry> entries{{&view, ReferralPart::request, {}, "201 Created"},
                                                    {&view, ReferralPart::task, {}, "201 Created"}};
-    co_return document(200, deps_.rendering.referrals({"transaction-response", base(request), entries, {}, {}}));
+    const std::string service = base(request);
+    co_return document(200, deps_.rendering.referrals({"transaction-response", service, entries, {}, {}}));
   }
 
   // In whose name a client speaks that puts a Task: the one party that it acts for; of both, the one whose step it is.

@@ -56,9 +56,9 @@ const JsonTree& first(const JsonTree& list) {
   return list.elements().empty() ? none : list.elements().front();
 }
 
-model::CodedReason reason_of(const JsonTree& concept) {
-  const auto& coding = first(concept["coding"]);
-  const auto& text = concept["text"].text();
+model::CodedReason reason_of(const JsonTree& coded) {
+  const auto& coding = first(coded["coding"]);
+  const auto& text = coded["text"].text();
   return {coding["code"].text(), text.empty() ? coding["display"].text() : text};
 }
 

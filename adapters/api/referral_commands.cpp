@@ -1,6 +1,7 @@
 // A referral is asked for, answered and followed: each command is appended and answered by what became of it.
 #include "adapters/api/client_facilities.h"
 #include "adapters/api/referral_handlers.h"
+#include "broker/referral/words.h"
 
 namespace hutong::api {
 namespace {
@@ -188,9 +189,9 @@ ReferralAnswer command_referral(const ReferralDeps& deps, const Request& request
   command.referral = *id;
   if (auto read = read_body(*body, request, command); !read) co_return fault(request.path, read.error());
   const auto action = model::referral_action_of((*body)["action"].text());
-  using enum model::ReferralAction;
-  if (!action || *action == model::ReferralAction::request || *action == remind || *action == escalate ||
-      *action == expire) {
+  using Action = model::ReferralAction;
+  if (!action || *action == Action::request || *action == Action::remind || *action == Action::escalate ||
+      *action == Action::expire) {
     co_return fault(request.path, 400, "invalid",
                     "action: expected amend, receive, accept, decline, redirect, cancel, arrive, treat, report, close "
                     "or no-show");
