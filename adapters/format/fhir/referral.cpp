@@ -124,9 +124,7 @@ void document_details(Writer& out, const std::vector<model::ReferralDocument>& d
 void write_task(Writer& out, const ReferralView& referral) {
   write_head(out, referral);
   out.open_list("basedOn");
-  out.open();
   write_reference_body(out, "ServiceRequest", referral.id.hex());
-  out.close();
   out.close_list();
   out.member("status", task_status(referral.state));
   const auto& said = referral.reason;
@@ -216,9 +214,7 @@ void write_request(Writer& out, const ReferralView& referral) {
   write_number(out, referral);
   if (referral.follows) {
     out.open_list("basedOn");
-    out.open();
     write_reference_body(out, "ServiceRequest", referral.follows->hex());
-    out.close();
     out.close_list();
   }
   out.member("status", request_status(referral.state));
@@ -241,9 +237,7 @@ void write_request(Writer& out, const ReferralView& referral) {
   out.member("authoredOn", to_iso(referral.asked));
   write_organization(out, "requester", referral.sender, referral.sender_name, referral.sender_department);
   out.open_list("performer");
-  out.open();
   write_reference_body(out, "Organization", referral.receiver, referral.receiver_name);
-  out.close();
   out.close_list();
   if (referral.indication.said()) {
     out.open_list("reasonCode");
@@ -253,9 +247,7 @@ void write_request(Writer& out, const ReferralView& referral) {
   if (!referral.documents.empty()) {
     out.open_list("supportingInfo");
     for (const auto& document : referral.documents) {
-      out.open();
       write_reference_body(out, type_of(document.kind), document.id);
-      out.close();
     }
     out.close_list();
   }
