@@ -219,13 +219,15 @@ std::vector<Route> referral_routes(ReferralDeps given) {
   const auto with = [&](Function function) {
     return [deps, function](const Request& request) { return function(*deps, request); };
   };
-  const std::string token = "system/Task";  // whoever has one: the handlers ask the Gate
+  // The handlers ask the Gate: a look is a clinical user's or an operator's, a command a clinical user's or the duty
+  // role's.
+  const std::string look = "system/Task hutong/operate", act = "system/Task hutong/coordinate";
   return {
-      {"GET", "/api/v1/referrals", token, with(referral_ledger)},
-      {"POST", "/api/v1/referrals", token, with(request_referral)},
-      {"GET", "/api/v1/referrals/{id}", token, with(one_referral)},
-      {"POST", "/api/v1/referrals/{id}/commands", token, with(command_referral)},
-      {"GET", "/api/v1/referrals/commands/{id}", token, with(referral_verdict)},
+      {"GET", "/api/v1/referrals", look, with(referral_ledger)},
+      {"POST", "/api/v1/referrals", act, with(request_referral)},
+      {"GET", "/api/v1/referrals/{id}", look, with(one_referral)},
+      {"POST", "/api/v1/referrals/{id}/commands", act, with(command_referral)},
+      {"GET", "/api/v1/referrals/commands/{id}", look, with(referral_verdict)},
   };
 }
 

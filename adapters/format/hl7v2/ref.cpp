@@ -155,6 +155,7 @@ class Referral {
   void read_own(const Segment& zrf) {
     auto& word = *word_;
     const Text choice = reader_.value(zrf, 1), direction = reader_.value(zrf, 2);
+    choice_said_ = !choice.empty();
     if (is_any(choice, {"agreed", "A", "同意"}))
       word.choice = "agreed";
     else if (is_any(choice, {"by-guardian", "G", "监护人同意"}))
@@ -205,7 +206,7 @@ class Referral {
       reader_.warn("receiver-missing", "PRD", "no facility", "PRD with the role RT and its facility in PRD-4.4",
                    condition::required_missing);
     }
-    if (word.action == "request" && word.choice.empty()) {
+    if (word.action == "request" && word.choice.empty() && !choice_said_) {
       reader_.warn("choice-missing", "ZRF-1", "nothing",
                    "the patient's informed choice: agreed, by-guardian, refused or (stat only) not-possible",
                    condition::required_missing);
@@ -216,6 +217,7 @@ class Referral {
   Reader& reader_;
   Arena& arena_;
   model::ReferralWord* word_ = nullptr;
+  bool choice_said_ = false;  // understood or not
 };
 
 }  // namespace

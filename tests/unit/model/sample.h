@@ -201,11 +201,12 @@ inline ReferralWord* referral(Arena& arena) {
   r->insurance_filing = "YB7";
   r->follows_sender = "cc-west";
   r->follows_number = "ZZ6";
-  r->reason = {"I20", "心绞痛"};
-  r->diagnoses.push(arena, {"I20.000", "不稳定性心绞痛", "I10"});
-  r->happened = {"202601020910", "2026-01-02T09:10+08:00"};
-  r->slot_start = {"202601030800", "2026-01-03T08:00+08:00"};
-  r->slot_end = {"202601030900", "2026-01-03T09:00+08:00"};
+  r->reason.code = "I20";
+  r->reason.display = "心绞痛";
+  r->diagnoses.push(arena, r->reason);
+  r->happened = {"202601020910", "2026-01-02T09:10:00+08:00"};
+  r->slot_start = {"202601030800", "2026-01-03T08:00:00+08:00"};
+  r->slot_end = {"202601030900", "2026-01-03T09:00:00+08:00"};
   r->place = "3 床";
   r->reports.push(arena, {"R7", "CT001"});
   r->notes.push(arena, "已好转");
