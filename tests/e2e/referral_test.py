@@ -3,19 +3,21 @@ below, closed; with the broker stopped or killed between every two steps. Nobody
 shows the same. Invented patients."""
 
 import datetime
-import json
+import os
+import pathlib
 import time
 
 from hutong import Story, run, until
 from referral import CARD, NATIONAL_ID, Region, clocks, config, write_keys
 
+WALL = pathlib.Path(os.environ.get("HUTONG_BUILD", "build/release")) / "tests" / "libhutong_wall.so"
 SLOT = {"start": "2026-12-01T08:00:00+08:00", "end": "2026-12-01T09:00:00+08:00", "department": "心内科", "place": "3 床"}
 REPORT = [{"kind": "treatment-report", "id": "45c48cce2e2d7fbdea1afc51c7c6ad26"}]
 
 
 class Referral(Story):
-    def start(self, **options):
-        live = self.broker(start=False, config=config())
+    def start(self, environment=None, **options):
+        live = self.broker(start=False, config=config(), environment=environment)
         write_keys(live.dir)
         clocks(live, **options)
         live.start()
@@ -262,6 +264,42 @@ class Referral(Story):
         self.assertTrue(shown["waitingFor"]["overdue"])
         region.say("bc-county", up, "accept", version=1, slot=SLOT)
         self.assertNotIn("told", region.read(up))
+
+    def test_a_wall_clock_that_is_set_neither_hastens_nor_delays_anything(self):
+        setting = self.directory() / "wall"
+        setting.write_text("0")
+        environment = {"LD_PRELOAD": str(WALL), "HUTONG_WALL": str(setting)}
+        live = self.start(urgent=("3s", "9s", "30s", "60s"), environment=environment)
+        region = self.region
+        asked = time.monotonic()
+        up = region.request(urgency="urgent")["command"]["referral"]
+        told = lambda: region.read(up).get("told", {})
+
+        def alarmed():
+            clock = next(one for one in live.http("GET", "/readyz").json()["dependencies"] if one["name"] == "clock")
+            return bool(clock.get("reason"))
+
+        setting.write_text("10800")
+        region.tokens.clear()  # the broker takes tokens by the wall clock
+        until(alarmed, "a clock that was set is told", 10)
+        until(lambda: live.metric("hutong_clock_jumped") == 1, "the metric, too", 2)
+        self.assertLess(time.monotonic() - asked, 3)
+        self.assertNotIn("reminded", told())
+        live.kill()  # and killed with it: from here on it follows the wall again
+        setting.write_text("0")
+        live.start()
+        region.tokens.clear()
+        until(lambda: "reminded" in told(), "the receiver is reminded", 10)
+        self.assertGreaterEqual(time.monotonic() - asked, 3)
+        setting.write_text("-18000")
+        region.tokens.clear()
+        until(alarmed, "set back, too", 10)
+        until(lambda: "firstEscalated" in told(), "the duty role is told", 15)
+        took = time.monotonic() - asked
+        self.assertTrue(9 <= took < 13, took)
+        setting.write_text("0")
+        region.tokens.clear()
+        until(lambda: not alarmed(), "and when it is right again", 10)
 
     def test_clocks_that_change_are_reckoned_anew(self):
         live = self.start()
