@@ -130,6 +130,16 @@ TEST_F(Duty, a_command_is_answered_once_and_the_log_alone_gives_the_same_rows) {
   expect_same_from_the_log();
 }
 
+TEST_F(Duty, what_it_has_appended_is_waited_for_by_the_next_process_too) {
+  say(request("cc-east", "bc-county", "T1", clock.now()));
+  project();
+  EXPECT_EQ(*await(desk->work()), 1u);
+  EXPECT_EQ(*await(desk->work()), 0u);
+  DutyDesk next(log, *store, current, *time, [] { return true; });
+  EXPECT_EQ(*await(next.work()), 0u);
+  EXPECT_EQ(answers().size(), 1u);
+}
+
 TEST_F(Duty, what_comes_again_changes_nothing) {
   const auto way = the_way();
   for (const auto& each : way) {
