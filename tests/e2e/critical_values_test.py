@@ -7,7 +7,7 @@ import time
 
 from hutong import Story, ack, run, until
 from messages import msh, oru, pid, resident_card
-from referral import Region, config, write_keys
+from referral import News, Region, config, write_keys
 
 CHAIN = "level,role,after,again,valid_from,valid_to,source\n0,orderer,0s,,2024-01-01,,story\n1,duty,{duty},,2024-01-01,,story\n2,coordinator,{coordinator},{again},2024-01-01,,story\n"
 CHINA = datetime.timezone(datetime.timedelta(hours=8))
@@ -157,12 +157,21 @@ class CriticalValues(Story):
 
     def test_the_region_confirms_once_it_was_told(self):
         self.start(duty="1s", coordinator="3s")
+        news = News(self.live)
+        self.addCleanup(news.close)
+        time.sleep(1.2)  # a sample
         self.result()
         value = self.waits()[0]
         self.confirm(value, client="duty", capacity="coordinator", facility="", expect=409)
         until(lambda: "coordinator" in self.roles(value), "the region is told", 10)
         done = self.confirm(value, client="duty", capacity="coordinator", facility="", name="总值班")
         self.assertEqual(done["state"], "confirmed")
+        steps = lambda: [event["kind"] for kind, event in news.found if kind == "critical-value" and event["value"] == value["id"]]
+        until(lambda: "critical-value.confirmed" in steps(), "it is seen live", 10)
+        self.assertEqual(steps(), ["critical-value.opened", "critical-value.told", "critical-value.escalated", "critical-value.escalated",
+                                   "critical-value.confirmed"])
+        for hidden in ("总值班", "V01", value["patient"], "2823-3", value["report"]):
+            self.assertNotIn(hidden, str(news.found))
 
 
 if __name__ == "__main__":

@@ -94,6 +94,59 @@ class Referral(Story):
         until(lambda: region.read(up).get("state") == "closed", "the rebuilt ledger", 10)
         self.assertEqual([region.ledger(facility) for facility in ("cc-east", "bc-city", "bc-county")], before)
 
+    # Reads the Task as `facility`, changes it, and puts it back for the version that was read.
+    def put(self, facility, task, expect=200, business=None, output=(), **changes):
+        read = self.region.http(facility, "GET", f"/fhir/Task/{task}")
+        self.assertEqual(read.status, 200, read.text)
+        body = {**read.json(), **changes}
+        if business:
+            body["businessStatus"]["coding"][0]["code"] = business
+        body.setdefault("output", []).extend({"type": {"coding": [{"code": code}]}, **value} for code, value in output)
+        answer = self.region.http(facility, "PUT", f"/fhir/Task/{task}", body, If_Match=read.header("ETag"))
+        self.assertEqual(answer.status, expect, answer.text)
+        return answer.json()
+
+    def asked_by_fhir(self, sender, receiver, number, follows=None):
+        patient = {"identifier": {"system": NATIONAL_ID, "value": CARD}}
+        request = {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "subject": patient, "identifier": [{"value": number}],
+                   "requester": {"reference": f"Organization/{sender}"}, "performer": [{"reference": f"Organization/{receiver}"}]}
+        if follows:
+            request["basedOn"] = [{"reference": f"ServiceRequest/{follows}"}]
+        task = {"resourceType": "Task", "status": "requested", "intent": "order", "focus": {"reference": "urn:uuid:1"},
+                "input": [{"type": {"coding": [{"code": "choice"}]}, "valueCode": "agreed"}]}
+        bundle = {"resourceType": "Bundle", "type": "transaction",
+                  "entry": [{"fullUrl": "urn:uuid:1", "resource": request, "request": {"method": "POST", "url": "ServiceRequest"}},
+                            {"resource": task, "request": {"method": "POST", "url": "Task"}}]}
+        answers = [self.region.http(sender, "POST", "/fhir", bundle) for _ in range(2)]  # and sent again
+        self.assertEqual([answer.status for answer in answers], [200, 200], answers[0].text)
+        self.assertEqual(answers[0].json(), answers[1].json())
+        return answers[0].json()["entry"][1]["resource"]["id"]
+
+    def test_the_whole_way_by_fhir_with_a_restart_between_every_two_steps(self):
+        live = self.start()
+        up = self.asked_by_fhir("cc-east", "bc-county", "F1")
+        self.interrupted(live)
+        self.put("bc-county", up, status="rejected", statusReason={"text": "无床位"})
+        self.interrupted(live)
+        self.put("cc-east", up, owner={"reference": "Organization/bc-city"}, statusReason={"text": "县医院无床位"})
+        self.interrupted(live)
+        slot = [("slot", {"valuePeriod": {"start": "2026-12-01T08:00:00+08:00", "end": "2026-12-01T09:00:00+08:00"}})]
+        self.put("bc-city", up, status="accepted", output=slot)
+        self.interrupted(live)
+        self.put("bc-city", up, status="in-progress")
+        self.interrupted(live)
+        self.put("bc-city", up, output=[("treatment-report", {"valueReference": {"reference": "DocumentReference/45c48cce2e2d7fbdea1afc51c7c6ad26"}})])
+        self.interrupted(live)
+        self.put("bc-city", up, status="completed", expect=409)
+        down = self.asked_by_fhir("bc-city", "cc-east", "F2", follows=up)
+        self.interrupted(live)
+        self.put("cc-east", down, status="accepted", output=slot)
+        self.reaches(up, "closed")
+        self.interrupted(live)
+        self.assertEqual(self.states(up), ["requested", "declined", "redirected", "accepted", "arrived", "report-returned", "closed"])
+        found = self.region.http("cc-east", "GET", "/fhir/Task?status=completed&direction=up&_include=Task:focus").json()
+        self.assertEqual([(entry["resource"]["resourceType"], entry["resource"]["id"]) for entry in found["entry"]], [("Task", up), ("ServiceRequest", up)])
+
     # Until the message's command was decided.
     def reaches(self, referral, state, facility="cc-east"):
         until(lambda: self.region.read(referral, facility)["state"] == state, f"{state}", 15)

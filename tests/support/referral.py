@@ -2,8 +2,11 @@
 and one invented patient. Standard library only; keys by openssl."""
 
 import base64
+import contextlib
+import http.client
 import json
 import subprocess
+import threading
 import time
 
 from hutong import CONFIG, ack
@@ -118,3 +121,31 @@ class Region:
         answer = ack(frame)
         assert answer.code == "AA", answer.raw
         return [segment.split("|") for segment in frame.decode("utf-8").split("\r") if segment]
+
+
+class News:
+    """The named events of /api/v1/live since it was opened."""
+
+    def __init__(self, broker):
+        self.found = []
+        self.connection = http.client.HTTPConnection("127.0.0.1", broker.ports["http"], timeout=30)
+        self.connection.request("GET", "/api/v1/live", headers={"Authorization": "Bearer " + broker.token("operator")})
+        self.answer = self.connection.getresponse()
+        assert self.answer.status == 200
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        kind = None
+        with contextlib.suppress(OSError, ValueError, AttributeError, http.client.HTTPException):  # closed meanwhile
+            for line in self.answer:
+                text = line.decode("utf-8").rstrip("\n")
+                if text.startswith("event: "):
+                    kind = text[7:]
+                elif text.startswith("data: ") and kind:
+                    self.found.append((kind, json.loads(text[6:])))
+                elif not text:
+                    kind = None
+
+    def close(self):
+        self.connection.close()
