@@ -312,6 +312,7 @@ class TaskService {
   Response one(const query::ShownReferral& shown, ReferralPart part, int status) const {
     auto response = document(status, deps_.rendering.referral(view_of(referrals(), shown), part));
     response.headers.emplace_back("ETag", etag_of(shown.referral.version));
+    response.headers.emplace_back("X-Hutong-Offset", std::to_string(shown.offset));
     return response;
   }
 

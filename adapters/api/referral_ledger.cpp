@@ -128,6 +128,7 @@ ReferralAnswer one_referral(const ReferralDeps& deps, const Request& request) {
   write(json, deps.referrals, *shown, who, with_patient);
   auto response = json_response(json.take());
   response.headers.emplace_back("ETag", "W/\"" + std::to_string(shown->referral.version) + "\"");
+  response.headers.emplace_back("X-Hutong-Offset", std::to_string(shown->offset));
   co_return response;
 }
 

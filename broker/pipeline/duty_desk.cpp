@@ -21,6 +21,9 @@ using referral::Referral;
 constexpr std::chrono::milliseconds look_every_near{20}, look_every_far{100};
 constexpr std::size_t commands_at_once = 200, records_at_once = 600;
 constexpr int replaced_hops_max = 64;
+// A critical value that stood in the log for longer before it was found (a rebuild by a program that knows more) is
+// kept, and calls nobody.
+constexpr std::chrono::hours told_within{24};
 constexpr port::Partition operations{port::Topic::operations, 0};
 
 const std::string& text_in(const port::Row& row, std::size_t column) {
@@ -42,6 +45,15 @@ port::Record record_of(const model::ReferralAnswered& answered) {
   record.key = answered.referral.hex();
   record.kinds = model::referral_answered_kind;
   record.json = model::write(answered);
+  return record;
+}
+
+port::Record record_of(const model::CriticalStep& step) {
+  port::Record record;
+  record.id = step.id;
+  record.key = step.value.hex();
+  record.kinds = "critical-value." + std::string(to_string(step.action));
+  record.json = model::write(step);
   return record;
 }
 
@@ -205,14 +217,9 @@ net::awaitable<Result<void>> DutyDesk::tell_critical(Look& look) {
     const auto deadline = critical::next(*value, *look.rules->critical);
     if (!deadline || deadline->at > look.now) continue;
     // The coordinator is of no facility; the other roles are of the one that ordered.
-    const auto step = critical::tell(
-        *value, *deadline, deadline->role == "coordinator" ? std::string_view() : value->opened.facility, look.now);
-    port::Record record;
-    record.id = step.id;
-    record.key = value->opened.facility + "/" + value->opened.value.hex();
-    record.kinds = "critical-value." + std::string(to_string(step.action));
-    record.json = model::write(step);
-    look.records.push_back(std::move(record));
+    const bool of_nobody = deadline->role == "coordinator";
+    look.records.push_back(record_of(
+        critical::tell(*value, *deadline, of_nobody ? std::string_view() : value->opened.facility, look.now)));
   }
   co_return Result<void>();
 }
@@ -234,13 +241,24 @@ net::awaitable<Result<void>> DutyDesk::append_derived(Look& look) {
       if (!command) co_return pass(command.error());
       if (command->capacity == model::Capacity::facility) command->at = std::min(command->at, look.now);
       record.json = model::write(*command);
-    } else if (record.kinds == model::critical_opened_kind) {
-      auto opened = model::read_critical_opened(record.json);
-      if (!opened) co_return pass(opened.error());
-      opened->at = std::min(opened->at, look.now);
-      record.json = model::write(*opened);
     }
+    if (record.kinds != model::critical_opened_kind) {
+      look.records.push_back(std::move(record));
+      continue;
+    }
+    auto opened = model::read_critical_opened(record.json);
+    if (!opened) co_return pass(opened.error());
+    opened->at = std::min(opened->at, look.now);
+    record.json = model::write(*opened);
+    model::CriticalStep late;
+    late.id = model::withdrawn_id(opened->value);
+    late.value = opened->value;
+    late.action = model::CriticalAction::withdrawn;
+    late.at = look.now;
+    late.reason = "late";
+    const bool is_late = time_.newest_at_start() - opened->at > told_within;
     look.records.push_back(std::move(record));
+    if (is_late) look.records.push_back(record_of(late));
   }
   co_return Result<void>();
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "broker/base/hash.h"
 #include "broker/critical/document.h"
 #include "broker/model/views.h"
 #include "broker/port/tables.h"
@@ -141,7 +140,7 @@ net::awaitable<void> withdraw(Overlay& overlay, Cause cause, const CriticalId& v
   const Row* row = co_await overlay.get(tables::critical_values, {std::string(value.view())});
   if (row && text_in(*row, column::state) == "withdrawn") co_return;  // a rebuild met it before
   model::CriticalStep step;
-  step.id = RecordId(PartsHash().add("critical-withdrawn").add(value.view()).finish());
+  step.id = model::withdrawn_id(value);
   step.value = value;
   step.action = model::CriticalAction::withdrawn;
   step.at = at;

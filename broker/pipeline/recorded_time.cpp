@@ -3,7 +3,7 @@
 namespace hutong::pipeline {
 
 RecordedTime::RecordedTime(const Clock& clock, Timestamp newest_recorded)
-    : clock_(clock), time_(clock.now(), clock.ticks(), newest_recorded) {}
+    : clock_(clock), newest_at_start_(newest_recorded), time_(clock.now(), clock.ticks(), newest_recorded) {}
 
 Timestamp RecordedTime::now() {
   const std::lock_guard lock(mutex_);

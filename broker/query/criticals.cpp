@@ -16,7 +16,7 @@ namespace {
 
 namespace tables = port::tables;
 
-constexpr std::chrono::milliseconds look_every{10};
+constexpr std::chrono::milliseconds look_every_near{10}, look_every_far{50};
 constexpr std::size_t name_bytes = 200;
 
 tl::unexpected<Error> pass(const Error& error) {
@@ -137,6 +137,7 @@ net::awaitable<Result<Criticals::Confirmed>> Criticals::confirm(const access::Pe
   auto appended = co_await log_.append(port::Topic::operations, std::move(batch));
   if (!appended) co_return pass(appended.error());
   net::steady_timer timer(co_await net::this_coro::executor);
+  const auto look_every = store_.is_far() ? look_every_far : look_every_near;
   for (std::chrono::milliseconds waited{0}; waited < limits::verdict_deadline; waited += look_every) {
     auto now = co_await find(confirmation.value, {});
     if (now && now->value.confirmed()) {

@@ -16,7 +16,7 @@ namespace {
 namespace tables = port::tables;
 using model::ReferralCommand;
 
-constexpr std::chrono::milliseconds look_every{10};
+constexpr std::chrono::milliseconds look_every_near{10}, look_every_far{50};
 constexpr std::size_t name_bytes = 200, words_bytes = 1'000, documents_max = 200, rows_at_once = 200;
 constexpr std::size_t referrals_of_person = 1'000;
 constexpr int replaced_hops_max = 64;
@@ -180,6 +180,8 @@ ShownReferral Referrals::shown(referral::Referral referral, Timestamp updated) c
 
 net::awaitable<Result<ShownReferral>> Referrals::read(const access::Permit&, ReferralId id,
                                                       std::vector<std::string> facilities) {
+  const auto cursor = co_await store_.cursor({port::Topic::operations, 0});
+  if (!cursor) co_return pass(cursor.error());
   auto row = co_await store_.get(tables::referrals, {std::string(id.view())});
   if (!row) co_return pass(row.error());
   const auto nobody = [] { return fail(ErrorCode::not_found, "no such referral, or your facility is no party of it"); };
@@ -190,7 +192,9 @@ net::awaitable<Result<ShownReferral>> Referrals::read(const access::Permit&, Ref
   if (!facilities.empty() && std::none_of(facilities.begin(), facilities.end(), takes_part)) co_return nobody();
   auto referral = referral::read_referral(text(**row, column::document));
   if (!referral) co_return pass(referral.error());
-  co_return shown(std::move(*referral), {integer(**row, column::updated)});
+  auto found = shown(std::move(*referral), {integer(**row, column::updated)});
+  if (*cursor) found.offset = (*cursor)->next;
+  co_return found;
 }
 
 net::awaitable<bool> Referrals::is_referral(ReferralId id) {
@@ -351,6 +355,7 @@ net::awaitable<Result<Verdict>> Referrals::command(const access::Permit&, Referr
   }
   Verdict verdict{command.id, command.referral, command.client, std::nullopt};
   net::steady_timer timer(co_await net::this_coro::executor);
+  const auto look_every = store_.is_far() ? look_every_far : look_every_near;
   for (std::chrono::milliseconds waited{0};; waited += look_every) {
     auto found = co_await known(command.id);
     // What is appended will be decided, whether the store answers just now or not.

@@ -34,6 +34,7 @@ struct ShownReferral {
   std::optional<Timestamp> due;            // by when whoever is waited for must have acted
   bool overdue = false;
   Timestamp updated;
+  port::Offset offset = 0;  // of operations, where it was read alone: records below it are reflected
 };
 
 struct LedgerSearch {

@@ -153,6 +153,28 @@ TEST_F(CriticalFold, who_placed_the_order_is_told_and_of_a_labelled_item_nothing
   for (const auto& each : in_log(port::Topic::operations)) EXPECT_EQ(each.record.json.find("56888"), std::string::npos);
 }
 
+TEST_F(CriticalFold, what_a_later_program_finds_in_the_log_calls_nobody) {
+  say("1", lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}}));
+  clock.advance(std::chrono::hours(25));
+  say("2", lab({{"NA", "140"}}));  // the broker lived on
+  begin();
+  settle();
+  EXPECT_EQ(states(), "withdrawn");
+  EXPECT_EQ(values()[0].steps.size(), 1u);
+  EXPECT_EQ(values()[0].steps[0].reason, "late");
+  EXPECT_TRUE(rows(tables::derived).empty());
+  expect_same_from_the_log();
+}
+
+TEST_F(CriticalFold, what_the_broker_was_too_dead_to_tell_is_told) {
+  say("1", lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}}));
+  clock.advance(std::chrono::hours(60));
+  begin();
+  settle();
+  EXPECT_EQ(states(), "open");
+  EXPECT_TRUE(values()[0].told(2));
+}
+
 TEST_F(CriticalFold, history_and_resends_call_nobody) {
   auto old = lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}});
   old.observed = old.issued = to_iso(clock.now() + -std::chrono::days(8), 480);
