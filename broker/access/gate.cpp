@@ -14,6 +14,8 @@ std::string_view to_string(Action action) {
   switch (action) {
     case Action::read: return "read";
     case Action::search: return "search";
+    case Action::create: return "create";
+    case Action::update: return "update";
     case Action::operate: return "operate";
   }
   return "unknown";
@@ -67,8 +69,11 @@ std::string required_scope(const Demand& demand) {
   switch (demand.action) {
     case Action::read: return "system/" + type + ".r";
     case Action::search: return "system/" + type + ".s";
+    case Action::create: return "system/" + type + ".c";
+    case Action::update: return "system/" + type + ".u";
     case Action::operate:
       if (type == "identity") return "hutong/identity";
+      if (type == "coordination") return "hutong/coordinate";
       return demand.resource.ends_with("/raw") ? "hutong/raw" : "hutong/operate";
   }
   return "none";

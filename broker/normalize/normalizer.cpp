@@ -204,7 +204,7 @@ class Work {
 
   void body(Event& event, const Subject& subject) {
     // A report's or order's time is one of its own fields, and told there; other events have theirs from EVN.
-    if (event.report != nullptr || event.order != nullptr) {
+    if (event.report != nullptr || event.order != nullptr || event.referral != nullptr) {
       moments_.read(event.occurred);
     } else {
       time(event.occurred, "EVN-2");
@@ -220,6 +220,9 @@ class Work {
       case EventKind::encounter_changed: labels = encounter(event.encounter, subject); break;
       case EventKind::order_placed:
         if (event.order != nullptr) labels = order(*event.order, event);
+        break;
+      case EventKind::referral_told:
+        if (event.referral != nullptr) labels = referral(*event.referral, event);
         break;
       case EventKind::patient_merged:
       case EventKind::patient_linked:
@@ -295,6 +298,26 @@ class Work {
       if (const Facility* found = facilities_.by_sender({}, text)) return found;
     }
     return party.name.empty() ? nullptr : facilities_.by_name(party.name);
+  }
+
+  // A facility as a message names it: its code where it is registered.
+  Text code_of(Text sent) {
+    const Facility* found = performing({sent, sent, {}});
+    return found ? arena_.copy(found->code) : sent;
+  }
+
+  Labels referral(ReferralWord& r, const Event& event) {
+    time(r.happened, r.path, "9");
+    time(r.slot_start, r.path, "7");
+    time(r.slot_end, r.path, "8");
+    r.facility = draft_.source.facility;
+    r.sender = code_of(r.sender);
+    r.receiver = code_of(r.receiver);
+    r.follows_sender = code_of(r.follows_sender);
+    if (r.priority == Priority::unknown) priority_of(r.priority_sent, r.priority);
+    const Labels labels = diagnoses(r.diagnoses, r.reason, date_of(event.occurred));
+    put_labels(r.labels, labels);
+    return labels;
   }
 
   Labels order(Order& o, const Event& event) {

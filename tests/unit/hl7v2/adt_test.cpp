@@ -273,7 +273,7 @@ TEST(Merge, WithoutBothNumbersIsRefused) {
 
 TEST(Other, IsReceivedWithItsPatient) {
   for (const std::string type : {"SIU^S12", "MDM^T02", "ORM^O01", "OML^O21", "VXU^V04", "RDE^O11", "DFT^P03", "BAR^P01",
-                                 "REF^I12", "ACK", "QRY^R02", "ADT^A30", "ADT^A41", "ADT^A60", "ORU^R40", "ZZZ^Z01"}) {
+                                 "PPR^PC1", "ACK", "QRY^R02", "ADT^A30", "ADT^A41", "ADT^A60", "ORU^R40", "ZZZ^Z01"}) {
     Case c(msh(type) + kPerson);
     ASSERT_EQ(c.read(), Answer::accepted) << type;
     EXPECT_EQ(c.event().kind, EventKind::message_received) << type;

@@ -190,6 +190,39 @@ inline Encounter encounter(Arena& arena) {
   return e;
 }
 
+inline ReferralWord* referral(Arena& arena) {
+  ReferralWord* r = arena.make<ReferralWord>();
+  r->action = "report";
+  r->action_sent = "RRI^I13 RETURNED";
+  r->facility = "bc-city";
+  r->sender = "cc-east";
+  r->number = "ZZ7";
+  r->receiver = "bc-county";
+  r->department = "NK";
+  r->receiver_department = "XNK";
+  r->practitioner = {"d1", "张医生", "staff"};
+  r->direction = "up";
+  r->priority = Priority::stat;
+  r->priority_sent = "S";
+  r->choice = "agreed";
+  r->outside = "附近无床位";
+  r->insurance_filing = "YB7";
+  r->follows_sender = "cc-west";
+  r->follows_number = "ZZ6";
+  r->reason.code = "I20";
+  r->reason.display = "心绞痛";
+  r->diagnoses.push(arena, r->reason);
+  r->happened = {"202601020910", "2026-01-02T09:10:00+08:00"};
+  r->slot_start = {"202601030800", "2026-01-03T08:00:00+08:00"};
+  r->slot_end = {"202601030900", "2026-01-03T09:00:00+08:00"};
+  r->place = "3 床";
+  r->reports.push(arena, {"R7", "CT001"});
+  r->notes.push(arena, "已好转");
+  r->labels.push(arena, "PSY");
+  r->path = "RF1";
+  return r;
+}
+
 inline Order* order(Arena& arena) {
   Order* o = arena.make<Order>();
   o->id = OrderId(sha256("an order"));
@@ -267,6 +300,11 @@ inline void fill(Draft& draft) {
   ordered.ordinal = 4;
   ordered.order = order(arena);
   part.events.push(arena, ordered);
+  Event told;
+  told.kind = EventKind::referral_told;
+  told.ordinal = 5;
+  told.referral = referral(arena);
+  part.events.push(arena, told);
   draft.parts.push(arena, part);
 }
 

@@ -37,6 +37,8 @@ struct Item {
   ResultStatus status = ResultStatus::final;
   std::string sub_id = {};
   std::string mapped = {};  // LOINC; "": no map
+  std::string flag = {};    // OBX-8
+  std::string label = {};   // sensitivity
 };
 
 struct Said {  // what a message says of a patient
@@ -124,6 +126,8 @@ class Message {
       observation.code.mapped_code = keep(item.mapped);
       if (!item.mapped.empty()) observation.code.mapped_system = "http://loinc.org";
       observation.sub_id = keep(item.sub_id);
+      if (!item.flag.empty()) observation.flags.push(arena(), keep(item.flag));
+      if (!item.label.empty()) observation.labels.push(arena(), keep(item.label));
       observation.value.kind = item.value.empty() ? model::ValueKind::none : model::ValueKind::number;
       observation.value.sent = observation.value.number = keep(item.value);
       observation.status = item.status;
