@@ -25,8 +25,7 @@ void report_failure(Terminal& terminal, const Error& error) {
 }
 
 void add_check(CLI::App& app, Terminal& terminal) {
-  auto* command =
-      app.add_subcommand("check", "Validate the configuration and the data under schemas/, print what is in effect");
+  auto* command = app.add_subcommand("check", "Validate the configuration and the data under schemas/, print what is in effect");
   command->callback([&terminal] {
     const Config config = read_config(find_config(terminal.config));
     const auto rules = read_rules(config);
@@ -34,22 +33,16 @@ void add_check(CLI::App& app, Terminal& terminal) {
     const auto subscriptions = read_subscriptions(config, *rules->facilities);
     registered_clients(config);
     if (terminal.json) {
-      fmt::print(
-          "{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\",\"recognition\":\"{}\",\"identity\":\"{}\"}}"
-          "\n",
-          describe_json(config), rules->facilities->all().size(), terminology_version(*rules),
-          rules->catalogue->version(), weights->version, subscriptions.size());
+      fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\",\"recognition\":\"{}\",\"identity\":\"{}\",\"referral\":\"{}\","
+                 "\"critical\":\"{}\",\"subscriptions\":{}}}\n",
+                 describe_json(config), rules->facilities->all().size(), terminology_version(*rules), rules->catalogue->version(),
+                 weights->version, rules->referral->version(), rules->critical->version(), subscriptions.size());
       return;
     }
     std::fputs(describe(config).c_str(), stdout);
-    fmt::print(
-        "
-#{} facilities, terminology{}, recognition{}, identity{}, referral{}, critical{}, {} subscriptions
-        ",
-        rules->facilities->all()
-            .size(),
-        terminology_version(*rules), rules->catalogue->version(), weights->version, rules->referral->version(),
-        rules->critical->version(), subscriptions.size());
+    fmt::print("\n# {} facilities, terminology {}, recognition {}, identity {}, referral {}, critical {}, {} subscriptions\n",
+               rules->facilities->all().size(), terminology_version(*rules), rules->catalogue->version(), weights->version,
+               rules->referral->version(), rules->critical->version(), subscriptions.size());
   });
 }
 
@@ -74,9 +67,8 @@ void add_token(CLI::App& app, Terminal& terminal) {
     const auto clients = registered_clients(config);
     const auto ttl = read_duration(options->ttl);
     if (!ttl) throw ConfigError("--ttl: expected a duration with its unit, such as 300s, 10m or 12h");
-    const auto minted =
-        access::TokenMint(key, clients)
-            .mint(options->client, std::chrono::duration_cast<std::chrono::seconds>(*ttl), system_clock().now());
+    const auto minted = access::TokenMint(key, clients)
+                            .mint(options->client, std::chrono::duration_cast<std::chrono::seconds>(*ttl), system_clock().now());
     if (!minted) throw ConfigError(minted.error().message);  // a client that is not there, a life too long
     if (terminal.json) {
       fmt::print("{}", access::token_answer(*minted));

@@ -91,8 +91,7 @@ std::uint64_t resident_bytes() {
 }
 
 constexpr const char* clock_alarm =
-    "the wall clock was set by more than a minute: referrals and critical values go on by the machine's ticks; put it "
-    "right, or restart";
+    "the wall clock was set by more than a minute: referrals and critical values go on by the machine's ticks; put it right, or restart";
 
 mllp::SourceOptions mllp_options(const Config& config) {
   mllp::SourceOptions options;
@@ -113,8 +112,7 @@ mllp::SourceOptions mllp_options(const Config& config) {
 }  // namespace
 
 struct Running::State {
-  explicit State(Config given)
-      : config(std::move(given)), folder{config.data}, mllp_source(mllp_options(config)), admission(mllp_source) {}
+  explicit State(Config given) : config(std::move(given)), folder{config.data}, mllp_source(mllp_options(config)), admission(mllp_source) {}
 
   void open();
   void wire();
@@ -227,9 +225,7 @@ void Running::State::wire() {
     shard->intake = std::make_unique<pipeline::Intake>(*log, *store, format, rules, recent, metrics, clock, intake);
     shard->mllp = std::make_unique<mllp::MllpSource>(
         shard->io, mllp_source, admission, *shard->intake, metrics, clock,
-        [this](std::string_view fingerprint, std::string_view name) {
-          return facilities()->by_certificate(fingerprint, name);
-        },
+        [this](std::string_view fingerprint, std::string_view name) { return facilities()->by_certificate(fingerprint, name); },
         [](std::string_view level, std::string message) { log_event(level, message); });
     shards.push_back(std::move(shard));
   }
@@ -245,12 +241,10 @@ void Running::State::wire() {
     delivery->projected(partition, next);
   };
   projection.on_turn = [](bool ours) {
-    log_event("info", ours ? "projector: this broker's writes the views"
-                           : "projector: another broker's writes the views, this one stands by");
+    log_event("info", ours ? "projector: this broker's writes the views" : "projector: another broker's writes the views, this one stands by");
   };
   projection.on_trouble = [](std::string_view what) {
-    log_event(what.empty() ? "info" : "error",
-              what.empty() ? std::string("projector: goes on") : "projector: " + std::string(what));
+    log_event(what.empty() ? "info" : "error", what.empty() ? std::string("projector: goes on") : "projector: " + std::string(what));
   };
   projector = std::make_unique<pipeline::Projector>(*log, *store, metrics, clock, projection);
 
@@ -267,14 +261,12 @@ void Running::State::wire() {
                                                    });
   const auto recognition_rules = [this] {
     const auto current = rules.load();
-    return query::RecognitionRules{
-        current->catalogue, current->facilities,
-        std::shared_ptr<const terminology::Terminology>(current->normalizer, &current->normalizer->terminology()),
-        config.zone_minutes};
+    return query::RecognitionRules{current->catalogue, current->facilities,
+                                   std::shared_ptr<const terminology::Terminology>(current->normalizer, &current->normalizer->terminology()),
+                                   config.zone_minutes};
   };
   recognition = std::make_unique<query::Recognition>(*store, *log, *clinical, recognition_rules, clock);
-  placed_orders =
-      std::make_unique<query::PlacedOrders>(*store, *log, *recognition, [this] { return projector->ours(); });
+  placed_orders = std::make_unique<query::PlacedOrders>(*store, *log, *recognition, [this] { return projector->ours(); });
   desk = std::make_unique<query::DecisionDesk>(*recognition, *gate, clock);
   time = std::make_unique<pipeline::RecordedTime>(clock, newest_in_log());
   duty = std::make_unique<pipeline::DutyDesk>(*log, *store, rules, *time, [this] { return projector->ours(); });
@@ -284,36 +276,23 @@ void Running::State::wire() {
   };
   const auto now = [this] { return time->now(); };
   referrals = std::make_unique<query::Referrals>(*store, *log, *clinical, referral_rules, now);
-  criticals = std::make_unique<query::Criticals>(
-      *store, *log, [this] { return rules.load()->critical; }, now);
+  criticals = std::make_unique<query::Criticals>(*store, *log, [this] { return rules.load()->critical; }, now);
   const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
-  control = std::make_unique<BrokerControl>(
-      config, *log, copy_log, *store, format, rules, inbox, identifier_key, clock, [this] { return status(); },
-      [this](std::vector<model::Subscription> all) { delivery->reload(std::move(all)); });
+  control = std::make_unique<BrokerControl>(config, *log, copy_log, *store, format, rules, inbox, identifier_key, clock,
+                                            [this] { return status(); },
+                                            [this](std::vector<model::Subscription> all) { delivery->reload(std::move(all)); });
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
 
-  api::OperateDeps operate{*control,
-                           inbox,
-                           *operations,
-                           metrics,
-                           *gate,
-                           *sessions,
-                           *sign_ins,
-                           clients,
-                           *live,
-                           clock,
-                           config.http.tls.enabled(),
-                           delivery_desk.get()};
+  api::OperateDeps operate{*control, inbox, *operations, metrics, *gate, *sessions, *sign_ins, clients, *live, clock,
+                           config.http.tls.enabled(), delivery_desk.get()};
   auto routes = api::operate_routes(operate);
   const api::FhirReferralDeps fhir_referral{{*referrals, *gate, clients}, rendering, identifier_key};
-  api::FhirDeps fhir{
-      *clinical, *gate, rendering, std::string(version), identifier_key, api::read_referral_request(fhir_referral)};
+  api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key, api::read_referral_request(fhir_referral)};
   for (auto& route : api::fhir_routes(fhir)) routes.push_back(std::move(route));
   for (auto& route : api::fhir_referral_routes(fhir_referral)) routes.push_back(std::move(route));
   api::OauthDeps oauth{*assertions, *mint, *gate, *authenticator, clock, config.http.public_url};
   for (auto& route : api::oauth_routes(oauth)) routes.push_back(std::move(route));
-  for (auto& route : api::recognition_routes({*recognition, *desk, *gate, clients, config.http.own_url}))
-    routes.push_back(std::move(route));
+  for (auto& route : api::recognition_routes({*recognition, *desk, *gate, clients, config.http.own_url})) routes.push_back(std::move(route));
   for (auto& route : api::referral_routes({*referrals, *gate, clients})) routes.push_back(std::move(route));
   for (auto& route : api::critical_routes({*criticals, *gate, clients})) routes.push_back(std::move(route));
   for (auto& route : api::static_routes()) routes.push_back(std::move(route));
@@ -331,21 +310,18 @@ void Running::State::wire() {
 
 // Whoever's projector writes the views delivers, once what was delivered before is known to it.
 void Running::State::wire_delivery() {
-  pipeline::DeliveryDeps deps{
-      *log,
-      *store,
-      metrics,
-      clock,
-      [this] { return facilities(); },
-      [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor()); },
-      [this](const model::Subscription& one) { return payload_for(one, config); },
-      [this] { return projector->ours() && projector->caught_up(); },
-      [](std::string_view level, std::string what) { log_event(level, std::move(what)); }};
-  delivery = std::make_unique<pipeline::Delivery>(std::move(deps), pipeline::DeliveryOptions(),
-                                                  read_subscriptions(config, *facilities()));
-  delivery_desk = std::make_unique<pipeline::DeliveryDesk>(
-      *log, *store, clock, delivery.get(), [this] { return delivery->subscriptions(); },
-      [this] { return facilities(); });
+  pipeline::DeliveryDeps deps{*log,
+                              *store,
+                              metrics,
+                              clock,
+                              [this] { return facilities(); },
+                              [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor()); },
+                              [this](const model::Subscription& one) { return payload_for(one, config); },
+                              [this] { return projector->ours() && projector->caught_up(); },
+                              [](std::string_view level, std::string what) { log_event(level, std::move(what)); }};
+  delivery = std::make_unique<pipeline::Delivery>(std::move(deps), pipeline::DeliveryOptions(), read_subscriptions(config, *facilities()));
+  delivery_desk = std::make_unique<pipeline::DeliveryDesk>(*log, *store, clock, delivery.get(), [this] { return delivery->subscriptions(); },
+                                                           [this] { return facilities(); });
 }
 
 // Commands are stamped no earlier than this, whatever the wall clock says.
@@ -380,16 +356,13 @@ void Running::State::listen() {
 void Running::State::announce() {
   const auto secret = sign_ins->issue("operator", std::chrono::hours(12), clock.now());
   const auto base = config.http.public_url.empty()
-                        ? fmt::format("{}://{}:{}", config.http.tls.enabled() ? "https" : "http",
-                                      config.http.listen.address, server->port())
+                        ? fmt::format("{}://{}:{}", config.http.tls.enabled() ? "https" : "http", config.http.listen.address, server->port())
                         : config.http.public_url;
-  fmt::print("hutong {} serves MLLP on {}:{} and HTTP on {}\n", version, config.mllp.listen.address, mllp_source.port,
-             base);
+  fmt::print("hutong {} serves MLLP on {}:{} and HTTP on {}\n", version, config.mllp.listen.address, mllp_source.port, base);
   if (secret) fmt::print("console: {}/#signin={}\n", base, *secret);
   std::fflush(stdout);
   const auto path = folder.run() / "ports.json";
-  std::ofstream(path.string() + ".new") << fmt::format("{{\"mllp\":{},\"http\":{},\"pid\":{}}}\n", mllp_source.port,
-                                                       server->port(), getpid());
+  std::ofstream(path.string() + ".new") << fmt::format("{{\"mllp\":{},\"http\":{},\"pid\":{}}}\n", mllp_source.port, server->port(), getpid());
   fs::rename(path.string() + ".new", path);
 }
 
@@ -415,8 +388,7 @@ void Running::State::start_threads() {
     delivery_io.run();
   });
   scope.spawn(orders_io.get_executor(), "orders", placed_orders->run([](std::string_view what) {
-    log_event(what.empty() ? "info" : "error",
-              what.empty() ? std::string("orders: goes on") : "orders: " + std::string(what));
+    log_event(what.empty() ? "info" : "error", what.empty() ? std::string("orders: goes on") : "orders: " + std::string(what));
   }));
   orders_thread = std::thread([this] {
     name_this_thread("orders");
@@ -424,8 +396,7 @@ void Running::State::start_threads() {
     orders_io.run();
   });
   scope.spawn(duty_io.get_executor(), "duty desk", duty->run([](std::string_view what) {
-    log_event(what.empty() ? "info" : "error",
-              what.empty() ? std::string("duty desk: goes on") : "duty desk: " + std::string(what));
+    log_event(what.empty() ? "info" : "error", what.empty() ? std::string("duty desk: goes on") : "duty desk: " + std::string(what));
   }));
   duty_thread = std::thread([this] {
     name_this_thread("duty");
@@ -442,21 +413,17 @@ net::awaitable<void> Running::State::housekeeping() {
   auto& log_bytes = metrics.gauge("hutong_log_bytes", "Bytes of the log on disk");
   auto& store_bytes = metrics.gauge("hutong_store_bytes", "Bytes of the store on disk");
   auto& free_bytes = metrics.gauge("hutong_disk_free_bytes", "Bytes free where the data are");
-  auto& days =
-      metrics.gauge("hutong_disk_days_left", "Days until the disk is full at the rate of the last hours; -1 unknown");
+  auto& days = metrics.gauge("hutong_disk_days_left", "Days until the disk is full at the rate of the last hours; -1 unknown");
   auto& resident = metrics.gauge("hutong_resident_bytes", "Memory of the process");
   std::deque<std::pair<Timestamp, std::uint64_t>> used;  // a sample a minute, of the last day
   bool warned = false, jumped = false;
-  auto& clock_jumped =
-      metrics.gauge("hutong_clock_jumped",
-                    "1: the wall clock was set by more than a minute and is not followed until the next start");
+  auto& clock_jumped = metrics.gauge("hutong_clock_jumped", "1: the wall clock was set by more than a minute and is not followed until the next start");
   while (!stopping) {
     time->now();
     if (time->jumped() != jumped) {
       jumped = time->jumped();
       clock_jumped.set(jumped ? 1 : 0);
-      log_event(jumped ? "warning" : "info",
-                jumped ? clock_alarm : "the wall clock agrees with the machine's ticks again");
+      log_event(jumped ? "warning" : "info", jumped ? clock_alarm : "the wall clock agrees with the machine's ticks again");
     }
     struct statvfs disk {};
     if (statvfs(config.data.c_str(), &disk) == 0) {
@@ -502,19 +469,16 @@ net::awaitable<void> Running::State::housekeeping() {
 // Empty: what is acknowledged is safe. Else what was asked for that makes it less so.
 std::string Running::State::log_alarm() const {
   if (config.log.kind == LogKind::kafka) {
-    return config.log.kafka.unsafe_topics
-               ? "[log.kafka] unsafe_topics = true: acknowledged messages may be lost with one machine, or expire"
-               : "";
+    return config.log.kafka.unsafe_topics ? "[log.kafka] unsafe_topics = true: acknowledged messages may be lost with one machine, or expire" : "";
   }
-  return config.log.unsafe_no_sync ? "[log] unsafe_no_sync = true: acknowledged messages are lost when the power fails"
-                                   : "";
+  return config.log.unsafe_no_sync ? "[log] unsafe_no_sync = true: acknowledged messages are lost when the power fails" : "";
 }
 
 // Empty: there is room for longer than [disk] warn_days_left.
 std::string Running::State::disk_warning() const {
   if (days_left < 0 || days_left >= config.disk.warn_days_left) return {};
-  return fmt::format("the disk is full in {:.1f} days at today's rate ({} MiB free); add space or move [broker] data",
-                     days_left.load(), disk_free >> 20U);
+  return fmt::format("the disk is full in {:.1f} days at today's rate ({} MiB free); add space or move [broker] data", days_left.load(),
+                     disk_free >> 20U);
 }
 
 port::StatusView Running::State::status() {
@@ -560,20 +524,16 @@ void Running::State::stop() {
   log_event("info", "stopping: no further connections; sessions finish what they have taken");
   live->stop();
   for (auto& shard : shards) shard->mllp->stop_accepting();
-  const auto on = [](net::io_context& io, auto work) {
-    return net::co_spawn(io, std::move(work), net::use_future).get();
-  };
+  const auto on = [](net::io_context& io, auto work) { return net::co_spawn(io, std::move(work), net::use_future).get(); };
   for (auto& shard : shards) {
-    if (!on(shard->io, shard->mllp->drain(std::chrono::seconds(15))))
-      log_event("warning", "sessions were cut off after 15 s");
+    if (!on(shard->io, shard->mllp->drain(std::chrono::seconds(15)))) log_event("warning", "sessions were cut off after 15 s");
   }
   on(shards.front()->io, server->stop(std::chrono::seconds(5)));
   delivery->stop();
   projector->stop();
   placed_orders->stop();
   duty->stop();
-  if (!on(shards.front()->io, scope.drained(std::chrono::seconds(10))))
-    log_event("warning", "a task did not end in time");
+  if (!on(shards.front()->io, scope.drained(std::chrono::seconds(10)))) log_event("warning", "a task did not end in time");
   on(shards.front()->io, log->close());
   audit->close();
   on(shards.front()->io, store->close());
