@@ -1,6 +1,14 @@
 #include "broker/pipeline/recorded_time.h"
 
+#include <algorithm>
+
 namespace hutong::pipeline {
+namespace {
+
+constexpr port::Offset looked_back_max = 10'000;
+constexpr std::size_t looked_at_once = 100, looked_at_bytes = 8 * 1024 * 1024;
+
+}  // namespace
 
 RecordedTime::RecordedTime(const Clock& clock, Timestamp newest_recorded)
     : clock_(clock), newest_at_start_(newest_recorded), time_(clock.now(), clock.ticks(), newest_recorded) {}
@@ -23,13 +31,21 @@ net::awaitable<Result<Timestamp>> newest_recorded(port::Log& log) {
       const port::Partition partition{topic, number};
       const auto end = co_await log.end(partition);
       if (!end) co_return tl::unexpected(end.error());
-      // The last offset may be a gap: then one of the few before it is a record.
-      for (port::Offset back = 1; back <= 10 && back <= *end && *end - back >= log.first(partition); ++back) {
-        const auto last = co_await log.read(partition, *end - back, {1, 1, false});
-        if (!last) co_return tl::unexpected(last.error());
-        if (last->records.empty()) continue;
-        newest = std::max(newest, last->records.back().appended);
-        break;
+      // Backwards: the last offset may be a gap, and deliveries are no command's and are stamped by the wall clock,
+      // which may have been set.
+      const auto first = log.first(partition);
+      for (auto to = *end; to > first && *end - to < looked_back_max;) {
+        const auto from = to - std::min<port::Offset>(to - first, looked_at_once);
+        const auto slice = co_await log.read(partition, from, {looked_at_once, looked_at_bytes, false});
+        if (!slice) co_return tl::unexpected(slice.error());
+        const auto found = std::find_if(slice->records.rbegin(), slice->records.rend(), [&](const auto& each) {
+          return each.offset < to && !each.record.kinds.starts_with("delivery.");
+        });
+        if (found != slice->records.rend()) {
+          newest = std::max(newest, found->appended);
+          break;
+        }
+        to = from;
       }
     }
   }

@@ -27,7 +27,7 @@ class RecordedTime {
   referral::SteadyTime time_;
 };
 
-// When the newest record of all topics was appended; zero where there is none.
+// When the newest record of all topics was appended, deliveries aside; zero where there is none.
 net::awaitable<Result<Timestamp>> newest_recorded(port::Log& log);
 
 }  // namespace hutong::pipeline

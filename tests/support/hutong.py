@@ -175,7 +175,7 @@ class Broker:
     def reload(self):
         def said():
             words = self.log_file.read_text(errors="replace")
-            return words.count("maps reloaded") + words.count("reload refused")
+            return words.count(" reloaded") + words.count("reload refused")
 
         before = said()
         self._signal(signal.SIGHUP)
