@@ -181,7 +181,7 @@ void card(JsonText& json, const JudgedOrder& order, std::size_t index, const std
     if (!best) best = &shown;
     detail += "- " + item.name_zh + " " +
               (shown.is_exam ? std::string("影像与数据") : "**" + shown.value + "** " + shown.unit) + " · " +
-              query::area_time(shown.sampled) + " · " + shown.facility_zh +
+              query::area_time(shown.sampled, order.by.zone_minutes) + " · " + shown.facility_zh +
               (shown.mark_zh.empty() ? "" : " · " + shown.mark_zh) + "\n";
   }
   for (const auto reason : line.reasons) {
@@ -255,24 +255,26 @@ RecognitionAnswer cds_discovery(const RecognitionDeps&, const Request&) {
 }
 
 RecognitionAnswer cds_service(const RecognitionDeps& deps, const Request& request) {
-  auto permit = co_await recognition_permit(deps, request, "recognition-check");
-  if (!permit) co_return fault(request.path, permit.error());
   const auto body = JsonTree::read(request.body);
-  if (!body) co_return fault(request.path, body.error());
-  auto asked = asked_of(*body, request);
-  // What the host could not prefetch: CDS Hooks 2.0, "HTTP status codes".
-  if (!asked && asked.error().code == ErrorCode::not_found)
-    co_return fault(request.path, 412, "not-found", asked.error().message);
-  if (!asked) co_return fault(request.path, asked.error());
+  auto asked = body ? asked_of(*body, request) : tl::unexpected<Error>(body.error());
+  if (!asked) {
+    // What the host could not prefetch: CDS Hooks 2.0, "HTTP status codes".
+    const bool missing = asked.error().code == ErrorCode::not_found;
+    auto refusal =
+        missing ? fault(request.path, 412, "not-found", asked.error().message) : fault(request.path, asked.error());
+    co_return co_await answer_unread(deps, request, std::move(refusal));
+  }
   JsonText json;
   json.begin_object().begin_array("cards");
-  if (!asked->lines.empty()) {
-    const auto told = co_await tell(deps, request, std::move(*permit), std::move(*asked), "zh");
-    if (!told) co_return fault(request.path, told.error());
-    const std::string link = told->ticket.empty() ? "" : page_link(deps, request, told->ticket);
-    for (std::size_t i = 0; told->order.interrupts() && i < told->order.lines.size(); ++i) {
-      if (told->order.lines[i].offers()) card(json, told->order, i, link);
-    }
+  if (asked->lines.empty()) {
+    json.end_array().end_object();
+    co_return co_await answer_unread(deps, request, json_response(json.take()));
+  }
+  const auto told = co_await tell(deps, request, std::move(*asked), "zh");
+  if (!told) co_return fault(request.path, told.error());
+  const std::string link = told->ticket.empty() ? "" : page_link(deps, request, told->ticket);
+  for (std::size_t i = 0; told->order.interrupts() && i < told->order.lines.size(); ++i) {
+    if (told->order.lines[i].offers()) card(json, told->order, i, link);
   }
   json.end_array().end_object();
   co_return json_response(json.take());

@@ -79,6 +79,9 @@ class FhirService : public std::enable_shared_from_this<FhirService> {
 
   net::awaitable<Response> read(const FhirKind& kind, const Request& request) {
     if (auto refused = not_acceptable(request)) co_return *refused;
+    if (kind.kind == ViewKind::order && deps_.referral_request) {
+      if (auto answered = co_await deps_.referral_request(request)) co_return std::move(*answered);
+    }
     const std::string id = request.captures.at(0);
     auto permit = co_await decide(request, Action::read, std::string(kind.type), audited_id(id), "");
     if (!permit) co_return failed(permit.error());

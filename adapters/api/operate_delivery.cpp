@@ -59,11 +59,8 @@ void add_subscription(JsonText& json, const port::SubscriptionStatus& one) {
   json.end_object();
 }
 
-// A command of an operator, audited before it is appended.
-Answering obey(const OperateDeps& deps, const Request& request, DeliveryCommand command, std::string resource,
-               const char* counted) {
-  auto permit = co_await permit_for(deps, request, std::move(resource), command.subscription);
-  if (!permit) co_return fault(request.path, permit.error());
+// A command of an operator, who is audited and may.
+Answering obey(const OperateDeps& deps, const Request& request, DeliveryCommand command, const char* counted) {
   command.client = request.principal->client;
   if (command.by.empty()) command.by = command.client;
   auto done = co_await deps.deliveries->command(std::move(command));
@@ -80,9 +77,9 @@ std::optional<access::FlatObject> body_of(const Request& request) {
 }  // namespace
 
 Answering subscriptions(const OperateDeps& deps, const Request& request) {
-  if (!deps.deliveries) co_return nobody_delivers(request);
   auto permit = co_await permit_for(deps, request, "subscriptions");
   if (!permit) co_return fault(request.path, permit.error());
+  if (!deps.deliveries) co_return nobody_delivers(request);
   auto found = co_await deps.deliveries->subscriptions();
   if (!found) co_return fault(request.path, found.error());
   JsonText json;
@@ -93,6 +90,10 @@ Answering subscriptions(const OperateDeps& deps, const Request& request) {
 }
 
 Answering steer_subscription(const OperateDeps& deps, const Request& request) {
+  auto permit = co_await permit_for(deps, request,
+                                    request.path.ends_with("/pause") ? "subscriptions/pause" : "subscriptions/resume",
+                                    request.captures[0]);
+  if (!permit) co_return fault(request.path, permit.error());
   if (!deps.deliveries) co_return nobody_delivers(request);
   const auto body = body_of(request);
   if (!body)
@@ -103,11 +104,12 @@ Answering steer_subscription(const OperateDeps& deps, const Request& request) {
   command.subscription = request.captures[0];
   command.reason = text_in(*body, "reason");
   command.by = text_in(*body, "by");
-  co_return co_await obey(deps, request, std::move(command), pause ? "subscriptions/pause" : "subscriptions/resume",
-                          "subscriptions");
+  co_return co_await obey(deps, request, std::move(command), "subscriptions");
 }
 
 Answering replay_subscription(const OperateDeps& deps, const Request& request) {
+  auto permit = co_await permit_for(deps, request, "subscriptions/replay", request.captures[0]);
+  if (!permit) co_return fault(request.path, permit.error());
   if (!deps.deliveries) co_return nobody_delivers(request);
   const auto body = body_of(request);
   DeliveryCommand command;
@@ -137,11 +139,10 @@ Answering replay_subscription(const OperateDeps& deps, const Request& request) {
   command.patient = text_in(*body, "patient");
   command.by = text_in(*body, "by");
   command.reason = text_in(*body, "reason");
-  co_return co_await obey(deps, request, std::move(command), "subscriptions/replay", "replay");
+  co_return co_await obey(deps, request, std::move(command), "replay");
 }
 
 Answering dead_letters(const OperateDeps& deps, const Request& request) {
-  if (!deps.deliveries) co_return nobody_delivers(request);
   const std::string subscription(request.parameter("subscription")), state(request.parameter("state")),
       after(request.parameter("after"));
   const auto limit = whole_number(request, "limit", 1, limits::page_items_max);
@@ -150,6 +151,7 @@ Answering dead_letters(const OperateDeps& deps, const Request& request) {
     if (known != state) continue;
     auto permit = co_await permit_for(deps, request, "deadletters", subscription);
     if (!permit) co_return fault(request.path, permit.error());
+    if (!deps.deliveries) co_return nobody_delivers(request);
     auto found =
         co_await deps.deliveries->dead_letters(subscription, state, after, limit->value_or(limits::page_items_default));
     if (!found) co_return fault(request.path, found.error());
@@ -165,9 +167,9 @@ Answering dead_letters(const OperateDeps& deps, const Request& request) {
 }
 
 Answering dead_letter(const OperateDeps& deps, const Request& request) {
-  if (!deps.deliveries) co_return nobody_delivers(request);
   auto permit = co_await permit_for(deps, request, "deadletters", request.captures[0] + "/" + request.captures[1]);
   if (!permit) co_return fault(request.path, permit.error());
+  if (!deps.deliveries) co_return nobody_delivers(request);
   auto found = co_await deps.deliveries->dead_letter(request.captures[0], request.captures[1]);
   if (!found) co_return fault(request.path, found.error());
   JsonText json;
@@ -176,9 +178,9 @@ Answering dead_letter(const OperateDeps& deps, const Request& request) {
 }
 
 Answering dead_letter_body(const OperateDeps& deps, const Request& request) {
-  if (!deps.deliveries) co_return nobody_delivers(request);
   auto permit = co_await permit_for(deps, request, "deadletters/raw", request.captures[0] + "/" + request.captures[1]);
   if (!permit) co_return fault(request.path, permit.error());
+  if (!deps.deliveries) co_return nobody_delivers(request);
   auto found = co_await deps.deliveries->letter(request.captures[0], request.captures[1]);
   if (!found) co_return fault(request.path, found.error());
   Response response;
@@ -189,6 +191,8 @@ Answering dead_letter_body(const OperateDeps& deps, const Request& request) {
 }
 
 Answering retry_dead_letters(const OperateDeps& deps, const Request& request) {
+  auto permit = co_await permit_for(deps, request, "deadletters/retry", request.captures[0]);
+  if (!permit) co_return fault(request.path, permit.error());
   if (!deps.deliveries) co_return nobody_delivers(request);
   const auto body = body_of(request);
   if (!body) {
@@ -200,10 +204,12 @@ Answering retry_dead_letters(const OperateDeps& deps, const Request& request) {
   command.subscription = request.captures[0];
   command.letter = text_in(*body, "letter");
   command.by = text_in(*body, "by");
-  co_return co_await obey(deps, request, std::move(command), "deadletters/retry", "letters");
+  co_return co_await obey(deps, request, std::move(command), "letters");
 }
 
 Answering discard_dead_letter(const OperateDeps& deps, const Request& request) {
+  auto permit = co_await permit_for(deps, request, "deadletters/discard", request.captures[0]);
+  if (!permit) co_return fault(request.path, permit.error());
   if (!deps.deliveries) co_return nobody_delivers(request);
   const auto body = body_of(request);
   DeliveryCommand command;
@@ -217,7 +223,7 @@ Answering discard_dead_letter(const OperateDeps& deps, const Request& request) {
   if (command.letter.empty() || command.reason.empty()) {
     co_return fault(request.path, 400, "invalid", "the body must be {\"letter\":\"ID\",\"reason\":\"why\"}");
   }
-  co_return co_await obey(deps, request, std::move(command), "deadletters/discard", "letters");
+  co_return co_await obey(deps, request, std::move(command), "letters");
 }
 
 }  // namespace hutong::api

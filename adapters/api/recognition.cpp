@@ -1,9 +1,9 @@
 #include "adapters/api/recognition.h"
 
 #include <algorithm>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <memory>
 
+#include "adapters/api/client_facilities.h"
 #include "adapters/api/recognition_handlers.h"
 
 namespace hutong::api {
@@ -32,11 +32,7 @@ std::optional<model::EncounterClass> encounter_of(std::string_view text) {
 }
 
 Result<void> acts_for(const RecognitionDeps& deps, const Request& request, const std::string& facility) {
-  const auto* client = deps.clients.find(request.principal ? request.principal->client : "");
-  if (!client || client->facilities.empty()) return {};
-  if (std::find(client->facilities.begin(), client->facilities.end(), facility) != client->facilities.end()) return {};
-  return fail(ErrorCode::forbidden,
-              "this client does not act for this facility: [clients." + client->name + "] facilities");
+  return acts_for(deps.clients, request, facility);
 }
 
 std::string page_link(const RecognitionDeps& deps, const Request& request, const std::string& ticket) {
@@ -55,40 +51,31 @@ net::awaitable<Result<access::Permit>> recognition_permit(const RecognitionDeps&
   co_return co_await deps.gate.decide(*request.principal, std::move(demand));
 }
 
-namespace {
-
-net::awaitable<Result<void>> note_looks(const RecognitionDeps& deps, const Request& request,
-                                        const query::JudgedOrder& order) {
-  for (const auto& person : order.persons) {
-    auto demand = query::demand_of(order.asked, access::Action::read, "Observation", person.hex(), "recognition-check",
-                                   request.peer);
-    auto noted = co_await deps.gate.note(*request.principal, std::move(demand), "allowed");
-    if (!noted) co_return noted;
-  }
-  co_return Result<void>();
+net::awaitable<Response> answer_unread(const RecognitionDeps& deps, const Request& request, Response answer) {
+  const auto permit = co_await recognition_permit(deps, request, "recognition-check");
+  co_return permit ? std::move(answer) : fault(request.path, permit.error());
 }
 
-}  // namespace
-
-net::awaitable<Result<Told>> tell(const RecognitionDeps& deps, const Request& request, access::Permit permit,
-                                  query::AskedOrder asked, std::string lang) {
-  if (auto may = acts_for(deps, request, asked.facility); !may) co_return tl::unexpected<Error>(may.error());
-  const bool past = asked.as_of.has_value();
-  auto judged = co_await deps.recognition.judge(permit, std::move(asked));
+net::awaitable<Result<Told>> tell(const RecognitionDeps& deps, const Request& request, query::AskedOrder asked,
+                                  std::string lang) {
+  const bool past = asked.as_of.has_value();  // a question about the past: nothing happened
+  auto demand = query::demand_of(asked, access::Action::search, "Observation", "", "recognition-check", request.peer);
+  // Whose results they are is known only when they are found.
+  const auto judge = [&](const access::Permit& permit,
+                         std::vector<std::string>& subjects) -> net::awaitable<Result<query::JudgedOrder>> {
+    if (auto may = acts_for(deps, request, asked.facility); !may) co_return tl::unexpected<Error>(may.error());
+    auto order = co_await deps.recognition.judge(permit, std::move(asked));
+    for (std::size_t i = 0; order && i < order->persons.size(); ++i) subjects.push_back(order->persons[i].hex());
+    co_return order;
+  };
+  const auto record = [&](query::JudgedOrder& order) -> net::awaitable<Result<void>> {
+    if (past) co_return Result<void>();
+    co_return co_await deps.recognition.record(order);
+  };
+  auto judged = co_await deps.gate.look<query::JudgedOrder>(*request.principal, std::move(demand), judge, record);
   if (!judged) co_return tl::unexpected<Error>(judged.error());
   Told told{std::move(*judged), {}};
-  // Whose results they were is known only now. That they were looked at, and what is told, are on disk before it
-  // leaves.
-  using namespace net::experimental::awaitable_operators;
-  auto looks = note_looks(deps, request, told.order);
-  if (past) {  // a question about the past: nothing happened
-    if (auto noted = co_await std::move(looks); !noted) co_return tl::unexpected<Error>(noted.error());
-    co_return told;
-  }
-  const auto [noted, recorded] = co_await (std::move(looks) && deps.recognition.record(told.order));
-  if (!noted) co_return tl::unexpected<Error>(noted.error());
-  if (!recorded) co_return tl::unexpected<Error>(recorded.error());
-  if (told.order.interrupts()) {
+  if (!past && told.order.interrupts()) {
     // Too many open pages cost a reminder, not the answer.
     if (auto ticket = deps.desk.issue(told.order, *request.principal, std::move(lang)))
       told.ticket = std::move(*ticket);

@@ -13,7 +13,7 @@ using query::ShownResult;
 using recognition::Reason;
 using recognition::Verdict;
 
-Result<AskedOrder> asked_of(const JsonTree& body, const Request& request) {
+Result<AskedOrder> asked_of(const JsonTree& body, const Request& request, int zone_minutes) {
   if (!body.is_object()) return fail(ErrorCode::invalid, "the body must be a JSON object");
   AskedOrder asked;
   const auto& patient = body["patient"];
@@ -48,7 +48,7 @@ Result<AskedOrder> asked_of(const JsonTree& body, const Request& request) {
   asked.purpose = *purpose;
   asked.purpose_said = request.header("x-purpose-of-use");
   if (const auto& as_of = body["asOf"].text(); !as_of.empty()) {
-    const auto span = parse_iso(as_of);
+    const auto span = parse_iso(as_of, zone_minutes);
     if (!span || as_of.size() < 16)
       return fail(ErrorCode::invalid, "asOf: expected a moment such as 2026-03-01T08:00:00+08:00");
     asked.as_of = span->first;
@@ -161,14 +161,12 @@ void remaining(JsonText& json, const JudgedOrder& order) {
 }  // namespace
 
 RecognitionAnswer check_recognition(const RecognitionDeps& deps, const Request& request) {
-  auto permit = co_await recognition_permit(deps, request, "recognition-check");
-  if (!permit) co_return fault(request.path, permit.error());
   const auto body = JsonTree::read(request.body);
-  if (!body) co_return fault(request.path, body.error());
-  auto asked = asked_of(*body, request);
-  if (!asked) co_return fault(request.path, asked.error());
+  auto asked =
+      body ? asked_of(*body, request, deps.recognition.rules().zone_minutes) : tl::unexpected<Error>(body.error());
+  if (!asked) co_return co_await answer_unread(deps, request, fault(request.path, asked.error()));
   const auto& language = (*body)["language"].text();
-  const auto told = co_await tell(deps, request, std::move(*permit), std::move(*asked), language == "en" ? "en" : "zh");
+  const auto told = co_await tell(deps, request, std::move(*asked), language == "en" ? "en" : "zh");
   if (!told) co_return fault(request.path, told.error());
   const auto& order = told->order;
 

@@ -21,14 +21,17 @@ std::string page_link(const RecognitionDeps& deps, const Request& request, const
 // The permit to look for a patient's results, with its audit record.
 net::awaitable<Result<access::Permit>> recognition_permit(const RecognitionDeps& deps, const Request& request,
                                                           std::string parameters);
-// Judges, records, and audits whose results were looked at. The ticket of its page is "" where there is nothing to
-// decide.
+// The answer where nothing has to be read for it, such as a question that does not read: for who may ask, with its
+// audit record.
+net::awaitable<Response> answer_unread(const RecognitionDeps& deps, const Request& request, Response answer);
+// Judges, records, and audits whose results were looked at: all on disk when it resumes, after one wait for it. The
+// ticket of its page is "" where there is nothing to decide.
 struct Told {
   query::JudgedOrder order;
   std::string ticket;
 };
-net::awaitable<Result<Told>> tell(const RecognitionDeps& deps, const Request& request, access::Permit permit,
-                                  query::AskedOrder asked, std::string lang);
+net::awaitable<Result<Told>> tell(const RecognitionDeps& deps, const Request& request, query::AskedOrder asked,
+                                  std::string lang);
 
 // recognition_check.cpp
 RecognitionAnswer check_recognition(const RecognitionDeps& deps, const Request& request);

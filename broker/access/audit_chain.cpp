@@ -55,18 +55,24 @@ void AuditChain::open() {
 }
 
 net::awaitable<Result<std::uint64_t>> AuditChain::record(AuditEntry entry) {
+  std::vector<AuditEntry> entries;
+  entries.push_back(std::move(entry));
+  return record(std::move(entries));
+}
+
+net::awaitable<Result<std::uint64_t>> AuditChain::record(std::vector<AuditEntry> entries) {
   co_return co_await net::async_initiate<const net::use_awaitable_t<>&, void(Result<std::uint64_t>)>(
-      [this](auto handler, AuditEntry taken) {
+      [this](auto handler, std::vector<AuditEntry> taken) {
         auto held = std::make_shared<decltype(handler)>(std::move(handler));
         auto executor = net::get_associated_executor(*held);
         push(std::move(taken), [held, executor, work = net::make_work_guard(executor)](Result<std::uint64_t> result) {
           net::post(executor, [held, result = std::move(result)]() mutable { (*held)(std::move(result)); });
         });
       },
-      net::use_awaitable, std::move(entry));
+      net::use_awaitable, std::move(entries));
 }
 
-void AuditChain::push(AuditEntry entry, Answer answer) {
+void AuditChain::push(std::vector<AuditEntry> entries, Answer answer) {
   Result<std::uint64_t> refused = std::uint64_t{0};
   {
     const std::lock_guard lock(mutex_);
@@ -75,7 +81,7 @@ void AuditChain::push(AuditEntry entry, Answer answer) {
     } else if (queue_.size() >= options_.queue) {
       refused = fail(ErrorCode::overloaded, "too many audit records are waiting for the disk: try again");
     } else {
-      queue_.push_back({std::move(entry), std::move(answer)});
+      queue_.push_back({std::move(entries), std::move(answer)});
       wake_.notify_one();
       return;
     }
@@ -115,8 +121,10 @@ void AuditChain::commit(std::vector<Waiting> batch, bool closing) {
   AuditHead head = head_;  // only this thread changes it
   const std::uint64_t durable = head.sequence;
   std::string lines;
-  for (const auto& waiting : batch) append_audit_entry(lines, head, durable, waiting.entry);
-  const std::uint64_t records = since_checkpoint_ + batch.size();
+  for (const auto& waiting : batch) {
+    for (const auto& entry : waiting.entries) append_audit_entry(lines, head, durable, entry);
+  }
+  const std::uint64_t records = since_checkpoint_ + (head.sequence - durable);
   const bool probe = batch.empty() && !closing && !trouble_.empty();
   const bool checkpoint = !failed_ && (checkpoint_due(records) || (closing && records > 0) || probe);
   std::string signed_head;
@@ -129,9 +137,6 @@ void AuditChain::commit(std::vector<Waiting> batch, bool closing) {
   if (done && checkpoint) {
     since_checkpoint_ = 0;
     last_checkpoint_ = clock_.ticks();
-    // Losing this copy loses no record: the chain itself carries the checkpoint.
-    done = replace_file(options_.directory / audit_head_file, signed_head);
-    if (!done) done = Result<void>();
   } else if (done) {
     since_checkpoint_ = records;
   }
@@ -143,9 +148,11 @@ void AuditChain::commit(std::vector<Waiting> batch, bool closing) {
   }
   std::uint64_t sequence = durable;
   for (auto& waiting : batch) {
-    ++sequence;
+    sequence += waiting.entries.size();
     waiting.answer(done ? Result<std::uint64_t>(sequence) : Result<std::uint64_t>(tl::unexpected<Error>(done.error())));
   }
+  // Nobody waits for the copy, and losing it loses no record: the chain itself carries the checkpoint.
+  if (done && checkpoint) static_cast<void>(replace_file(options_.directory / audit_head_file, signed_head));
 }
 
 Result<void> AuditChain::put(std::string_view bytes) {

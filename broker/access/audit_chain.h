@@ -49,6 +49,8 @@ class AuditChain {
 
   // Resumes with the record's sequence once it is synced. Errors: unavailable (the disk failed), overloaded.
   net::awaitable<Result<std::uint64_t>> record(AuditEntry entry);
+  // The same of several, which wait for one sync: the sequence of the last.
+  net::awaitable<Result<std::uint64_t>> record(std::vector<AuditEntry> entries);
   // For readiness: whether records can be written, else why and what to do.
   Result<void> health() const;
   AuditHead head() const;                                 // the last synced line
@@ -59,10 +61,10 @@ class AuditChain {
  private:
   using Answer = std::function<void(Result<std::uint64_t>)>;
   struct Waiting {
-    AuditEntry entry;
+    std::vector<AuditEntry> entries;
     Answer answer;
   };
-  void push(AuditEntry entry, Answer answer);
+  void push(std::vector<AuditEntry> entries, Answer answer);
   void open();
   void run();
   void commit(std::vector<Waiting> batch, bool closing);

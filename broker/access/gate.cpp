@@ -1,6 +1,7 @@
 #include "broker/access/gate.h"
 
 #include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "broker/access/audit_chain.h"
 
@@ -13,6 +14,8 @@ std::string_view to_string(Action action) {
   switch (action) {
     case Action::read: return "read";
     case Action::search: return "search";
+    case Action::create: return "create";
+    case Action::update: return "update";
     case Action::operate: return "operate";
   }
   return "unknown";
@@ -66,23 +69,46 @@ std::string required_scope(const Demand& demand) {
   switch (demand.action) {
     case Action::read: return "system/" + type + ".r";
     case Action::search: return "system/" + type + ".s";
+    case Action::create: return "system/" + type + ".c";
+    case Action::update: return "system/" + type + ".u";
     case Action::operate:
       if (type == "identity") return "hutong/identity";
+      if (type == "coordination") return "hutong/coordinate";
       return demand.resource.ends_with("/raw") ? "hutong/raw" : "hutong/operate";
   }
   return "none";
 }
 
-net::awaitable<Result<Permit>> Gate::decide(Principal principal, Demand demand) {
-  const bool allowed = principal.has(required_scope(demand));
-  AuditEntry entry = entry_of(clock_, principal, demand, allowed ? "allowed" : "denied");
-  auto written = co_await audit_.record(std::move(entry));
+net::awaitable<Result<Permit>> Gate::begin(Principal principal, Demand demand) {
+  const std::string scope = required_scope(demand);
+  if (principal.has(scope)) co_return Permit(std::move(principal), std::move(demand), 0);
+  auto written = co_await audit_.record(entry_of(clock_, principal, demand, "denied"));
   if (!written) co_return tl::unexpected<Error>(written.error());
-  if (!allowed) {
-    co_return fail(ErrorCode::forbidden, "the client \"" + principal.client + "\" lacks the scope " +
-                                             required_scope(demand) + "; ask for a token of a client that has it");
+  co_return fail(ErrorCode::forbidden, "the client \"" + principal.client + "\" lacks the scope " + scope +
+                                           "; ask for a token of a client that has it");
+}
+
+net::awaitable<Result<Permit>> Gate::decide(Principal principal, Demand demand) {
+  auto permit = co_await begin(std::move(principal), std::move(demand));
+  if (!permit) co_return permit;
+  auto written = co_await audit_.record(entry_of(clock_, permit->principal(), permit->demand(), "allowed"));
+  if (!written) co_return tl::unexpected<Error>(written.error());
+  permit->audit_sequence_ = *written;
+  co_return permit;
+}
+
+net::awaitable<Result<void>> Gate::settle(const Permit& permit, std::vector<std::string> subjects,
+                                          net::awaitable<Result<void>> keep) {
+  if (subjects.empty()) subjects.push_back(permit.demand().subject);
+  std::vector<AuditEntry> entries;
+  for (auto& subject : subjects) {
+    entries.push_back(entry_of(clock_, permit.principal(), permit.demand(), "allowed"));
+    entries.back().subject = std::move(subject);
   }
-  co_return Permit(std::move(principal), std::move(demand), *written);
+  using namespace net::experimental::awaitable_operators;
+  const auto [written, kept] = co_await (audit_.record(std::move(entries)) && std::move(keep));
+  if (!written) co_return tl::unexpected<Error>(written.error());
+  co_return kept;
 }
 
 net::awaitable<Result<void>> Gate::note(Principal principal, Demand demand, std::string outcome) {

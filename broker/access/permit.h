@@ -1,7 +1,9 @@
-// A permit: the proof that one read was decided and that its audit record is on disk. Every function of the query
-// room takes one, and only the Gate can make one: no code path reads a patient's data without a decision.
+// A permit: the proof that one read was decided, and that its audit record is on disk before what was read leaves.
+// Every function of the query room takes one, and only the Gate can make one: no code path reads a patient's data
+// without a decision.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,7 +23,7 @@ struct Principal {
   bool has(std::string_view scope) const;
 };
 
-enum class Action { read, search, operate };
+enum class Action { read, search, create, update, operate };
 
 // What is asked, in terms that may be audited: never a name or a card number in clear.
 struct Demand {
@@ -40,7 +42,7 @@ class Permit {
   Permit(const Permit&) = delete;
   const Principal& principal() const { return principal_; }
   const Demand& demand() const { return demand_; }
-  std::uint64_t audit_sequence() const { return audit_sequence_; }
+  std::uint64_t audit_sequence() const { return audit_sequence_; }  // 0: under Gate::look, not written yet
 
  private:
   friend class Gate;
@@ -59,10 +61,34 @@ class Gate {
   // Checks the scope, writes the audit record (allowed or denied) and waits until it is synced.
   // Errors: forbidden (denied, audited), unavailable (the audit file cannot be written: nothing is read).
   net::awaitable<Result<Permit>> decide(Principal principal, Demand demand);
+  // For a read that somebody waits for, and whose subjects only the reading tells: checks the scope, lets `find` read
+  // at once and name them, and then writes an audit record for each (one without a subject where there is none) while
+  // `keep` makes durable what will be told. What was found is given once both are on disk, and not at all where one of
+  // them fails: so it waits for the disk once, and still nothing leaves before its record (product.md §6.10).
+  // Errors: as decide(); those of `find`, which are audited as well; those of `keep`.
+  template <class Found>
+  using Find = std::function<net::awaitable<Result<Found>>(const Permit& permit, std::vector<std::string>& subjects)>;
+  template <class Found>
+  using Keep = std::function<net::awaitable<Result<void>>(Found& found)>;
+  template <class Found>
+  net::awaitable<Result<Found>> look(Principal principal, Demand demand, Find<Found> find, Keep<Found> keep) {
+    auto permit = co_await begin(std::move(principal), std::move(demand));
+    if (!permit) co_return tl::unexpected<Error>(permit.error());
+    std::vector<std::string> subjects;
+    auto found = co_await find(*permit, subjects);
+    auto settled = co_await settle(*permit, std::move(subjects), found ? keep(*found) : nothing());
+    if (!settled) co_return tl::unexpected<Error>(settled.error());
+    co_return found;
+  }
   // An audit record without a decision: a sign-in, a refused token. `outcome`: "allowed", "denied".
   net::awaitable<Result<void>> note(Principal principal, Demand demand, std::string outcome);
 
  private:
+  net::awaitable<Result<Permit>> begin(Principal principal, Demand demand);
+  net::awaitable<Result<void>> settle(const Permit& permit, std::vector<std::string> subjects,
+                                      net::awaitable<Result<void>> keep);
+  static net::awaitable<Result<void>> nothing() { co_return Result<void>(); }
+
   AuditChain& audit_;
   const Clock& clock_;
 };

@@ -13,7 +13,9 @@
 #include "broker/app/facilities.h"
 #include "broker/app/rules.h"
 #include "broker/app/subscriptions.h"
+#include "broker/critical/rules.h"
 #include "broker/recognition/catalogue.h"
+#include "broker/referral/rules.h"
 
 namespace hutong::app {
 
@@ -31,14 +33,16 @@ void add_check(CLI::App& app, Terminal& terminal) {
     const auto subscriptions = read_subscriptions(config, *rules->facilities);
     registered_clients(config);
     if (terminal.json) {
-      fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\",\"recognition\":\"{}\",\"identity\":\"{}\"}}\n",
+      fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\",\"recognition\":\"{}\",\"identity\":\"{}\",\"referral\":\"{}\","
+                 "\"critical\":\"{}\",\"subscriptions\":{}}}\n",
                  describe_json(config), rules->facilities->all().size(), terminology_version(*rules), rules->catalogue->version(),
-                 weights->version, subscriptions.size());
+                 weights->version, rules->referral->version(), rules->critical->version(), subscriptions.size());
       return;
     }
     std::fputs(describe(config).c_str(), stdout);
-    fmt::print("\n# {} facilities, terminology {}, recognition {}, identity {}, {} subscriptions\n", rules->facilities->all().size(),
-               terminology_version(*rules), rules->catalogue->version(), weights->version, subscriptions.size());
+    fmt::print("\n# {} facilities, terminology {}, recognition {}, identity {}, referral {}, critical {}, {} subscriptions\n",
+               rules->facilities->all().size(), terminology_version(*rules), rules->catalogue->version(), weights->version,
+               rules->referral->version(), rules->critical->version(), subscriptions.size());
   });
 }
 

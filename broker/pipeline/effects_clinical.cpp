@@ -1,6 +1,7 @@
 // Reports with their versions, and stays.
 #include "broker/model/event_json.h"
 #include "broker/pipeline/effects.h"
+#include "broker/pipeline/effects_critical.h"
 #include "broker/pipeline/effects_patient.h"
 #include "broker/pipeline/effects_recognition.h"
 #include "broker/port/tables.h"
@@ -104,12 +105,23 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
                                  record.appended.micros, static_cast<std::int64_t>(record.offset), event_name,
                                  std::string(as_view(made.hash)), std::string(model::write_report(arena_, now))});
   overlay_.put(tables::report_ids, {id, local.facility, local.number, order, next_version});
-  // Better maps are no correction: nobody is told that a laboratory changed its word.
-  if (stored && event.version == 1) {
-    model::Report after = now;
-    after.id = incoming.id;
+  // Better maps are no correction: nobody is told that a laboratory changed its word, nor of a danger that has passed.
+  if (event.version > 1) co_return;
+  model::Report after = now;
+  after.id = incoming.id;
+  if (stored)
     co_await notify_uses(overlay_, comparable ? &before : nullptr, after, next_version, record.appended.micros);
-  }
+  if (!rules_ || after.is_exam) co_return;
+  co_await find_critical(overlay_, {partition_, record.offset},
+                         {.before = comparable ? &before : nullptr,
+                          .now = &after,
+                          .version = next_version,
+                          .patient_of = local.facility,
+                          .patient = local.number,
+                          .source = std::string(view_.source.facility),
+                          .born = view_.subject.born.iso,
+                          .appended = record.appended},
+                         *rules_->critical);
 }
 
 net::awaitable<void> Effects::apply_encounter(const port::StoredRecord& record, Local local,

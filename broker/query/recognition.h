@@ -32,6 +32,7 @@ struct RecognitionRules {
   std::shared_ptr<const recognition::Catalogue> catalogue;
   std::shared_ptr<const model::FacilityDirectory> facilities;
   std::shared_ptr<const terminology::Terminology> terminology;
+  int zone_minutes = 480;  // of the area: which day it is there
 };
 using CurrentRecognition = std::function<RecognitionRules()>;
 
@@ -112,7 +113,7 @@ struct JudgedOrder {
 };
 
 // "2026-03-01T00:12:00Z" → "2026-03-01 08:12", by the area's clock; a date stays one; what does not read stays itself.
-std::string area_time(const std::string& iso);
+std::string area_time(const std::string& iso, int zone_minutes);
 
 // What the audit keeps of a look: who asked, in what, and `what` for. The practitioner's code stands there as the host
 // gave it, percent-encoded where it is more than letters, digits, "-", "_" and ".".
@@ -205,5 +206,7 @@ class Recognition {
 
 // The offered results of a line as they go into an event: of each item the best that is not refused.
 std::vector<model::OfferedResult> offered(const JudgedLine& line);
+// What goes into the log of a judged order; without an id.
+model::RecognitionDecided decided_of(const JudgedOrder& judged);
 
 }  // namespace hutong::query

@@ -1,5 +1,6 @@
 #include "broker/query/timeline.h"
 
+#include <algorithm>
 #include <charconv>
 #include <tuple>
 
@@ -9,7 +10,8 @@
 namespace hutong::query {
 namespace {
 
-constexpr std::size_t rows_per_scan = 64;
+// The first rows are often enough; whoever goes on gets larger pieces.
+constexpr std::size_t rows_first = 16, rows_most = 64;
 constexpr char separator = '\x1f';
 
 auto order_of(const Place& place) {
@@ -60,20 +62,22 @@ Place place_of(const port::Row& row) {
 }
 
 void Timeline::add(const port::Table& table, std::string facility, std::string number) {
-  lanes_.push_back({&table, std::move(facility), std::move(number), {}, std::nullopt, false});
+  lanes_.push_back({&table, std::move(facility), std::move(number), {}, std::nullopt, rows_first, false});
 }
 
 net::awaitable<Result<void>> Timeline::fill(Lane& lane) {
   while (lane.rows.empty() && !lane.done) {
     port::Scan scan;
     scan.prefix = {lane.facility, lane.number};
-    scan.limit = rows_per_scan;
+    const std::size_t limit = lane.next_limit;
+    lane.next_limit = std::min(2 * limit, rows_most);
+    scan.limit = limit;
     scan.backward = oldest_first_;
     scan.after = lane.last;
     if (start_) (oldest_first_ ? scan.to : scan.from) = port::Cell(start_->newest);
     auto rows = co_await store_.scan(*lane.table, std::move(scan));
     if (!rows) co_return tl::unexpected<Error>(rows.error());
-    lane.done = rows->size() < rows_per_scan;
+    lane.done = rows->size() < limit;
     for (auto& row : *rows) {
       lane.last = port::Key(row.begin(), row.begin() + 4);
       if (start_) {

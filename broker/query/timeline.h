@@ -40,6 +40,7 @@ class Timeline {
     std::string facility, number;
     std::deque<port::Row> rows;
     std::optional<port::Key> last;
+    std::size_t next_limit;
     bool done = false;
   };
   net::awaitable<Result<void>> fill(Lane& lane);

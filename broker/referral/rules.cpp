@@ -45,6 +45,7 @@ std::optional<microseconds> duration_of(Text text) {
   if (error != std::errc() || end + 1 != text.data() + text.size() || count <= 0 || count > 100'000)
     return std::nullopt;
   switch (*end) {
+    case 's': return std::chrono::seconds(count);
     case 'm': return std::chrono::minutes(count);
     case 'h': return std::chrono::hours(count);
     case 'd': return std::chrono::days(count);

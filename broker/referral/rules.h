@@ -84,7 +84,7 @@ class Rules {
   std::map<std::string, std::vector<Value>, std::less<>> parameters_;
 };
 
-// "90m", "2h", "3d"; nullopt: none.
+// "30s", "90m", "2h", "3d"; nullopt: none.
 std::optional<microseconds> duration_of(Text text);
 
 }  // namespace hutong::referral

@@ -1,6 +1,11 @@
 #include "broker/access/gate.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
 
 #include "broker/access/audit_chain.h"
 #include "broker/access/audit_verify.h"
@@ -102,6 +107,126 @@ TEST_F(GateTest, WithoutAnAuditRecordNothingIsPermitted) {
   auto permit = wait(gate.decide({"clinic", {"system/*.rs"}, ""}, {Action::read, "Patient", "", "", "", ""}));
   ASSERT_FALSE(permit);
   EXPECT_EQ(permit.error().code, ErrorCode::unavailable);
+}
+
+// A read whose audit record goes to the disk beside what is kept. The disk stands still until release().
+struct LookTest : GateTest {
+  LookTest() {
+    options.sync = [this](int fd) {
+      syncing = true;
+      released_.wait();
+      return broken ? (errno = EIO, -1) : ::fdatasync(fd);
+    };
+  }
+  void release() { release_.set_value(); }
+  net::awaitable<Result<std::string>> look(Gate& gate, const Principal& who, std::vector<std::string> whose) {
+    return gate.look<std::string>(
+        who, {Action::search, "Observation", "", "recognition-check", "", ""},
+        [this, whose](const Permit& permit, std::vector<std::string>& subjects) -> net::awaitable<Result<std::string>> {
+          EXPECT_EQ(permit.audit_sequence(), 0U);
+          found = true;
+          subjects = whose;
+          if (nothing_there) co_return fail(ErrorCode::invalid, "what is that?");
+          co_return std::string("glucose");
+        },
+        [this](std::string& result) -> net::awaitable<Result<void>> {
+          kept = result == "glucose";
+          if (cannot_keep) co_return fail(ErrorCode::unavailable, "the log is full");
+          co_return Result<void>();
+        });
+  }
+  void start(Gate& gate, std::vector<std::string> whose = {"p1"}) {
+    net::co_spawn(io, look(gate, clinic, std::move(whose)),
+                  [this](std::exception_ptr, Result<std::string> result) { answer = std::move(result); });
+  }
+  // All that can happen while the disk stands still.
+  void stall() {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while ((!kept || !syncing) && std::chrono::steady_clock::now() < until) io.poll();
+    EXPECT_TRUE(kept) << "what is kept waits for the audit";
+    for (int i = 0; i < 100; ++i) io.poll();
+  }
+
+  const Principal clinic{"clinic", {"system/*.rs"}, ""};
+  net::io_context io;
+  std::atomic<bool> syncing{false}, broken{false};
+  bool found = false, kept = false, nothing_there = false, cannot_keep = false;
+  std::optional<Result<std::string>> answer;
+
+ private:
+  std::promise<void> release_;
+  std::shared_future<void> released_ = release_.get_future().share();
+};
+
+TEST_F(LookTest, NothingLeavesBeforeItsRecordIsOnDiskAndItWaitsOnce) {
+  {
+    AuditChain chain(options, key, clock);
+    Gate gate(chain, clock);
+    start(gate, {"p1", "p2"});
+    stall();
+    EXPECT_FALSE(answer) << "the answer left without its audit record";
+    release();
+    io.run();
+    ASSERT_TRUE(answer && *answer);
+    EXPECT_EQ(**answer, "glucose");
+  }
+  const std::string lines = read(options.directory / audit_file_name(1));
+  for (const char* part : {"\"subject\":\"p1\"", "\"subject\":\"p2\"", "\"sequence\":2,\"durable\":0,"})
+    EXPECT_NE(lines.find(part), std::string::npos) << lines;
+  EXPECT_EQ(verify(options.directory, &key)->records, 2U);
+}
+
+TEST_F(LookTest, WithoutItsRecordNothingLeaves) {
+  broken = true;
+  release();
+  AuditChain chain(options, key, clock);
+  Gate gate(chain, clock);
+  start(gate);
+  io.run();
+  EXPECT_TRUE(found);
+  ASSERT_TRUE(answer);
+  ASSERT_FALSE(*answer);
+  EXPECT_EQ(answer->error().code, ErrorCode::unavailable);
+}
+
+TEST_F(LookTest, WhatCannotBeKeptIsNotTold) {
+  options.sync = ::fdatasync;
+  AuditChain chain(options, key, clock);
+  Gate gate(chain, clock);
+  cannot_keep = true;
+  start(gate);
+  io.run();
+  ASSERT_TRUE(answer);
+  ASSERT_FALSE(*answer);
+  EXPECT_EQ(answer->error().message, "the log is full");
+  EXPECT_EQ(chain.head().sequence, 1U) << "that it was looked at is recorded all the same";
+}
+
+TEST_F(LookTest, AQuestionThatCannotBeAnsweredIsAuditedAndKeepsNothing) {
+  options.sync = ::fdatasync;
+  AuditChain chain(options, key, clock);
+  Gate gate(chain, clock);
+  nothing_there = true;
+  start(gate, {});
+  io.run();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->error().code, ErrorCode::invalid);
+  EXPECT_FALSE(kept);
+  EXPECT_EQ(chain.head().sequence, 1U);
+}
+
+TEST_F(LookTest, WhoMayNotLooksAtNothing) {
+  options.sync = ::fdatasync;
+  {
+    AuditChain chain(options, key, clock);
+    Gate gate(chain, clock);
+    const auto denied = wait(look(gate, {"operator", {"hutong/operate"}, ""}, {"p1"}));
+    ASSERT_FALSE(denied);
+    EXPECT_EQ(denied.error().code, ErrorCode::forbidden);
+    EXPECT_FALSE(found);
+    EXPECT_FALSE(kept);
+  }
+  EXPECT_NE(read(options.directory / audit_file_name(1)).find("\"outcome\":\"denied\""), std::string::npos);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/use_future.hpp>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -18,9 +20,11 @@
 #include <string>
 #include <thread>
 
+#include "adapters/api/critical_values.h"
 #include "adapters/api/oauth.h"
 #include "adapters/api/operate.h"
 #include "adapters/api/recognition.h"
+#include "adapters/api/referral.h"
 #include "adapters/api/server.h"
 #include "adapters/api/static_files.h"
 #include "adapters/log/memory/memory_log.h"
@@ -133,6 +137,11 @@ class Wire {
     return take(buffer_.size());
   }
   bool ended() { return buffer_.empty() && !more(); }
+  // Whether bytes are there already.
+  bool has_more() const {
+    int bytes = 0;
+    return !buffer_.empty() || (::ioctl(fd_, FIONREAD, &bytes) == 0 && bytes > 0);
+  }
 
   Reply reply(bool head_only = false) {
     Reply reply;
@@ -174,6 +183,35 @@ class Wire {
   std::string buffer_;
 };
 
+// The audit's disk: can stand still, and fail.
+class AuditDisk {
+ public:
+  int sync(int fd) {
+    std::unique_lock lock(mutex_);
+    waiting_ = true;
+    changed_.wait(lock, [this] { return !held_; });
+    waiting_ = false;
+    return fails_ ? (errno = EIO, -1) : ::fdatasync(fd);
+  }
+  void hold() { set(held_, true); }
+  void release() { set(held_, false); }
+  void fail() { set(fails_, true); }
+  bool waiting() {
+    const std::lock_guard lock(mutex_);
+    return waiting_ && held_;
+  }
+
+ private:
+  void set(bool& what, bool to) {
+    const std::lock_guard lock(mutex_);
+    what = to;
+    changed_.notify_all();
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool held_ = false, fails_ = false, waiting_ = false;
+};
+
 struct DoorTest : testing::Test {
   std::filesystem::path folder = [] {
     std::string form = (std::filesystem::temp_directory_path() / "hutong-door-XXXXXX").string();
@@ -181,7 +219,9 @@ struct DoorTest : testing::Test {
   }();
   const Clock& clock = system_clock();
   access::SigningKey key = access::SigningKey::from_seed(std::string(32, 'k'));
-  access::AuditChain audit{{.directory = folder / "audit"}, key, clock};
+  AuditDisk audit_disk;
+  access::AuditChain audit{
+      {.directory = folder / "audit", .sync = [this](int fd) { return audit_disk.sync(fd); }}, key, clock};
   access::Gate gate{audit, clock};
   access::ClientRegistry clients;
   access::TokenMint mint{key, clients};
@@ -204,6 +244,10 @@ struct DoorTest : testing::Test {
   query::RecognitionRules rules;
   query::Recognition recognition{store, log, clinical, [this] { return rules; }, clock};
   query::DecisionDesk desk{recognition, gate, clock};
+  query::Referrals referrals{store, log, clinical, [] { return query::ReferralRules(); },
+                             [this] { return clock.now(); }};
+  query::Criticals criticals{store, log, [] { return std::shared_ptr<const critical::Rules>(); },
+                             [this] { return clock.now(); }};
   Live live{control, metrics, operations, gate, clock};
   net::io_context io{1};
   net::executor_work_guard<net::io_context::executor_type> work = net::make_work_guard(io);
@@ -219,6 +263,8 @@ struct DoorTest : testing::Test {
     for (auto& route : oauth_routes({assertions, mint, gate, who, clock, options.public_url}))
       all.push_back(std::move(route));
     for (auto& route : recognition_routes({recognition, desk, gate, clients, ""})) all.push_back(std::move(route));
+    for (auto& route : critical_routes({criticals, gate, clients})) all.push_back(std::move(route));
+    for (auto& route : referral_routes({referrals, gate, clients})) all.push_back(std::move(route));
     for (auto& route : static_routes()) all.push_back(std::move(route));
     for (auto& route : extra) all.push_back(std::move(route));
     return all;
