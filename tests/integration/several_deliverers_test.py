@@ -25,9 +25,8 @@ class SeveralDeliverers(OnEngines):
         while not self.ending.is_set():
             patient = self.number % PATIENTS
             message = oru(control=f"c{self.number}", number=f"P{patient}", order=f"{patient}-{self.number}", items=ITEMS[:2])
-            broker = brokers[self.number % len(brokers)]
             try:
-                with broker.mllp(timeout=3) as feed:
+                with brokers[0].mllp(timeout=3) as feed:
                     if ack(feed.exchange(message)).code != "AA":
                         continue
             except OSError:
@@ -35,6 +34,8 @@ class SeveralDeliverers(OnEngines):
                 continue
             self.acked.append(f"{patient}-{self.number}")
             self.number += 1
+            if self.number % 20 == 0:
+                brokers = brokers[::-1]
             time.sleep(0.01)
 
     def deliverer(self, brokers):
