@@ -14,7 +14,7 @@
 #include "adapters/sink/http/rest_hook_sink.h"
 #include "adapters/sink/mllp/mllp_sink.h"
 #include "broker/app/rules.h"
-#include "broker/model/event.h"
+#include "broker/model/referral.h"
 #include "broker/pipeline/event_payload.h"
 
 namespace hutong::app {
@@ -40,13 +40,11 @@ bool is_area(const std::string& code) {
 
 // Kinds of events that can be subscribed to, and their families.
 bool is_kind(const std::string& kind) {
-  model::EventKind known;
-  if (model::from_string(kind, known)) return true;
-  if (kind.size() < 3 || !kind.ends_with(".*")) return false;
-  for (std::size_t i = 0; i < model::event_kind_count; ++i) {
-    if (to_string(static_cast<model::EventKind>(i)).starts_with(kind.substr(0, kind.size() - 1))) return true;
-  }
-  return false;
+  const auto& all = model::told_kinds();
+  const bool family = kind.size() > 2 && kind.ends_with(".*");
+  return std::any_of(all.begin(), all.end(), [&](const auto& each) {
+    return each == kind || (family && each.starts_with(kind.substr(0, kind.size() - 1)));
+  });
 }
 
 // One [[subscription]]: what is asked for is known, what is left over is a mistake.
@@ -294,15 +292,23 @@ model::Subscription read_one(const fs::path& file, const toml::table& table, con
       entry.mistake("kinds", fmt::format("\"{}\" cannot be said as \"{}\"", kind, to_string(one.payload)));
     }
   }
+  const bool in_full = one.payload == PayloadKind::fhir || one.payload == PayloadKind::hl7v2;
+  const bool whose = !one.filter.parties.empty();
   std::set<std::string> said;
-  for (std::size_t i = 0; i < model::event_kind_count; ++i) {
-    const std::string kind(to_string(static_cast<model::EventKind>(i)));
+  for (const auto each : model::told_kinds()) {
+    const std::string kind(each);
     const auto family = kind.substr(0, kind.find('.')) + ".*";
-    const bool wanted = kinds.empty() || std::find(kinds.begin(), kinds.end(), kind) != kinds.end() ||
-                        std::find(kinds.begin(), kinds.end(), family) != kinds.end();
-    if (wanted && payload->has_words_for(kind)) said.insert(kind);
+    const bool named = std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+    const bool wanted = kinds.empty() || named || std::find(kinds.begin(), kinds.end(), family) != kinds.end();
+    // What a referral says of the patient is for its parties only; that it took a step says nothing of anybody.
+    const bool for_parties = kind == model::referral_answered_kind && in_full;
+    if (for_parties && named && !whose) {
+      entry.mistake("kinds", fmt::format("\"{}\" as \"{}\" is for the referral's parties: say which by parties = [...]",
+                                         kind, to_string(one.payload)));
+    }
+    if (wanted && (whose || !for_parties) && payload->has_words_for(kind)) said.insert(kind);
   }
-  if (said.size() < model::event_kind_count || !kinds.empty()) kinds.assign(said.begin(), said.end());
+  if (said.size() < model::told_kinds().size() || !kinds.empty()) kinds.assign(said.begin(), said.end());
   return one;
 }
 

@@ -3,7 +3,25 @@
 #include <algorithm>
 #include <array>
 
+#include "broker/model/critical.h"
+#include "broker/model/event.h"
+#include "broker/model/referral.h"
+
 namespace hutong::model {
+
+const std::vector<std::string_view>& told_kinds() {
+  static const auto kinds = [] {
+    std::vector<std::string_view> all;
+    for (std::size_t i = 0; i < event_kind_count; ++i) all.push_back(to_string(static_cast<EventKind>(i)));
+    all.push_back(referral_answered_kind);
+    all.push_back(critical_opened_kind);
+    for (const auto* kind : {"critical-value.told", "critical-value.escalated", "critical-value.confirmed",
+                             "critical-value.withdrawn"})
+      all.push_back(kind);
+    return all;
+  }();
+  return kinds;
+}
 
 std::string_view to_string(Flag flag) {
   switch (flag) {

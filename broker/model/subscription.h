@@ -18,6 +18,9 @@ std::optional<Flag> flag_of(std::string_view text);
 // What a laboratory's flag says: any, where it says normal or nothing.
 Flag flag_said(std::string_view sent);
 
+// What can be subscribed to: events, and what is said of referrals and critical values in `operations`.
+const std::vector<std::string_view>& told_kinds();
+
 // What is wanted: each list that is not empty must hold what the event says, in one of its values.
 struct SubscriptionFilter {
   std::vector<std::string> kinds;       // "result.reported", or a family: "referral.*"

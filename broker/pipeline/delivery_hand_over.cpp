@@ -4,8 +4,10 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "broker/model/event_json.h"
+#include "broker/pipeline/delivery_matter.h"
 #include "broker/pipeline/delivery_state.h"
 #include "broker/port/tables.h"
+#include "broker/referral/view.h"
 
 namespace hutong::pipeline {
 namespace {
@@ -37,6 +39,9 @@ struct Shown {
   model::ReportView report;
   model::EncounterView encounter;
   model::OrderView order;
+  std::optional<Matter> matter;
+  model::ReferralView referral;
+  port::OperationsNotice operations;
   port::Notice notice;
   bool withheld = false;
 };
@@ -125,12 +130,60 @@ Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool 
   const auto& subject = shown.record.subject;
   notice.record = &shown.record;
   notice.event = &*event;
+  notice.kind = to_string(event->kind);
+  notice.version = event->version;
   notice.event_id = shown.record.id.hex() + "." + std::to_string(ordinal);
   notice.facility = subject.facility.empty() ? shown.record.source.facility : subject.facility;
   notice.number = subject.number.empty() ? shown.arena.copy(shown.record.id.hex()) : subject.number;
   notice.appended = stored.appended;
   notice.replay = replay;
   return {};
+}
+
+// The same of a record of `operations`. Errors: corrupt, it tells nobody anything (any more).
+net::awaitable<Result<void>> show_matter(port::Store& store, const model::FacilityDirectory& facilities,
+                                         const port::StoredRecord& stored, bool replay, Shown& shown) {
+  auto found = co_await matter_of(store, stored);
+  if (!found) co_return tl::unexpected(found.error());
+  if (!*found) co_return fail(ErrorCode::corrupt, "the record tells nothing");
+  shown.matter = std::move(*found);
+  const auto& matter = *shown.matter;
+  shown.withheld = matter.labelled;
+  auto& notice = shown.notice;
+  notice.record = &shown.record;
+  notice.operations = &shown.operations;
+  notice.kind = matter.kind;
+  notice.event_id = stored.record.id.hex() + ".0";
+  notice.facility = matter.patient_facility;
+  notice.number = matter.patient;
+  notice.person = PersonId::from_hex(matter.person).value_or(PersonId());
+  notice.appended = stored.appended;
+  notice.replay = replay;
+  shown.record.id = stored.record.id;
+  shown.record.source.facility = matter.facility;
+  auto& operations = shown.operations;
+  operations.document = stored.record.json;
+  if (matter.critical) operations.critical = &*matter.critical;
+  if (matter.referral) {
+    shown.referral = referral::view_of(*matter.referral, facilities, matter.updated, matter.due);
+    operations.referral = &shown.referral;
+    operations.answered = &*matter.answered;
+    operations.command = &*matter.command;
+    operations.follows_sender = matter.follows_sender;
+    operations.follows_number = matter.follows_number;
+    const auto& former = matter.referral->former_receivers;
+    if (matter.answered->action == model::ReferralAction::redirect && !former.empty())
+      operations.former_receiver = former.back();
+  }
+  co_return Result<void>();
+}
+
+// Who the patient is, as the facility last described it.
+net::awaitable<Result<void>> look_up_patient(port::Store& store, Shown& shown) {
+  auto row = co_await store.get(tables::patients, {std::string(shown.notice.facility), std::string(shown.notice.number)});
+  if (!row) co_return tl::unexpected(row.error());
+  if (!*row) co_return Result<void>();
+  co_return model::read_subject(shown.arena.copy(text_in(**row, 2)), shown.arena, shown.record.subject);
 }
 
 }  // namespace
@@ -154,10 +207,17 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
     record = std::make_shared<const port::StoredRecord>(std::move(slice->records.front()));
   }
   Shown shown;
-  if (auto good = show(*record, ref.ordinal, ref.stream.replay != 0, shown); !good)
-    co_return tl::unexpected(good.error());
-  if (payload->shows_views()) {
-    if (auto found = co_await look_up(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+  const bool replay = ref.stream.replay != 0;
+  if (ref.stream.topic == static_cast<std::uint8_t>(port::Topic::operations)) {
+    const auto facilities = deps_.facilities();
+    if (auto good = co_await show_matter(deps_.store, *facilities, *record, replay, shown); !good)
+      co_return tl::unexpected(good.error());
+    if (auto found = co_await look_up_patient(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+  } else {
+    if (auto good = show(*record, ref.ordinal, replay, shown); !good) co_return tl::unexpected(good.error());
+    if (payload->shows_views()) {
+      if (auto found = co_await look_up(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    }
   }
   Written written;
   written.withheld = shown.withheld;
@@ -169,8 +229,8 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
   parcel.content_type = std::move(letter->content_type);
   parcel.control_id = std::move(letter->control_id);
   parcel.event_id = shown.notice.event_id;
-  parcel.kind = to_string(shown.notice.event->kind);
-  parcel.version = shown.notice.event->version;
+  parcel.kind = shown.notice.kind;
+  parcel.version = shown.notice.version;
   parcel.replay = shown.notice.replay;
   co_return written;
 }
