@@ -146,6 +146,21 @@ class Recognition(Story):
         groups = self.region.statistics("?by=reason")["groups"]
         self.assertEqual([(group["key"], group["refused"]) for group in groups], [("08", 1)])
 
+    # What the page shows only after it was opened was seen, too: whoever saw it hears of its correction.
+    def test_a_newer_result_that_an_open_page_came_to_show_is_known_to_be_seen(self):
+        self.known_to_both()
+        page = Page(self.live, self.region.check(["GLU"])["link"])
+        page.open()
+        newer = [("GLU", "葡萄糖", "9.9", "mmol/L", "3.9-6.1")]
+        self.region.result(items=newer, order="R2", days=1.0)
+        self.live.settle()
+        self.assertIn("9.9", page.press("r:0").text)
+        self.assertEqual(self.region.notices(), [])
+        self.region.result(items=[(*newer[0][:2], "4.4", *newer[0][3:])], order="R2", days=1.0, status="C")
+        self.live.settle()
+        notices = self.region.until(self.region.notices)
+        self.assertEqual([(n["version"], n["shownVersion"], n["use"]) for n in notices or []], [(2, 1, "viewed")])
+
     def test_as_of_a_past_moment_says_what_was_said_then(self):
         self.known_to_both()
         first = self.region.check(["GLU"])
