@@ -139,6 +139,7 @@ class Recognition(Story):
         page.press("u:0")
         page.press("n:0")
         self.assertIn("需要文字说明", page.press("x:0:08").text)
+        self.assertNotIn("u:0", page.now.buttons, "nothing is decided before it is said why")
         self.assertIn("不互认 08", page.press("x:0:08", text="与临床不符").text)
         self.region.until(lambda: self.region.statistics()["total"]["refused"] == 1)
         total = self.region.statistics()["total"]
@@ -200,6 +201,12 @@ class Recognition(Story):
         page.open()
         self.assertNotIn("CANARY", page.answer.text)
         self.assertNotIn("HIV", page.answer.text)
+        # Shown, and labelled only then: its report opens no more.
+        self.region.result(order="R1", status="C", items=[*ITEMS, ("HIV", "HIV抗原抗体联合检测", "CANARY-78", "", "")])
+        self.live.settle()
+        opened = page.press("report:0:0")
+        self.assertNotIn("CANARY", page.answer.text)
+        self.assertNotIn(ITEMS[2][1], opened.text)
         self.region.until(lambda: self.region.statistics("?by=item")["total"]["orders"] == 1)
         statistics = json.dumps(self.region.statistics("?by=item"), ensure_ascii=False)
         self.assertNotIn("HIV", statistics)
