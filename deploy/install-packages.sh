@@ -16,6 +16,7 @@ build_packages=(
   rapidjson-dev libexpected-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
   openssl                                                   # the quickstart makes its clients' keys
   librocksdb-dev libpq-dev prometheus-cpp-dev libsodium-dev libxxhash-dev
+  libjemalloc-dev                                           # the broker's allocator
   librdkafka-dev                                            # the log on Kafka
 )
 test_packages=(

@@ -29,7 +29,6 @@ AuditChain::AuditChain(AuditOptions options, SigningKey key, const Clock& clock)
   open();
   writer_ = std::thread([this] {
     name_this_thread("audit");
-    prompt_this_thread();
     run();
   });
 }

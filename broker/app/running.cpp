@@ -300,7 +300,6 @@ void Running::State::start_threads() {
     shard->mllp->start();
     shard->thread = std::thread([shard = shard.get()] {
       name_this_thread("shard");
-      prompt_this_thread();
       this_shards_intake = shard->intake.get();
       shard->io.run();
     });

@@ -1,9 +1,12 @@
+// Four digests name each message: by way of EVP each costs as much again as its hashing, in contexts and allocations.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "broker/base/hash.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 
 #include <cstring>
 
@@ -16,14 +19,18 @@
 namespace hutong {
 namespace {
 
-// What a PartsHash keeps: OpenSSL's context, and small parts until they are worth a call into it (a call costs as much
-// as hashing some forty bytes; the names of records and reports are made of parts of eight).
+// What a PartsHash keeps: the state of the digest, and small parts until they are worth a call into OpenSSL (a call
+// costs as much as hashing some forty bytes; the names of records and reports are made of parts of eight).
 struct PartsContext {
-  EVP_MD_CTX* digest = EVP_MD_CTX_new();
+  SHA256_CTX digest{};
   std::size_t waiting = 0;
   std::array<char, 256> bytes;
 
-  void update(const void* from, std::size_t size) { EVP_DigestUpdate(digest, from, size); }
+  void start() {
+    SHA256_Init(&digest);
+    waiting = 0;
+  }
+  void update(const void* from, std::size_t size) { SHA256_Update(&digest, from, size); }
   void flush() {
     if (waiting != 0) update(bytes.data(), waiting);
     waiting = 0;
@@ -43,12 +50,6 @@ struct PartsContext {
 
 PartsContext& context_of(void* context) {
   return *static_cast<PartsContext*>(context);
-}
-
-// EVP_sha256() is looked up once: OpenSSL 3 fetches the algorithm at every init otherwise.
-const EVP_MD* sha256_algorithm() {
-  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  return algorithm;
 }
 
 std::uint32_t crc32c_table_step(std::uint32_t crc, const unsigned char* at, std::size_t size) {
@@ -151,12 +152,10 @@ std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) {
 }
 
 PartsHash::PartsHash() : context_(new PartsContext) {
-  EVP_DigestInit_ex2(context_of(context_).digest, sha256_algorithm(), nullptr);
+  context_of(context_).start();
 }
 PartsHash::~PartsHash() {
-  PartsContext* const context = &context_of(context_);
-  EVP_MD_CTX_free(context->digest);
-  delete context;
+  delete &context_of(context_);
 }
 
 PartsHash& PartsHash::add(std::string_view part) {
@@ -176,9 +175,8 @@ Sha256Digest PartsHash::finish() {
   PartsContext& context = context_of(context_);
   context.flush();
   Sha256Digest digest;
-  unsigned int size = digest.size();
-  EVP_DigestFinal_ex(context.digest, digest.data(), &size);
-  EVP_DigestInit_ex2(context.digest, nullptr, nullptr);
+  SHA256_Final(digest.data(), &context.digest);
+  context.start();
   return digest;
 }
 

@@ -11,10 +11,6 @@ void name_this_thread(std::string_view name);
 // For a thread that works in batches: when it is woken it waits for its turn instead of interrupting the one that
 // woke it. On a busy core the batches grow; on a free core nothing changes (sched(7), SCHED_BATCH).
 void batch_this_thread();
-// For a thread that works briefly and that somebody waits for: woken on a busy core it need not wait until another's
-// turn ends, which is a tick of the clock (4 ms) and comes with each hop of an answer from thread to thread. It asks
-// for short turns (sched_setattr(2)), without more of the processor; before Linux 6.12 nobody listens.
-void prompt_this_thread();
 // For work that may lag: it gets what the others leave, and they never wait for its turn to end (SCHED_IDLE).
 void lower_this_thread();
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "broker/base/text_equal.h"
 #include "broker/model/event_fields.h"
 #include "broker/model/event_json.h"
 
@@ -77,7 +78,7 @@ bool copy_plain(char* to, const char* from, std::size_t size) {
 
 // Many members of a message say what another says, and are often the very same bytes.
 bool same(Text a, Text b) {
-  return a.size() == b.size() && (a.data() == b.data() || a == b);
+  return a.size() == b.size() && (a.data() == b.data() || text_equal(a, b));
 }
 
 // JSON into an Arena, of which a stretch is taken ahead and given back at the end: a member is one look at the
@@ -221,7 +222,7 @@ class EventWriter {
   template <std::size_t N>
   void counted(const char (&name)[N], Text path, Text before) {
     char next[48];
-    if (path != Text(next, next_path(before, next))) always(name, path);
+    if (!text_equal(path, Text(next, next_path(before, next)))) always(name, path);
   }
   template <std::size_t N, class T>
   void operator()(const char (&name)[N], const T* noun) {
@@ -251,8 +252,9 @@ class EventWriter {
     (*this)("sentAs", value.sent_type, usual_type(value.kind));
     if (value.kind == ValueKind::number) {
       const std::size_t split = value.comparator.size();
-      if (value.sent.size() == split + value.number.size() && value.sent.substr(0, split) == value.comparator &&
-          value.sent.substr(split) == value.number)
+      if (value.sent.size() == split + value.number.size() &&
+          text_equal(value.sent.substr(0, split), value.comparator) &&
+          text_equal(value.sent.substr(split), value.number))
         return;
       always("sent", value.sent);
     } else {
@@ -308,7 +310,7 @@ class EventWriter {
     }
     char digits[24];
     if (const std::size_t size = digits_of(moment.iso, digits);
-        (size != 0 && Text(digits, size) == moment.sent) || (moment.iso.empty() && moment.sent.empty())) {
+        (size != 0 && text_equal(Text(digits, size), moment.sent)) || (moment.iso.empty() && moment.sent.empty())) {
       usual_ = moment;
       text(moment.iso);
       return;

@@ -6,7 +6,7 @@ namespace hutong::model {
 namespace {
 
 // Every id begins with the name of what it names, so that equal parts never make equal ids of two kinds.
-// The context is a thread's own: opening one costs as much as the hash.
+// The context is a thread's own: nothing is allocated.
 PartsHash& hash_of(std::string_view kind) {
   thread_local PartsHash hash;
   return hash.add(kind);

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "broker/base/text_equal.h"
+
 namespace hutong::terminology {
 
 template <class V>
@@ -25,7 +27,7 @@ class TextIndex {
     for (std::size_t i = h & mask(); slots_[i].entry != 0; i = (i + 1) & mask()) {
       if (slots_[i].tag != tag(h)) continue;
       const Entry& entry = entries_[slots_[i].entry - 1];
-      if (same(entry.key, key)) return &entry.value;
+      if (text_equal(entry.key, key)) return &entry.value;
     }
     return nullptr;
   }
@@ -57,27 +59,6 @@ class TextIndex {
     std::size_t i = h & mask();
     while (slots_[i].entry != 0) i = (i + 1) & mask();
     slots_[i] = {static_cast<std::uint32_t>(index + 1), tag(h)};
-  }
-  // As the hash reads them: a library call costs more than the comparison of a few bytes.
-  static bool same(std::string_view a, std::string_view b) {
-    const std::size_t size = a.size();
-    if (size != b.size()) return false;
-    const char *x = a.data(), *y = b.data();
-    const auto differ = [x, y](std::size_t at, auto word) {
-      auto other = word;
-      std::memcpy(&word, x + at, sizeof word);
-      std::memcpy(&other, y + at, sizeof other);
-      return word != other;
-    };
-    if (size >= 8) {
-      for (std::size_t i = 0; i + 8 < size; i += 8)
-        if (differ(i, std::uint64_t{})) return false;
-      return !differ(size - 8, std::uint64_t{});
-    }
-    if (size >= 4) return !differ(0, std::uint32_t{}) && !differ(size - 4, std::uint32_t{});
-    for (std::size_t i = 0; i < size; ++i)
-      if (x[i] != y[i]) return false;
-    return true;
   }
   // The texts are a few bytes long and the tables are ours: speed, not resistance. Words of eight bytes, the last one
   // overlapping, each multiplied in.

@@ -34,7 +34,8 @@ using tests::Registration;
 
 void usage() {
   std::fputs(
-      "identity_population [--people N] [--seed S] [--weights FILE] [--rate N] [--folder DIR] [--rebuild]\n"
+      "identity_population [--people N] [--seed S] [--weights FILE] [--rate N] [--cache MIB] [--folder DIR]\n"
+      "    [--rebuild]\n"
       "  links N people (20000) as the projector does; precision and recall of pairs, wrong persons, registrations a "
       "second;\n"
       "  fails below F1 0.99, at one person made of two over a card, at one with two valid cards that no steward is "
@@ -82,6 +83,7 @@ struct Arguments {
   std::uint32_t people = 20'000, region = 1'000'000;
   std::uint64_t seed = 1;
   double rate = 0;
+  std::size_t cache_mib = 64;
   std::string weights = HUTONG_SOURCE_DIR "/schemas/identity/weights.csv", estimate, folder;
   bool rebuild = false;
 };
@@ -129,7 +131,11 @@ int run(const Arguments& arguments) {
   fs::remove_all(folder);
   fs::create_directories(folder);
   auto opened_log = journal::JournalLog::open({.directory = folder / "log"});
-  auto opened_store = store::RocksdbStore::open({.directory = folder / "store", .tables = port::tables::all});
+  const std::size_t cache = arguments.cache_mib * 1024 * 1024;
+  const auto open_store = [&](const fs::path& directory) {
+    return store::RocksdbStore::open({.directory = directory, .tables = port::tables::all, .cache_bytes = cache});
+  };
+  auto opened_store = open_store(folder / "store");
   if (!opened_log || !opened_store) return std::fprintf(stderr, "cannot open %s\n", folder.c_str()), 1;
   auto& journal = **opened_log;
   auto& store = **opened_store;
@@ -274,7 +280,7 @@ int run(const Arguments& arguments) {
   (void)cpu_before;
   bool good = f1 >= 0.99 && wrong_over_cards == 0 && two_cards == 0 && families == 0 && rate >= arguments.rate;
   if (arguments.rebuild) {
-    auto fresh = store::RocksdbStore::open({.directory = folder / "rebuilt", .tables = port::tables::all});
+    auto fresh = open_store(folder / "rebuilt");
     PrometheusMetrics other;
     const auto began = std::chrono::steady_clock::now();
     if (!fresh || !await(pipeline::rebuild(journal, **fresh, other, system_clock(), options))) return 1;
@@ -323,6 +329,8 @@ int main(int count, char** words) {
       arguments.estimate = value;
     } else if (name == "--rate") {
       arguments.rate = std::stod(value);
+    } else if (name == "--cache") {
+      arguments.cache_mib = std::stoul(value);
     } else if (name == "--folder") {
       arguments.folder = value;
     } else {

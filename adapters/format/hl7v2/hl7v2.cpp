@@ -102,7 +102,7 @@ void refuse_fault(const Reader& reader, Fault fault, Text bytes) {
 
 // Of the decoded message without the time and the control id of its header.
 Sha256Digest content_hash(const Message& message) {
-  thread_local PartsHash hash;  // its OpenSSL context costs more to make than the hash of a message
+  thread_local PartsHash hash;
   const Text text = message.text(), time = message.header_field(7), id = message.header_field(10);
   std::size_t at = 0;
   for (const Text left_out : {time, id}) {

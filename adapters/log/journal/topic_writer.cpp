@@ -15,11 +15,7 @@ constexpr std::chrono::milliseconds probe_every{250};
 
 void TopicJournal::run() {
   name_this_thread("log " + std::string(to_string(place_.topic)));
-  if (place_.topic == port::Topic::events) {
-    batch_this_thread();  // beside a busy shard on the same core: larger batches, fewer writes
-  } else {
-    prompt_this_thread();  // seldom, and then a person waits for it
-  }
+  batch_this_thread();  // beside a busy shard on the same core: larger batches, fewer writes
   std::unique_lock lock(mutex_);
   const auto work = [this] { return stopping_ || !pending_.empty(); };
   for (;;) {
