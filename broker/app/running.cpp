@@ -259,7 +259,7 @@ void Running::State::wire() {
   duty = std::make_unique<pipeline::DutyDesk>(*log, *store, rules, *time, [this] { return projector->ours(); });
   const auto referral_rules = [this] {
     const auto current = rules.load();
-    return query::ReferralRules{current->referral, current->facilities};
+    return query::ReferralRules{current->referral, current->facilities, current->catalogue};
   };
   const auto now = [this] { return time->now(); };
   referrals = std::make_unique<query::Referrals>(*store, *log, *clinical, referral_rules, now);
@@ -273,7 +273,8 @@ void Running::State::wire() {
                            config.http.tls.enabled()};
   auto routes = api::operate_routes(operate);
   const api::FhirReferralDeps fhir_referral{{*referrals, *gate, clients}, rendering, identifier_key};
-  api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key, api::read_referral_request(fhir_referral)};
+  api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key, api::read_referral_request(fhir_referral),
+                     api::read_grant(fhir_referral)};
   for (auto& route : api::fhir_routes(fhir)) routes.push_back(std::move(route));
   for (auto& route : api::fhir_referral_routes(fhir_referral)) routes.push_back(std::move(route));
   api::OauthDeps oauth{*assertions, *mint, *gate, *authenticator, clock, config.http.public_url};

@@ -172,6 +172,9 @@ void index(Overlay& overlay, const Row* row, const Referral& now, Timestamp upda
        {std::pair(now.sender, "sender"), std::pair(now.receiver, "receiver"), std::pair(std::string(), "")})
     overlay.put(tables::referral_ledger, {facility, ended, -asked, id, direction, state, part, due_micros});
   if (!now.patient.empty()) overlay.put(tables::referral_patients, {now.patient_of, now.patient, -asked, id});
+  for (const auto* list : {&now.documents, &now.reports}) {
+    for (const auto& each : *list) overlay.put(tables::referral_documents, {each.kind + "/" + each.id, id});
+  }
   if (deadline)
     overlay.put(tables::deadlines, {std::string(referral_deadline), rules->version(), deadline->at.micros, id});
   overlay.put(tables::referrals,

@@ -78,6 +78,7 @@ inline constexpr Column referral_patients[] = {
 inline constexpr Column referral_commands[] = {{"command", bytes}, {"referral", bytes}, {"event_offset", integer},
                                                {"at", integer},    {"document", json},  {"answer", json}};
 inline constexpr Column referral_waiting[] = {{"event_offset", integer}, {"command", bytes}};
+inline constexpr Column referral_documents[] = {{"document", text}, {"referral", bytes}};
 inline constexpr Column deadlines[] = {{"kind", text}, {"rules", text}, {"at", integer}, {"id", bytes}};
 inline constexpr Column derived[] = {{"topic", integer},
                                      {"topic_partition", integer},
@@ -181,6 +182,8 @@ inline constexpr Table referral_patients{"referral_patients", 42, detail::referr
 // in the order in which commands are decided.
 inline constexpr Table referral_commands{"referral_commands", 43, detail::referral_commands, 1};
 inline constexpr Table referral_waiting{"referral_waiting", 44, detail::referral_waiting, 1};
+// What travels with a referral or came back with it ("report/<id>") → the referrals: by them it may be read.
+inline constexpr Table referral_documents{"referral_documents", 48, detail::referral_documents, 2};
 // Whom a clock will have to tell next, of `kind` referral or critical-value, reckoned by `rules`; when these change the
 // projector reckons anew.
 inline constexpr Table deadlines{"deadlines", 45, detail::deadlines, 4};
@@ -233,6 +236,7 @@ inline constexpr const Table* all[] = {&patients,
                                        &referral_patients,
                                        &referral_commands,
                                        &referral_waiting,
+                                       &referral_documents,
                                        &deadlines,
                                        &derived,
                                        &derived_ids,
