@@ -79,6 +79,10 @@ inline constexpr Column referral_commands[] = {{"command", bytes}, {"referral", 
                                                {"at", integer},    {"document", json},  {"answer", json}};
 inline constexpr Column referral_waiting[] = {{"event_offset", integer}, {"command", bytes}};
 inline constexpr Column referral_documents[] = {{"document", text}, {"referral", bytes}};
+inline constexpr Column chronic_followups[] = {
+    {"facility", text}, {"newest", integer}, {"referral", bytes}, {"person", text}, {"document", json}};
+inline constexpr Column resources[] = {
+    {"facility", text}, {"department", text}, {"at", integer}, {"document", json}};
 inline constexpr Column deadlines[] = {{"kind", text}, {"rules", text}, {"at", integer}, {"id", bytes}};
 inline constexpr Column derived[] = {{"topic", integer},
                                      {"topic_partition", integer},
@@ -184,6 +188,10 @@ inline constexpr Table referral_commands{"referral_commands", 43, detail::referr
 inline constexpr Table referral_waiting{"referral_waiting", 44, detail::referral_waiting, 1};
 // What travels with a referral or came back with it ("report/<id>") → the referrals: by them it may be read.
 inline constexpr Table referral_documents{"referral_documents", 48, detail::referral_documents, 2};
+// Chronic patients who were sent down, by the centre that follows them up; `newest`: the negated time it took them.
+inline constexpr Table chronic_followups{"chronic_followups", 53, detail::chronic_followups, 3};
+// What beds and slots a department has free, in its last word.
+inline constexpr Table resources{"resources", 54, detail::resources, 2};
 // Whom a clock will have to tell next, of `kind` referral or critical-value, reckoned by `rules`; when these change the
 // projector reckons anew.
 inline constexpr Table deadlines{"deadlines", 45, detail::deadlines, 4};
@@ -237,6 +245,8 @@ inline constexpr const Table* all[] = {&patients,
                                        &referral_commands,
                                        &referral_waiting,
                                        &referral_documents,
+                                       &chronic_followups,
+                                       &resources,
                                        &deadlines,
                                        &derived,
                                        &derived_ids,
