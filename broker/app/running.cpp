@@ -14,6 +14,7 @@
 #include <mutex>
 #include <thread>
 
+#include "adapters/api/care.h"
 #include "adapters/api/critical_values.h"
 #include "adapters/api/fhir.h"
 #include "adapters/api/fhir_referral.h"
@@ -43,6 +44,7 @@
 #include "broker/pipeline/projector.h"
 #include "broker/pipeline/recent_refusals.h"
 #include "broker/port/scope.h"
+#include "broker/query/care.h"
 #include "broker/query/clinical.h"
 #include "broker/query/criticals.h"
 #include "broker/query/decision_desk.h"
@@ -155,6 +157,7 @@ struct Running::State {
   std::unique_ptr<pipeline::DutyDesk> duty;
   std::unique_ptr<query::Referrals> referrals;
   std::unique_ptr<query::Criticals> criticals;
+  std::unique_ptr<query::Care> care;
   fhir::FhirRendering rendering;
   hl7v2::Hl7v2 format;
   pipeline::RecentControls recent;
@@ -264,6 +267,7 @@ void Running::State::wire() {
   const auto now = [this] { return time->now(); };
   referrals = std::make_unique<query::Referrals>(*store, *log, *clinical, referral_rules, now);
   criticals = std::make_unique<query::Criticals>(*store, *log, [this] { return rules.load()->critical; }, now);
+  care = std::make_unique<query::Care>(*store, *log, now);
   const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
   control = std::make_unique<BrokerControl>(config, *log, copy_log, *store, format, rules, inbox, identifier_key, clock,
                                             [this] { return status(); });
@@ -282,6 +286,7 @@ void Running::State::wire() {
   for (auto& route : api::recognition_routes({*recognition, *desk, *gate, clients, config.http.own_url})) routes.push_back(std::move(route));
   for (auto& route : api::referral_routes({*referrals, *gate, clients})) routes.push_back(std::move(route));
   for (auto& route : api::critical_routes({*criticals, *gate, clients})) routes.push_back(std::move(route));
+  for (auto& route : api::care_routes({*care, *gate, clients, [this] { return rules.load()->referral; }})) routes.push_back(std::move(route));
   for (auto& route : api::static_routes()) routes.push_back(std::move(route));
 
   api::ServerOptions options;

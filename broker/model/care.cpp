@@ -12,8 +12,8 @@ tl::unexpected<Error> broken() {
 
 }  // namespace
 
-RecordId followup_id(const ReferralId& referral) {
-  return RecordId(PartsHash().add("chronic-followup").add(referral.view()).finish());
+RecordId followup_id(const ReferralId& referral, std::string_view facility) {
+  return RecordId(PartsHash().add("chronic-followup").add(referral.view()).add(facility).finish());
 }
 
 std::string write(const ChronicFollowup& followup) {

@@ -1,5 +1,5 @@
-// What surrounds a referral, as it stands in the log (topic operations): that a chronic patient was sent down and is to be
-// followed up by the centre, and what beds and slots a facility has. Patients by number only. Schema:
+// What surrounds a referral, as it stands in the log (topic operations): that a chronic patient was sent down and is to
+// be followed up by the centre, and what beds and slots a facility has. Patients by number only. Schema:
 // schemas/operations/v1. Plain values with an owner; threads: any.
 #pragma once
 
@@ -21,7 +21,7 @@ inline constexpr std::string_view resource_updated_kind = "resource.updated";
 
 // chronic.followup: a downward referral of a chronic patient was taken.
 struct ChronicFollowup {
-  RecordId id;  // from the referral's
+  RecordId id;  // from referral and facility
   ReferralId referral;
   Timestamp at;                     // when the centre took the patient
   std::string facility;             // that follows up
@@ -42,7 +42,7 @@ struct ResourceUpdated {
   std::string client;  // who handed it in, as authenticated
 };
 
-RecordId followup_id(const ReferralId& referral);
+RecordId followup_id(const ReferralId& referral, std::string_view facility);
 
 std::string write(const ChronicFollowup& followup);
 std::string write(const ResourceUpdated& updated);

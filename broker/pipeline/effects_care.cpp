@@ -14,7 +14,7 @@ net::awaitable<void> derive_followup(Overlay& overlay, Cause cause, const referr
   if (co_await overlay.get(tables::chronic_followups, {taken.receiver, -at.micros, std::string(taken.id.view())}))
     co_return;
   model::ChronicFollowup followup;
-  followup.id = model::followup_id(taken.id);
+  followup.id = model::followup_id(taken.id, taken.receiver);
   followup.referral = taken.id;
   followup.at = at;
   followup.facility = taken.receiver;

@@ -345,6 +345,38 @@ class Referral(Story):
         audit = "".join(file.read_text(errors="replace") for file in (live.dir / "audit").glob("*"))
         self.assertIn(f"referral/{up}", audit)
 
+    def test_beds_are_asked_for_first_and_a_chronic_patient_sent_down_is_followed_up(self):
+        live = self.start()
+        region = self.region
+        soon, past = ({"start": f"{day}T08:00:00+08:00", "end": f"{day}T09:00:00+08:00", "place": "3 诊室"} for day in ("2099-01-01", "2020-01-01"))
+        free = {"facility": "bc-city", "department": "心内科", "beds": 2, "slots": [past, soon]}
+        self.assertEqual(region.http("bc-county", "PUT", "/api/v1/resources", free).status, 403)
+        self.assertEqual(region.http("bc-city", "PUT", "/api/v1/resources", {**free, "beds": 7}).status, 200)
+        self.assertEqual(region.http("bc-city", "PUT", "/api/v1/resources", free).status, 200)
+        self.assertEqual(region.http("bc-city", "PUT", "/api/v1/resources", {**free, "beds": "many"}).status, 400)
+        asked = lambda query="": region.http("cc-east", "GET", "/api/v1/resources" + query).json()["resources"]
+        until(lambda: [one.get("beds") for one in asked("?facility=bc-city&department=心内科")] == [2], "the last word", 10)
+        self.assertEqual([slot["start"][:4] for slot in asked()[0]["slots"]], ["2099"])
+        self.assertEqual(asked("?facility=bc-county"), [])
+
+        down = [region.request("bc-city", "cc-east", f"D{i}", "down", reason={"code": code})["command"]["referral"]
+                for i, code in enumerate(("I10.x00", "J18.900", "E11.900"))]
+        for referral in down:
+            region.say("cc-east", referral, "accept", slot=SLOT)
+        listed = lambda query="": region.http("cc-east", "GET", "/api/v1/followups" + query).json()
+        found = until(lambda: (lambda all: all if len(all) == 2 else None)(listed()["followups"]), "the list", 10)
+        self.assertEqual([(one["disease"], one["text"]["zh"], one["from"]) for one in found], [("E11", "糖尿病", "bc-city"), ("I10", "高血压", "bc-city")])
+        page = listed("?limit=1")
+        self.assertEqual(page["followups"] + listed("?limit=1&page=" + page["next"])["followups"], found)
+        self.assertEqual(region.http("cc-west", "GET", "/api/v1/followups?facility=cc-east").status, 403)
+        live.stop()
+        live.command("rebuild")
+        live.start()
+        live.settle()
+        until(lambda: listed()["followups"] == found, "the same after a rebuild", 10)
+        time.sleep(0.5)
+        self.assertEqual(listed()["followups"], found)
+
     def test_an_unanswered_urgent_referral_escalates_on_time_across_restarts(self):
         live = self.start(urgent=("2s", "4s", "3s", "20s"))
         region = self.region
