@@ -178,7 +178,7 @@ Answering dead_letter(const OperateDeps& deps, const Request& request) {
 }
 
 Answering dead_letter_body(const OperateDeps& deps, const Request& request) {
-  auto permit = co_await permit_for(deps, request, "deadletters/body", request.captures[0] + "/" + request.captures[1]);
+  auto permit = co_await permit_for(deps, request, "deadletters/raw", request.captures[0] + "/" + request.captures[1]);
   if (!permit) co_return fault(request.path, permit.error());
   if (!deps.deliveries) co_return nobody_delivers(request);
   auto found = co_await deps.deliveries->letter(request.captures[0], request.captures[1]);

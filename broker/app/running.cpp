@@ -324,6 +324,7 @@ void Running::State::wire_delivery() {
                               [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor()); },
                               [this](const model::Subscription& one) { return payload_for(one, config); },
                               [this] { return projector->ours() && projector->caught_up(); },
+                              [this] { return projector->confirmed(); },
                               [](std::string_view level, std::string what) { log_event(level, std::move(what)); }};
   delivery = std::make_unique<pipeline::Delivery>(std::move(deps), pipeline::DeliveryOptions(), read_subscriptions(config, *facilities()));
   delivery_desk = std::make_unique<pipeline::DeliveryDesk>(*log, *store, clock, delivery.get(), [this] { return delivery->subscriptions(); },

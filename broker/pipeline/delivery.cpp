@@ -5,6 +5,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "broker/pipeline/delivery_inherit.h"
 #include "broker/pipeline/delivery_state.h"
 #include "broker/pipeline/effects_delivery.h"
 #include "broker/port/tables.h"
@@ -36,6 +37,20 @@ net::awaitable<Result<std::vector<port::Row>>> all_rows(port::Store& store, cons
     scan.after = port::Key(all.back().begin(), all.back().begin() + static_cast<std::ptrdiff_t>(table.key_columns));
   }
 }
+
+// In the place of one that cannot be made: says why, until the declaration is another.
+class NoSink final : public port::Sink {
+ public:
+  explicit NoSink(std::string why) : why_(std::move(why)) {}
+  std::size_t parallel() const override { return 1; }
+  net::awaitable<port::Receipt> hand_over(port::Parcel) override {
+    co_return port::Receipt{port::Taken::unreachable, why_, {}};
+  }
+  void close() override {}
+
+ private:
+  std::string why_;
+};
 
 model::Stream stream_of(const port::Partition& partition, std::uint32_t replay = 0) {
   return {replay, static_cast<std::uint8_t>(partition.topic), partition.number};
@@ -137,7 +152,10 @@ net::awaitable<void> Delivery::State::run() {
       start_reading(subscriber);
       pump(subscriber);
     }
-    while (!stopping && !anew_ && deps_.ours()) co_await pause(look_every);
+    for (bool sure = true; !stopping && !anew_ && deps_.ours(); co_await pause(look_every)) {
+      if (std::exchange(sure, deps_.confirmed()) || !sure) continue;
+      for (const auto& [name, subscriber] : subscribers_) pump(subscriber);
+    }
     co_await end();
   }
 }
@@ -185,16 +203,27 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     router_ = since_.empty() ? bounds_ : since_;
   }
   const Positions fresh = router_;
+  bool begun_before = false;
   std::map<std::string, std::pair<model::SubscriberProgress, bool>> known;
   for (auto& row : *standings) {
     auto standing = model::read_standing(std::get<std::string>(row[1]));
     if (!standing) co_return tl::unexpected(standing.error());
     const auto& name = std::get<std::string>(row[0]);
     if (name.empty()) {
+      begun_before = true;
       term_ = std::max(term_, standing->term + 1);
       for (const auto& cursor : standing->cursors) router_[partition_of(cursor.stream)] = cursor.next;
     } else {
       known[name] = {std::move(*standing), std::get<std::int64_t>(row[2]) != 0};
+    }
+  }
+  if (!begun_before) {
+    auto inherited = co_await inherited_deliveries(deps_.log, deps_.clock.now(), term_);
+    if (!inherited) co_return tl::unexpected(inherited.error());
+    if (!inherited->empty()) {
+      auto appended = co_await deps_.log.append(Topic::operations, std::move(*inherited));
+      if (!appended) co_return tl::unexpected(appended.error());
+      co_return co_await begin();  // from the rows that come of it
     }
   }
   std::map<std::string, std::vector<model::HeldEvent>> held_by;
@@ -326,7 +355,12 @@ SubscriberPtr Delivery::State::make(const model::Subscription& subscription) {
 
 void Delivery::State::equip(Subscriber& subscriber, const model::Subscription& subscription) {
   subscriber.declared = subscription;
-  subscriber.sink = deps_.sink(subscription);
+  try {
+    subscriber.sink = deps_.sink(subscription);
+  } catch (const std::exception& e) {  // its files are gone or broken: nobody else waits for that
+    deps_.on_event("error", "delivery: " + subscription.name + ": " + e.what());
+    subscriber.sink = std::make_shared<NoSink>(e.what());
+  }
   subscriber.payload = deps_.payload(subscription);
   subscriber.own = routing::Matcher(std::span(&subscription.filter, 1));
 }

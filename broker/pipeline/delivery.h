@@ -38,6 +38,8 @@ struct DeliveryDeps {
   std::function<std::shared_ptr<const port::Payload>(const model::Subscription&)> payload;
   // This broker's projector writes the views, and has applied what the log held when it began.
   std::function<bool()> ours;
+  // And this is known to be so at this moment: else nothing is handed over, because another may.
+  std::function<bool()> confirmed;
   std::function<void(std::string_view level, std::string what)> on_event;
 };
 

@@ -266,13 +266,14 @@ net::awaitable<void> Delivery::State::read_behind(SubscriberPtr subscriber) {
   while (going()) {
     bool worked = false;
     if (!subscriber->live && subscriber->lanes->has_room()) {
+      const auto before = subscriber->read;
       auto caught_up = co_await catch_up_some(*subscriber);
       if (!caught_up) {
         trouble("cannot be read for " + subscriber->declared.name + ": " + caught_up.error().message);
         co_await pause(again);
         continue;
       }
-      worked = true;
+      worked = subscriber->read != before;  // else it is ahead of the router, which comes
     }
     bool replaying = false;
     std::vector<std::uint32_t> numbers;

@@ -68,6 +68,7 @@ Projector::Projector(port::Log& log, port::Store& store, port::Metrics& metrics,
 Projector::~Projector() = default;
 
 net::awaitable<Result<void>> Projector::prepare() {
+  const auto asked = clock_.ticks();
   tails_.clear();
   for (port::Topic topic : projected_topics) {
     for (std::uint32_t number = 0; number < log_.partitions(topic); ++number) {
@@ -101,7 +102,28 @@ net::awaitable<Result<void>> Projector::prepare() {
   emitter_.start_over();
   reckoned_.reset();
   prepared_ = true;
+  confirmed_ = asked.count();
   co_return Result<void>();
+}
+
+bool Projector::confirmed() const {
+  if (standing_by_) return false;
+  return options_.take_over.count() == 0 || clock_.ticks().count() - confirmed_ < std::chrono::nanoseconds(options_.take_over / 2).count();
+}
+
+// Where nothing is to be written, the cursors are looked at now and then: another's moves are seen, and nobody's are news.
+net::awaitable<void> Projector::confirm() {
+  const auto asked = clock_.ticks();
+  if (options_.take_over.count() == 0 || asked.count() - confirmed_ < std::chrono::nanoseconds(options_.take_over / 8).count()) co_return;
+  for (const auto& tail : tails_) {
+    auto cursor = co_await store_.cursor(tail.partition);
+    if (!cursor) co_return;
+    if (*cursor ? **cursor != tail.stored : tail.stored.next != 0) {
+      turn(false);
+      co_return;
+    }
+  }
+  confirmed_ = asked.count();
 }
 
 net::awaitable<void> Projector::run() {
@@ -130,6 +152,7 @@ net::awaitable<void> Projector::run() {
     }
     trouble("");
     if (*applied == 0) co_await rest();
+    co_await confirm();
   }
 }
 
@@ -266,9 +289,11 @@ net::awaitable<Result<void>> Projector::write(Tail& tail, port::Slice slice) {
   const port::Cursor next{tail.partition, slice.next, log_.id()};
   batch.cursor = next;
   batch.expected = fence();
+  const auto asked = clock_.ticks();
   auto written = co_await store_.write(std::move(batch));
   fenced_ = !written && written.error().code == ErrorCode::conflict;
   if (!written) co_return tl::unexpected(written.error());
+  confirmed_ = asked.count();
 
   tail.stored = next;
   for (const auto& id : effects.decisions_met()) emitter_.met(id);

@@ -67,6 +67,9 @@ class Projector {
   void stop() { stopping_ = true; }
   // This broker's writes the views, not another's.
   bool ours() const { return !standing_by_; }
+  // And that was so a moment ago, well before another would take over: after a freeze, or cut off from the store, it is
+  // not known. For what has effects outside.
+  bool confirmed() const;
 
   // One batch of each topic that has something; how many records. After an error the next one begins with prepare():
   // what the store had made of the last write was perhaps not heard, and another projector may have gone on from there.
@@ -104,6 +107,7 @@ class Projector {
   std::vector<port::Cursor> fence() const;
   net::awaitable<void> rest();
   net::awaitable<Result<void>> watch();
+  net::awaitable<void> confirm();
   net::awaitable<void> observe_lag(Tail& tail, Timestamp newest);
   void applied_up_to(Tail& tail, port::Offset next);
   void show();
@@ -122,6 +126,7 @@ class Projector {
   bool fenced_ = false;                     // the last write met another's
   std::chrono::nanoseconds still_since_{};  // standing by: when the cursors last moved, or nothing waited
 
+  std::atomic<std::int64_t> confirmed_{0};  // ticks: when the store last showed that nobody else writes
   std::atomic<bool> standing_by_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> caught_up_{false};

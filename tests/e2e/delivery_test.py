@@ -5,7 +5,7 @@ import json
 import unittest
 
 from hutong import CONFIG, Story, ack, run, until
-from messages import ITEMS, adt, oru, pid
+from messages import ITEMS, adt, oru, pid, resident_card
 from receivers import MllpReceiver, Webhook, allow, declare
 
 
@@ -215,6 +215,21 @@ class Delivery(Story):
         self.assertEqual([m.report for m in self.arrived(1)], ["R3"])
         kinds = [r.headers["x-hutong-event-kind"] for r in self.arrived(1, hook)]
         self.assertEqual(kinds, ["patient.updated"])
+
+    def test_a_centre_is_told_of_its_patients_wherever_they_are(self):
+        live = self.start(self.mllp(centres=["cc-east"]))
+        card = resident_card(order=7)
+        known = pid("C1", name="王^晓明", born="19800101", sex="M", card=card, facility="cc-east")
+        self.tell(live, adt(control="1", number="C1", patient=known, facility="cc-east"))
+        # The hospital's first word of somebody is his result: that he is the centre's is found out from his card.
+        his = pid("H1", name="王^晓明", born="19800101", sex="M", card=card)
+        other = pid("H2", name="李^红", born="19700101", sex="F")
+        self.tell(live, oru(control="2", order="R1", patient=his, number="H1"), oru(control="3", order="R2", patient=other, number="H2"),
+                  oru(control="4", order="R3", patient=his, number="H1"), oru(control="5", order="R4", number="C1", patient=known, facility="cc-east"))
+        self.assertEqual(sorted(m.report for m in self.arrived(3)), ["R1", "R3", "R4"])
+        # Also when it is delivered again: nobody else's.
+        live.command("replay", "--subscriber", "ward", "--from", "0")
+        self.assertEqual(sorted(m.report for m in self.arrived(6)[3:]), ["R1", "R3", "R4"])
 
     def test_a_subscription_is_added_and_taken_away_while_it_runs(self):
         live = self.start(self.mllp())
