@@ -303,6 +303,8 @@ class TaskService {
       co_return error.code == ErrorCode::not_found ? document(422, outcome(error.message, ErrorCode::not_found))
                                                    : failed(error);
     }
+    if (auto good = co_await referrals().check_documents(patient->person, command.documents); !good)
+      co_return document(422, outcome(good.error().message, ErrorCode::not_found));
     command.person = patient->person.hex();
     command.patient_of = patient->facility;
     command.patient = patient->number;
@@ -561,6 +563,17 @@ std::vector<Route> fhir_referral_routes(FhirReferralDeps deps) {
 ReadRequest read_referral_request(FhirReferralDeps deps) {
   const auto service = std::make_shared<TaskService>(std::move(deps));
   return [service](const Request& request) { return service->read_request_part(request); };
+}
+
+ReadGrant read_grant(FhirReferralDeps given) {
+  const auto deps = std::make_shared<const FhirReferralDeps>(std::move(given));
+  return [deps](const Request& request, std::string report) -> net::awaitable<std::string> {
+    const auto held = deps;  // the lambda may be gone when this resumes
+    const auto facilities = facilities_of(held->referral.clients, request);
+    if (facilities.empty() || !ReportId::from_hex(report)) co_return std::string();
+    const auto found = co_await held->referral.referrals.grant(facilities, std::move(report));
+    co_return found&&* found ? "referral/" + (*found)->hex() : std::string();
+  };
 }
 
 port::Offer task_offer() {

@@ -25,6 +25,10 @@ std::vector<Route> fhir_referral_routes(FhirReferralDeps deps);
 using ReadRequest = std::function<net::awaitable<std::optional<Response>>(const Request&)>;
 ReadRequest read_referral_request(FhirReferralDeps deps);
 
+// By what a client that lacks the scope may read this report all the same (Demand::grant); "": by nothing.
+using ReadGrant = std::function<net::awaitable<std::string>(const Request&, std::string report)>;
+ReadGrant read_grant(FhirReferralDeps deps);
+
 // What is offered of Task, and beside reading of ServiceRequest.
 port::Offer task_offer();
 

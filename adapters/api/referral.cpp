@@ -225,6 +225,7 @@ std::vector<Route> referral_routes(ReferralDeps given) {
   return {
       {"GET", "/api/v1/referrals", look, with(referral_ledger)},
       {"POST", "/api/v1/referrals", act, with(request_referral)},
+      {"GET", "/api/v1/referrals/proposals", "system/DiagnosticReport.s", with(referral_proposals)},
       {"GET", "/api/v1/referrals/{id}", look, with(one_referral)},
       {"POST", "/api/v1/referrals/{id}/commands", act, with(command_referral)},
       {"GET", "/api/v1/referrals/commands/{id}", look, with(referral_verdict)},

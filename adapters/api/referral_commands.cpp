@@ -58,7 +58,8 @@ Result<query::PersonSearch> patient_of(const JsonTree& patient) {
 Result<std::vector<model::ReferralDocument>> documents_in(const JsonTree& body) {
   std::vector<model::ReferralDocument> documents;
   for (const auto& each : body["documents"].elements()) {
-    model::ReferralDocument document{each["kind"].text(), each["id"].text(), 1};
+    const auto& kind = each["kind"].text();
+    model::ReferralDocument document{kind, each["id"].text(), kind == "report" ? 0U : 1U};  // 0: the current one
     if (const auto& version = each["version"].text(); !version.empty()) {
       const auto number = std::atoll(version.c_str());
       if (number < 1) return fail(ErrorCode::invalid, "documents: version is a number from 1");
@@ -169,6 +170,8 @@ ReferralAnswer request_referral(const ReferralDeps& deps, const Request& request
   command.person = patient->person.hex();
   command.patient_of = patient->facility;
   command.patient = patient->number;
+  if (auto good = co_await deps.referrals.check_documents(patient->person, command.documents); !good)
+    co_return fault(request.path, 422, "document-unknown", good.error().message);
   command.referral = model::referral_id(command.facility, command.number);
   command.id = command_id(request, command, deps.referrals.now());
   const auto verdict = co_await deps.referrals.command(*permit, std::move(command));
@@ -204,6 +207,7 @@ ReferralAnswer command_referral(const ReferralDeps& deps, const Request& request
       co_return fault(request.path, 400, "invalid", "facility is needed: in whose name this is said");
     if (auto may = acts_for(deps.clients, request, command.facility); !may) co_return fault(request.path, may.error());
   }
+  for (auto& document : command.documents) document.version = std::max<std::uint64_t>(document.version, 1);
   command.id = command_id(request, command, deps.referrals.now());
   const auto verdict = co_await deps.referrals.command(*permit, std::move(command));
   if (!verdict) co_return fault(request.path, verdict.error());

@@ -36,6 +36,7 @@ RecordId command_id(const Request& request, const model::ReferralCommand& comman
 ReferralAnswer referral_ledger(const ReferralDeps& deps, const Request& request);
 ReferralAnswer one_referral(const ReferralDeps& deps, const Request& request);
 ReferralAnswer referral_verdict(const ReferralDeps& deps, const Request& request);
+ReferralAnswer referral_proposals(const ReferralDeps& deps, const Request& request);
 // referral_commands.cpp
 ReferralAnswer request_referral(const ReferralDeps& deps, const Request& request);
 ReferralAnswer command_referral(const ReferralDeps& deps, const Request& request);

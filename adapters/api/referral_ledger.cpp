@@ -132,6 +132,26 @@ ReferralAnswer one_referral(const ReferralDeps& deps, const Request& request) {
   co_return response;
 }
 
+// What may travel with a referral of this patient: the sender looks, and says which.
+ReferralAnswer referral_proposals(const ReferralDeps& deps, const Request& request) {
+  const auto person = PersonId::from_hex(request.parameter("patient"));
+  auto permit = co_await referral_permit(deps, request, access::Action::search, "DiagnosticReport",
+                                         person ? person->hex() : "", "referral-proposals");
+  if (!permit) co_return fault(request.path, permit.error());
+  if (!person) co_return fault(request.path, 400, "invalid", "patient: expected a Patient's id, 32 hex digits");
+  const auto found = co_await deps.referrals.proposals(*permit, *person);
+  if (!found) co_return fault(request.path, found.error());
+  JsonText json;
+  json.begin_object().begin_array("documents");
+  for (const auto& each : *found) {
+    json.begin_object().add("kind", "report").add("id", each.id).add("version", each.version);
+    json.add("title", each.title).add("facility", each.facility).add("status", each.status).add("at", each.at);
+    json.add("isExam", each.is_exam).add("recognisable", each.recognisable).end_object();
+  }
+  json.end_array().end_object();
+  co_return json_response(json.take());
+}
+
 // The status address of a command that was not decided within two seconds.
 ReferralAnswer referral_verdict(const ReferralDeps& deps, const Request& request) {
   const auto id = RecordId::from_hex(request.captures.at(0));

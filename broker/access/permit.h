@@ -33,6 +33,9 @@ struct Demand {
   std::string parameters;  // names of the search parameters used, sorted: "code,date,patient"
   std::string purpose;     // X-Purpose-Of-Use, "" when not said
   std::string peer;        // address
+  // By what a client may read beside its scopes, found to hold just now: "referral/<id>" (query/referrals.h); ""
+  // nothing.
+  std::string grant = {};
 };
 
 class Permit {

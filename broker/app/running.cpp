@@ -14,6 +14,7 @@
 #include <mutex>
 #include <thread>
 
+#include "adapters/api/care.h"
 #include "adapters/api/critical_values.h"
 #include "adapters/api/fhir.h"
 #include "adapters/api/fhir_referral.h"
@@ -45,6 +46,7 @@
 #include "broker/pipeline/projector.h"
 #include "broker/pipeline/recent_refusals.h"
 #include "broker/port/scope.h"
+#include "broker/query/care.h"
 #include "broker/query/clinical.h"
 #include "broker/query/criticals.h"
 #include "broker/query/decision_desk.h"
@@ -158,6 +160,7 @@ struct Running::State {
   std::unique_ptr<pipeline::DutyDesk> duty;
   std::unique_ptr<query::Referrals> referrals;
   std::unique_ptr<query::Criticals> criticals;
+  std::unique_ptr<query::Care> care;
   fhir::FhirRendering rendering;
   hl7v2::Hl7v2 format;
   pipeline::RecentControls recent;
@@ -272,11 +275,12 @@ void Running::State::wire() {
   duty = std::make_unique<pipeline::DutyDesk>(*log, *store, rules, *time, [this] { return projector->ours(); });
   const auto referral_rules = [this] {
     const auto current = rules.load();
-    return query::ReferralRules{current->referral, current->facilities};
+    return query::ReferralRules{current->referral, current->facilities, current->catalogue};
   };
   const auto now = [this] { return time->now(); };
   referrals = std::make_unique<query::Referrals>(*store, *log, *clinical, referral_rules, now);
   criticals = std::make_unique<query::Criticals>(*store, *log, [this] { return rules.load()->critical; }, now);
+  care = std::make_unique<query::Care>(*store, *log, now);
   const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
   control = std::make_unique<BrokerControl>(config, *log, copy_log, *store, format, rules, inbox, identifier_key, clock,
                                             [this] { return status(); },
@@ -287,7 +291,8 @@ void Running::State::wire() {
                            config.http.tls.enabled(), delivery_desk.get()};
   auto routes = api::operate_routes(operate);
   const api::FhirReferralDeps fhir_referral{{*referrals, *gate, clients}, rendering, identifier_key};
-  api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key, api::read_referral_request(fhir_referral)};
+  api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key, api::read_referral_request(fhir_referral),
+                     api::read_grant(fhir_referral)};
   for (auto& route : api::fhir_routes(fhir)) routes.push_back(std::move(route));
   for (auto& route : api::fhir_referral_routes(fhir_referral)) routes.push_back(std::move(route));
   api::OauthDeps oauth{*assertions, *mint, *gate, *authenticator, clock, config.http.public_url};
@@ -295,6 +300,7 @@ void Running::State::wire() {
   for (auto& route : api::recognition_routes({*recognition, *desk, *gate, clients, config.http.own_url})) routes.push_back(std::move(route));
   for (auto& route : api::referral_routes({*referrals, *gate, clients})) routes.push_back(std::move(route));
   for (auto& route : api::critical_routes({*criticals, *gate, clients})) routes.push_back(std::move(route));
+  for (auto& route : api::care_routes({*care, *gate, clients, [this] { return rules.load()->referral; }})) routes.push_back(std::move(route));
   for (auto& route : api::static_routes()) routes.push_back(std::move(route));
 
   api::ServerOptions options;

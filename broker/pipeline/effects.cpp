@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "broker/model/event_json.h"
+#include "broker/pipeline/effects_care.h"
 #include "broker/pipeline/effects_critical.h"
 #include "broker/pipeline/effects_delivery.h"
 #include "broker/pipeline/effects_recognition.h"
@@ -338,6 +339,14 @@ net::awaitable<void> Effects::apply_operation(port::Partition partition, const p
     read = answered.has_value();
     const auto* rules = rules_ ? rules_->referral.get() : nullptr;
     if (read) co_await pipeline::apply(overlay_, std::move(*answered), cause, rules);
+  } else if (kind == model::chronic_followup_kind) {
+    auto followup = model::read_chronic_followup(json);
+    read = followup.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*followup));
+  } else if (kind == model::resource_updated_kind) {
+    auto updated = model::read_resource_updated(json);
+    read = updated.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*updated));
   } else if (kind == model::critical_opened_kind) {
     auto opened = model::read_critical_opened(json);
     read = opened.has_value();

@@ -2,6 +2,7 @@
 
 #include "broker/base/hash.h"
 #include "broker/model/record.h"
+#include "broker/pipeline/effects_care.h"
 #include "broker/port/tables.h"
 #include "broker/referral/clocks.h"
 #include "broker/referral/document.h"
@@ -110,8 +111,11 @@ net::awaitable<void> derive_command(Overlay& overlay, Cause cause, std::string e
   command.reason = {short_text(word.reason.code), short_text(word.reason.display, words_bytes)};
   if (command.reason.text.empty() && !word.notes.empty())
     command.reason.text = short_text(*word.notes.begin(), words_bytes);
-  if (command.reason.text.empty() && *action == model::ReferralAction::request && !word.diagnoses.empty())
-    command.reason.text = short_text(word.diagnoses.begin()->display, words_bytes);
+  if (*action == model::ReferralAction::request && !word.diagnoses.empty()) {
+    const auto& diagnosis = *word.diagnoses.begin();
+    if (command.reason.code.empty()) command.reason.code = short_text(diagnosis.code);
+    if (command.reason.text.empty()) command.reason.text = short_text(diagnosis.display, words_bytes);
+  }
   if (!word.follows_number.empty()) command.follows = model::referral_id(word.follows_sender, word.follows_number);
   command.happened = moment_of(word.happened);
   if (const auto start = moment_of(word.slot_start)) {
@@ -172,6 +176,9 @@ void index(Overlay& overlay, const Row* row, const Referral& now, Timestamp upda
        {std::pair(now.sender, "sender"), std::pair(now.receiver, "receiver"), std::pair(std::string(), "")})
     overlay.put(tables::referral_ledger, {facility, ended, -asked, id, direction, state, part, due_micros});
   if (!now.patient.empty()) overlay.put(tables::referral_patients, {now.patient_of, now.patient, -asked, id});
+  for (const auto* list : {&now.documents, &now.reports}) {
+    for (const auto& each : *list) overlay.put(tables::referral_documents, {each.kind + "/" + each.id, id});
+  }
   if (deadline)
     overlay.put(tables::deadlines, {std::string(referral_deadline), rules->version(), deadline->at.micros, id});
   overlay.put(tables::referrals,
@@ -219,6 +226,9 @@ net::awaitable<bool> apply(Overlay& overlay, model::ReferralAnswered answered, C
     if (!fits(before ? &*before : nullptr, *command, answered)) co_return false;
     const auto now = referral::apply(before ? &*before : nullptr, *command, answered);
     index(overlay, row, now, answered.at, rules);
+    if (rules && now.direction == model::Direction::down && referral::is_taken(answered.to) &&
+        !referral::is_taken(answered.from))
+      co_await derive_followup(overlay, cause, now, answered.at, *rules);
     if (const auto further = referral::follow_up(now, *command, answered)) {
       if (!co_await overlay.get(tables::referral_commands, {std::string(further->id.view())}))
         co_await derive(overlay, cause, further->id, further->referral.hex(), model::referral_commanded_kind,

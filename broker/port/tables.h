@@ -78,6 +78,11 @@ inline constexpr Column referral_patients[] = {
 inline constexpr Column referral_commands[] = {{"command", bytes}, {"referral", bytes}, {"event_offset", integer},
                                                {"at", integer},    {"document", json},  {"answer", json}};
 inline constexpr Column referral_waiting[] = {{"event_offset", integer}, {"command", bytes}};
+inline constexpr Column referral_documents[] = {{"document", text}, {"referral", bytes}};
+inline constexpr Column chronic_followups[] = {
+    {"facility", text}, {"newest", integer}, {"referral", bytes}, {"person", text}, {"document", json}};
+inline constexpr Column resources[] = {
+    {"facility", text}, {"department", text}, {"at", integer}, {"document", json}};
 inline constexpr Column deadlines[] = {{"kind", text}, {"rules", text}, {"at", integer}, {"id", bytes}};
 inline constexpr Column derived[] = {{"topic", integer},
                                      {"topic_partition", integer},
@@ -194,6 +199,12 @@ inline constexpr Table referral_patients{"referral_patients", 42, detail::referr
 // in the order in which commands are decided.
 inline constexpr Table referral_commands{"referral_commands", 43, detail::referral_commands, 1};
 inline constexpr Table referral_waiting{"referral_waiting", 44, detail::referral_waiting, 1};
+// What travels with a referral or came back with it ("report/<id>") → the referrals: by them it may be read.
+inline constexpr Table referral_documents{"referral_documents", 48, detail::referral_documents, 2};
+// Chronic patients who were sent down, by the centre that follows them up; `newest`: the negated time it took them.
+inline constexpr Table chronic_followups{"chronic_followups", 53, detail::chronic_followups, 3};
+// What beds and slots a department has free, in its last word.
+inline constexpr Table resources{"resources", 54, detail::resources, 2};
 // Whom a clock will have to tell next, of `kind` referral or critical-value, reckoned by `rules`; when these change the
 // projector reckons anew.
 inline constexpr Table deadlines{"deadlines", 45, detail::deadlines, 4};
@@ -258,6 +269,9 @@ inline constexpr const Table* all[] = {&patients,
                                        &referral_patients,
                                        &referral_commands,
                                        &referral_waiting,
+                                       &referral_documents,
+                                       &chronic_followups,
+                                       &resources,
                                        &deadlines,
                                        &derived,
                                        &derived_ids,

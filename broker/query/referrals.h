@@ -18,6 +18,7 @@
 #include "broker/port/log.h"
 #include "broker/port/store.h"
 #include "broker/query/clinical.h"
+#include "broker/recognition/catalogue.h"
 #include "broker/referral/clocks.h"
 #include "broker/referral/referral.h"
 
@@ -26,6 +27,7 @@ namespace hutong::query {
 struct ReferralRules {
   std::shared_ptr<const referral::Rules> rules;
   std::shared_ptr<const model::FacilityDirectory> facilities;
+  std::shared_ptr<const recognition::Catalogue> catalogue;
 };
 
 struct ShownReferral {
@@ -81,6 +83,21 @@ class Referrals {
   net::awaitable<bool> is_referral(ReferralId id);
   // Errors: invalid (position).
   net::awaitable<Result<Ledger>> ledger(const access::Permit& permit, LedgerSearch search);
+
+  // By which referral one of these facilities may read this report (32 hex digits) just now; nothing: by none.
+  net::awaitable<Result<std::optional<ReferralId>>> grant(std::vector<std::string> facilities, std::string report);
+  // Reports of the patient that may be useful to whoever takes him over: final, not labelled, no older than the rules
+  // have it; the newest first, at most 100. The sender confirms which of them travel.
+  struct Proposal {
+    std::string id, title, facility, status;
+    std::uint64_t version = 1;
+    Timestamp at;
+    bool is_exam = false;
+    bool recognisable = false;  // an item of it is in the catalogue of mutual recognition, and not out of its window
+  };
+  net::awaitable<Result<std::vector<Proposal>>> proposals(const access::Permit& permit, PersonId person);
+  // Errors: invalid, where a report among the documents is none of this person's; sets the version where none is said.
+  net::awaitable<Result<void>> check_documents(PersonId person, std::vector<model::ReferralDocument>& documents);
 
   // Appends the command (`id` is the caller's, `at` is given here) and waits for what becomes of it. One that was met
   // before is not appended again. Errors: invalid (a text too long, control characters), those of log and store.

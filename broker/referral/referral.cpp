@@ -289,6 +289,21 @@ Referral apply(const Referral* before, const ReferralCommand& command, const Ref
   return after;
 }
 
+bool may_read(const Referral& referral, Text facility, Text document_kind, Text document_id, const Rules& rules,
+              Timestamp now) {
+  const bool receives = facility == referral.receiver && referral.state != State::declined;
+  if (facility != referral.sender && !receives) return false;
+  const auto holds = [&](const std::vector<model::ReferralDocument>& list) {
+    return std::any_of(list.begin(), list.end(),
+                       [&](const auto& each) { return each.kind == document_kind && each.id == document_id; });
+  };
+  if (!holds(referral.documents) && !holds(referral.reports)) return false;
+  if (is_open(referral.state)) return true;
+  if (referral.state != State::closed) return false;
+  const auto readable = duration_of(rules.parameter("readable_for", rules.day_of(referral.since)));
+  return readable && now <= referral.since + *readable;
+}
+
 std::optional<ReferralCommand> follow_up(const Referral& after, const ReferralCommand& cause,
                                          const ReferralAnswered& answered) {
   if (answered.outcome != CommandOutcome::applied) return std::nullopt;

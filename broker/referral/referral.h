@@ -89,6 +89,12 @@ ReferralAnswered decide(const Referral* referral, const ReferralCommand& command
 // For answers that were applied only. `before`: nullptr for a request.
 Referral apply(const Referral* before, const ReferralCommand& command, const ReferralAnswered& answered);
 
+// Whether this facility may read, by the referral alone, what travels along or came back: its sender and its present
+// receiver, unless that has declined; until it is closed and so long after (parameter readable_for); cancelled or
+// expired, nobody.
+bool may_read(const Referral& referral, Text facility, Text document_kind, Text document_id, const Rules& rules,
+              Timestamp now);
+
 // A command to a referral that belongs to this one, to be decided next: an upward one closes when its downward one is
 // taken, or as soon as its report is there. Its id comes from the cause, so it is made once.
 std::optional<ReferralCommand> follow_up(const Referral& after, const ReferralCommand& cause,

@@ -8,6 +8,7 @@ import pathlib
 import time
 
 from hutong import Story, run, until
+from messages import oru, pid
 from referral import CARD, NATIONAL_ID, Region, clocks, config, write_keys
 
 WALL = pathlib.Path(os.environ.get("HUTONG_BUILD", "build/release")) / "tests" / "libhutong_wall.so"
@@ -294,6 +295,87 @@ class Referral(Story):
         self.assertNotIn(person, seen.text)
         self.assertNotIn("L3", seen.text)
         self.assertEqual(live.http("GET", f"/api/v1/referrals?patient={person}", token=live.token("operator")).status, 403)
+
+    def test_the_records_travel_and_whoever_loses_the_referral_loses_them(self):
+        live = self.broker(start=False, config=config(scopes="system/Task.cruds system/ServiceRequest.cruds"))
+        write_keys(live.dir)
+        clocks(live)
+        (live.dir / "schemas" / "referral" / "parameters.csv").write_text(
+            "name,valid_from,valid_to,value,source\nzone,2024-01-01,,+08:00,story\ninsurance_filing,2024-01-01,,off,story\n"
+            "readable_for,2024-01-01,,4s,story\nproposed_for,2024-01-01,,90d,story\n", encoding="utf-8")
+        live.start()
+        region = self.region = Region(live)
+        patient = pid("C1", name="王^晓明", born="19800101", sex="M", card=CARD, facility="cc-east")
+        now, old = (moment.strftime("%Y%m%d%H%M%S") for moment in (datetime.datetime.now(), datetime.datetime.now() - datetime.timedelta(days=200)))
+        with live.mllp() as feed:
+            for control, order, observed, items in (("1", "R1", now, [("GLU", "葡萄糖", "5.8", "mmol/L", "3.9-6.1")]), ("2", "R2", old, [("K", "钾", "4.1", "mmol/L", "")]),
+                                                    ("3", "R3", now, [("HIVAB", "人类免疫缺陷病毒抗体", "阴性", "", "")])):
+                feed.exchange(oru(control=control, order=order, observed=observed, items=items, patient=patient, facility="cc-east"))
+        live.settle()
+        person = live.fhir(f"Patient?identifier={NATIONAL_ID}|{CARD}")["entry"][0]["resource"]["id"]
+        proposed = live.http("GET", f"/api/v1/referrals/proposals?patient={person}", token=live.token()).json()["documents"]
+        self.assertEqual([(one["kind"], one["recognisable"]) for one in proposed], [("report", True)])  # recent, and not sensitive
+        report = proposed[0]["id"]
+        observation = live.fhir(f"Observation?patient={person}&code=14749-6")["entry"][0]["resource"]["id"]
+        for wrong in ("0" * 32, "nothing"):
+            refused = region.request(number="W", expect=422, documents=[{"kind": "report", "id": wrong}])
+            self.assertEqual(refused["error"]["code"], "document-unknown")
+        up = region.request(documents=[{"kind": "report", "id": report}])["command"]["referral"]
+
+        def reads(facility):
+            answers = {region.http(facility, "GET", f"/fhir/{what}").status for what in (f"DiagnosticReport/{report}", f"Observation/{observation}")}
+            self.assertEqual(len(answers), 1)
+            return answers.pop() == 200
+
+        self.assertTrue(reads("bc-county"))
+        for facility in ("bc-city", "cc-west"):
+            self.assertFalse(reads(facility))
+        self.assertEqual(region.http("bc-county", "GET", f"/fhir/Patient/{person}").status, 403)
+        self.assertEqual(region.http("bc-county", "GET", f"/fhir/DiagnosticReport?patient={person}").status, 403)
+        region.say("bc-county", up, "decline", reason={"text": "无床位"})
+        self.assertFalse(reads("bc-county"))
+        region.say("cc-east", up, "redirect", receiver="bc-city", choice="agreed", reason={"text": "县医院无床位"})
+        self.assertTrue(reads("bc-city"))
+        self.assertFalse(reads("bc-county"))
+        region.say("bc-city", up, "report", documents=REPORT)
+        region.say("cc-east", up, "close", reason={"text": "已痊愈"})
+        self.assertTrue(reads("bc-city"))
+        until(lambda: not reads("bc-city"), "some time after closing it ends", 10)
+        live.stop()
+        audit = "".join(file.read_text(errors="replace") for file in (live.dir / "audit").glob("*"))
+        self.assertIn(f"referral/{up}", audit)
+
+    def test_beds_are_asked_for_first_and_a_chronic_patient_sent_down_is_followed_up(self):
+        live = self.start()
+        region = self.region
+        soon, past = ({"start": f"{day}T08:00:00+08:00", "end": f"{day}T09:00:00+08:00", "place": "3 诊室"} for day in ("2099-01-01", "2020-01-01"))
+        free = {"facility": "bc-city", "department": "心内科", "beds": 2, "slots": [past, soon]}
+        self.assertEqual(region.http("bc-county", "PUT", "/api/v1/resources", free).status, 403)
+        self.assertEqual(region.http("bc-city", "PUT", "/api/v1/resources", {**free, "beds": 7}).status, 200)
+        self.assertEqual(region.http("bc-city", "PUT", "/api/v1/resources", free).status, 200)
+        self.assertEqual(region.http("bc-city", "PUT", "/api/v1/resources", {**free, "beds": "many"}).status, 400)
+        asked = lambda query="": region.http("cc-east", "GET", "/api/v1/resources" + query).json()["resources"]
+        until(lambda: [one.get("beds") for one in asked("?facility=bc-city&department=心内科")] == [2], "the last word", 10)
+        self.assertEqual([slot["start"][:4] for slot in asked()[0]["slots"]], ["2099"])
+        self.assertEqual(asked("?facility=bc-county"), [])
+
+        down = [region.request("bc-city", "cc-east", f"D{i}", "down", reason={"code": code})["command"]["referral"]
+                for i, code in enumerate(("I10.x00", "J18.900", "E11.900"))]
+        for referral in down:
+            region.say("cc-east", referral, "accept", slot=SLOT)
+        listed = lambda query="": region.http("cc-east", "GET", "/api/v1/followups" + query).json()
+        found = until(lambda: (lambda all: all if len(all) == 2 else None)(listed()["followups"]), "the list", 10)
+        self.assertEqual([(one["disease"], one["text"]["zh"], one["from"]) for one in found], [("E11", "糖尿病", "bc-city"), ("I10", "高血压", "bc-city")])
+        page = listed("?limit=1")
+        self.assertEqual(page["followups"] + listed("?limit=1&page=" + page["next"])["followups"], found)
+        self.assertEqual(region.http("cc-west", "GET", "/api/v1/followups?facility=cc-east").status, 403)
+        live.stop()
+        live.command("rebuild")
+        live.start()
+        live.settle()
+        until(lambda: listed()["followups"] == found, "the same after a rebuild", 10)
+        time.sleep(0.5)
+        self.assertEqual(listed()["followups"], found)
 
     def test_an_unanswered_urgent_referral_escalates_on_time_across_restarts(self):
         live = self.start(urgent=("2s", "4s", "3s", "20s"))

@@ -89,8 +89,7 @@ rocksdb::ColumnFamilyOptions family_options(const RocksdbOptions& options, const
   blocks.cache_index_and_filter_blocks = true;  // bounded with everything else, instead of growing with the data
   blocks.cache_index_and_filter_blocks_with_high_priority = true;
   blocks.pin_l0_filter_and_index_blocks_in_cache = true;
-  // A row that is looked up alone costs a block read and decompressed; a scan reads on, and larger ones pack better.
-  blocks.block_size = table && is_looked_up_whole(*table) ? 4 * 1024 : 16 * 1024;
+  blocks.block_size = 16 * 1024;
   blocks.format_version = 5;
   blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
 

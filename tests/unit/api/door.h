@@ -20,6 +20,7 @@
 #include <string>
 #include <thread>
 
+#include "adapters/api/care.h"
 #include "adapters/api/critical_values.h"
 #include "adapters/api/oauth.h"
 #include "adapters/api/operate.h"
@@ -248,6 +249,7 @@ struct DoorTest : testing::Test {
                              [this] { return clock.now(); }};
   query::Criticals criticals{store, log, [] { return std::shared_ptr<const critical::Rules>(); },
                              [this] { return clock.now(); }};
+  query::Care care{store, log, [this] { return clock.now(); }};
   Live live{control, metrics, operations, gate, clock};
   net::io_context io{1};
   net::executor_work_guard<net::io_context::executor_type> work = net::make_work_guard(io);
@@ -263,6 +265,8 @@ struct DoorTest : testing::Test {
     for (auto& route : oauth_routes({assertions, mint, gate, who, clock, options.public_url}))
       all.push_back(std::move(route));
     for (auto& route : recognition_routes({recognition, desk, gate, clients, ""})) all.push_back(std::move(route));
+    for (auto& route : care_routes({care, gate, clients, [] { return std::shared_ptr<const referral::Rules>(); }}))
+      all.push_back(std::move(route));
     for (auto& route : critical_routes({criticals, gate, clients})) all.push_back(std::move(route));
     for (auto& route : referral_routes({referrals, gate, clients})) all.push_back(std::move(route));
     for (auto& route : static_routes()) all.push_back(std::move(route));

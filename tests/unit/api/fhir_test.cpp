@@ -28,13 +28,14 @@ struct FhirApiTest : testing::Test {
   fhir::FhirRendering rendering;
   memory::MemoryLog log;
   access::ClientRegistry clients;
-  query::Referrals referrals{region.store, log, region.clinical,
-                             [] {
-                               return query::ReferralRules{
-                                   referral::Rules::load({std::filesystem::path(HUTONG_SOURCE_DIR) / "schemas/referral"}),
-                                   std::make_shared<model::FacilityDirectory>()};
-                             },
-                             [] { return parse_iso("2026-02-01T08:00:00Z")->first; }};
+  query::Referrals referrals{
+      region.store, log, region.clinical,
+      [] {
+        return query::ReferralRules{
+            referral::Rules::load({std::filesystem::path(HUTONG_SOURCE_DIR) / "schemas/referral"}),
+            std::make_shared<model::FacilityDirectory>(), nullptr};
+      },
+      [] { return parse_iso("2026-02-01T08:00:00Z")->first; }};
   Router router{routes()};
   std::vector<std::string> scopes{"system/*.rs"};
   bool signed_in = true;
@@ -43,7 +44,8 @@ struct FhirApiTest : testing::Test {
 
   std::vector<Route> routes() {
     const FhirReferralDeps referral{{referrals, region.gate, clients}, rendering, "a secret"};
-    auto all = fhir_routes({region.clinical, region.gate, rendering, "1.2.3", "a secret", read_referral_request(referral)});
+    auto all =
+        fhir_routes({region.clinical, region.gate, rendering, "1.2.3", "a secret", read_referral_request(referral)});
     for (auto& route : fhir_referral_routes(referral)) all.push_back(std::move(route));
     return all;
   }

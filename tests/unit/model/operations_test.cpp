@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "broker/model/care.h"
 #include "broker/model/critical.h"
 #include "broker/model/delivery.h"
 #include "broker/model/referral.h"
@@ -109,6 +110,33 @@ TEST(OperationsSchema, CriticalExamplesAreValidAndReadAndWrittenAgain) {
     EXPECT_EQ(step->action, action);
     EXPECT_EQ(write(*step), compact(step_json));
   }
+}
+
+TEST(OperationsSchema, ExamplesOfWhatSurroundsAReferralAreValidAndReadAndWrittenAgain) {
+  const auto followup_json = example("chronic.followup");
+  EXPECT_TRUE(valid("chronic.followup", followup_json));
+  const auto followup = read_chronic_followup(followup_json);
+  ASSERT_TRUE(followup);
+  EXPECT_EQ(write(*followup), compact(followup_json));
+  const auto updated_json = example("resource.updated");
+  EXPECT_TRUE(valid("resource.updated", updated_json));
+  const auto updated = read_resource_updated(updated_json);
+  ASSERT_TRUE(updated);
+  EXPECT_EQ(write(*updated), compact(updated_json));
+  EXPECT_FALSE(read_resource_updated(followup_json));
+}
+
+TEST(OperationsSchema, TheRegionsDutyRoleIsOfNoFacility) {
+  CriticalStep step;
+  step.action = CriticalAction::escalated;
+  step.level = 2;
+  step.role = "coordinator";
+  EXPECT_TRUE(valid("critical-value.escalated", write(step))) << write(step);
+  step.action = CriticalAction::confirmed;
+  step.role = {};
+  step.practitioner = "001";
+  step.name = "总值班";
+  EXPECT_TRUE(valid("critical-value.confirmed", write(step))) << write(step);
 }
 
 TEST(OperationsSchema, NamesEveryStateActionRoleAndRefusal) {
