@@ -1,6 +1,7 @@
 #include "adapters/api/fhir_table.h"
 
 #include "adapters/api/fhir_referral.h"
+#include "adapters/api/fhir_subscription.h"
 
 namespace hutong::api {
 namespace {
@@ -219,6 +220,7 @@ std::vector<port::Offer> fhir_offers() {
     offers.push_back(std::move(offer));
   }
   offers.push_back(task_offer());
+  offers.push_back(subscription_offer());
   return offers;
 }
 

@@ -16,6 +16,7 @@ std::string_view to_string(Action action) {
     case Action::search: return "search";
     case Action::create: return "create";
     case Action::update: return "update";
+    case Action::remove: return "delete";
     case Action::operate: return "operate";
   }
   return "unknown";
@@ -71,6 +72,7 @@ std::string required_scope(const Demand& demand) {
     case Action::search: return "system/" + type + ".s";
     case Action::create: return "system/" + type + ".c";
     case Action::update: return "system/" + type + ".u";
+    case Action::remove: return "system/" + type + ".d";
     case Action::operate:
       if (type == "identity") return "hutong/identity";
       if (type == "coordination") return "hutong/coordinate";

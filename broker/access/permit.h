@@ -23,7 +23,7 @@ struct Principal {
   bool has(std::string_view scope) const;
 };
 
-enum class Action { read, search, create, update, operate };
+enum class Action { read, search, create, update, remove, operate };
 
 // What is asked, in terms that may be audited: never a name or a card number in clear.
 struct Demand {

@@ -18,6 +18,7 @@
 #include "adapters/api/critical_values.h"
 #include "adapters/api/fhir.h"
 #include "adapters/api/fhir_referral.h"
+#include "adapters/api/fhir_subscription.h"
 #include "adapters/api/oauth.h"
 #include "adapters/api/operate.h"
 #include "adapters/api/recognition.h"
@@ -295,6 +296,9 @@ void Running::State::wire() {
                      api::read_grant(fhir_referral)};
   for (auto& route : api::fhir_routes(fhir)) routes.push_back(std::move(route));
   for (auto& route : api::fhir_referral_routes(fhir_referral)) routes.push_back(std::move(route));
+  const api::FhirSubscriptionDeps subscribing{*delivery_desk, *gate, clients, rendering, directory,
+                                              [this](const std::string& endpoint) { return may_go_to(endpoint, config); }};
+  for (auto& route : api::fhir_subscription_routes(subscribing)) routes.push_back(std::move(route));
   api::OauthDeps oauth{*assertions, *mint, *gate, *authenticator, clock, config.http.public_url};
   for (auto& route : api::oauth_routes(oauth)) routes.push_back(std::move(route));
   for (auto& route : api::recognition_routes({*recognition, *desk, *gate, clients, config.http.own_url})) routes.push_back(std::move(route));
@@ -323,6 +327,7 @@ void Running::State::wire_delivery() {
                               [this] { return facilities(); },
                               [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor()); },
                               [this](const model::Subscription& one) { return payload_for(one, config); },
+                              [this](const model::Subscription& one) { return handshake_for(one, config); },
                               [this] { return projector->ours() && projector->caught_up(); },
                               [this] { return projector->confirmed(); },
                               [](std::string_view level, std::string what) { log_event(level, std::move(what)); }};

@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "adapters/format/fhir/fhir_notification.h"
 #include "adapters/format/fhir/fhir_payload.h"
 #include "adapters/format/hl7v2/hl7v2_payload.h"
 #include "adapters/sink/http/rest_hook_sink.h"
@@ -384,12 +385,27 @@ std::shared_ptr<port::Sink> sink_for(const model::Subscription& subscription, co
   return http_sink::rest_hook_sink(executor, std::move(options));
 }
 
+namespace {
+std::string fhir_base(const Config& config) {
+  return (config.http.public_url.empty() ? "https://hutong.invalid" : config.http.public_url) + "/fhir";
+}
+}  // namespace
+
+port::Letter handshake_for(const model::Subscription& subscription, const Config& config) {
+  return fhir::fhir_handshake(subscription.notification, fhir_base(config));
+}
+
+Result<void> may_go_to(const std::string& target, const Config& config) {
+  const auto read = http_sink::read_target(target);
+  if (!read) return tl::unexpected(read.error());
+  return guard_of(config).check(*read);
+}
+
 std::shared_ptr<const port::Payload> payload_for(const model::Subscription& subscription, const Config& config) {
+  if (!subscription.notification.empty()) return fhir::fhir_notification(subscription.payload, fhir_base(config));
   switch (subscription.payload) {
     case model::PayloadKind::hl7v2: return hl7v2::hl7v2_payload();
-    case model::PayloadKind::fhir:
-      return fhir::fhir_payload((config.http.public_url.empty() ? "https://hutong.invalid" : config.http.public_url) +
-                                "/fhir");
+    case model::PayloadKind::fhir: return fhir::fhir_payload(fhir_base(config));
     default: return pipeline::event_payload(subscription.payload);
   }
 }

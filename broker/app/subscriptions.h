@@ -21,5 +21,9 @@ std::vector<model::Subscription> read_subscriptions(const Config& config, const 
 std::shared_ptr<port::Sink> sink_for(const model::Subscription& subscription, const Config& config,
                                      const net::any_io_executor& executor);
 std::shared_ptr<const port::Payload> payload_for(const model::Subscription& subscription, const Config& config);
+// What a client's receiver is asked first.
+port::Letter handshake_for(const model::Subscription& subscription, const Config& config);
+// Whether a webhook may go there. Errors: invalid, forbidden.
+Result<void> may_go_to(const std::string& target, const Config& config);
 
 }  // namespace hutong::app

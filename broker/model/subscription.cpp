@@ -57,6 +57,22 @@ Flag flag_said(std::string_view sent) {
   return Flag::any;
 }
 
+std::string_view to_string(AsParty as) {
+  switch (as) {
+    case AsParty::any: return "";
+    case AsParty::sender: return "sender";
+    case AsParty::receiver: return "receiver";
+  }
+  return "";
+}
+
+std::optional<AsParty> as_party_of(std::string_view text) {
+  for (auto each : {AsParty::sender, AsParty::receiver}) {
+    if (to_string(each) == text) return each;
+  }
+  return std::nullopt;
+}
+
 std::string_view to_string(SinkKind kind) {
   switch (kind) {
     case SinkKind::mllp: return "mllp";

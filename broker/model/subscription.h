@@ -23,6 +23,11 @@ const std::vector<std::string_view>& told_kinds();
 // Of these, what is told only to who says by `parties` for whom: referrals and critical values.
 bool is_for_parties(std::string_view kind);
 
+// As what a party is one: of a referral only, where it says so.
+enum class AsParty { any, sender, receiver };
+std::string_view to_string(AsParty as);  // "" any
+std::optional<AsParty> as_party_of(std::string_view text);
+
 // What is wanted: each list that is not empty must hold what the event says, in one of its values.
 struct SubscriptionFilter {
   std::vector<std::string> kinds;       // "result.reported", or a family: "referral.*"
@@ -32,6 +37,7 @@ struct SubscriptionFilter {
   Flag flag = Flag::any;             // of an item that is wanted
   std::vector<std::string> centres;  // a primary-care facility that the patient is known to
   std::vector<std::string> parties;  // of a referral or critical value, which without are told to nobody
+  AsParty as = AsParty::any;         // as which of them
 };
 
 enum class SinkKind { mllp, rest_hook };
@@ -66,6 +72,7 @@ struct Subscription {
   std::string authority, certificate, key;    // PEM files: whom to believe, who we are
 
   PayloadKind payload = PayloadKind::event;
+  std::string notification;  // a FHIR Subscription's id: what is sent is wrapped as its notification
   // hl7v2
   std::string version = "2.5.1";
   std::string charset = "UTF-8";                          // or "GB18030"

@@ -52,15 +52,6 @@ class NoSink final : public port::Sink {
   std::string why_;
 };
 
-// What subscribers are told of.
-std::vector<port::Partition> delivered_partitions(const port::Log& log) {
-  std::vector<port::Partition> all;
-  for (std::uint32_t number = 0; number < log.partitions(Topic::events); ++number)
-    all.push_back({Topic::events, number});
-  all.push_back(operations);
-  return all;
-}
-
 model::Stream stream_of(const port::Partition& partition, std::uint32_t replay = 0) {
   return {replay, static_cast<std::uint8_t>(partition.topic), partition.number};
 }
@@ -75,7 +66,8 @@ void put(std::vector<StreamCursor>& cursors, const Positions& positions, std::ui
 }  // namespace
 
 Delivery::State::State(DeliveryDeps deps, DeliveryOptions options, std::vector<model::Subscription> subscriptions)
-    : declared(std::make_shared<const std::vector<model::Subscription>>(std::move(subscriptions))),
+    : declared(std::make_shared<const std::vector<model::Subscription>>(subscriptions)),
+      own(std::move(subscriptions)),
       deps_(std::move(deps)),
       options_(options),
       scope_([this](std::string_view name, std::string_view what) {
@@ -236,9 +228,11 @@ net::awaitable<Result<void>> Delivery::State::begin() {
   std::map<std::string, std::vector<model::HeldEvent>> held_by;
   for (const auto& row : *held) held_by[std::get<std::string>(row[0])].push_back(held_of(row));
 
+  anew_ = false;
+  auto begins = co_await read_clients();
+  if (!begins) co_return tl::unexpected(begins.error());
   const auto all = [this] {
     const std::lock_guard lock(mutex);
-    anew_ = false;
     return declared;
   }();
   for (const auto& one : *all) {
@@ -246,6 +240,9 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     const auto found = known.find(one.name);
     if (found == known.end()) {
       if (!one.from_beginning) subscriber->read = fresh;
+      if (const auto begun = begins->find(one.name); begun != begins->end()) {
+        for (const auto& [partition, next] : begun->second) subscriber->read[partition] = next;
+      }
       subscriber->live = subscriber->read == router_;
       continue;
     }
@@ -389,7 +386,8 @@ void Delivery::State::reload(std::vector<model::Subscription> subscriptions) {
     for (const auto& [partition, next] : since) since_[partition] = std::max(since_[partition], next);
   }
   const std::lock_guard lock(mutex);
-  declared = std::make_shared<const std::vector<model::Subscription>>(std::move(subscriptions));
+  own = std::move(subscriptions);
+  declare_all();
   anew_ = true;
 }
 

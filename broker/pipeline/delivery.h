@@ -36,6 +36,8 @@ struct DeliveryDeps {
   std::function<std::shared_ptr<const model::FacilityDirectory>()> facilities;
   std::function<std::shared_ptr<port::Sink>(const model::Subscription&)> sink;
   std::function<std::shared_ptr<const port::Payload>(const model::Subscription&)> payload;
+  // What a client's receiver is asked before it is told anything.
+  std::function<port::Letter(const model::Subscription&)> handshake;
   // This broker's projector writes the views, and has applied what the log held when it began.
   std::function<bool()> ours;
   // And this is known to be so at this moment: else nothing is handed over, because another may.
@@ -70,6 +72,7 @@ class Delivery {
   // As of a moment ago. Empty where another broker delivers.
   std::vector<port::SubscriptionStatus> status() const;
   bool delivering() const;
+  // The installation's, and those of clients that are active.
   std::shared_ptr<const std::vector<model::Subscription>> subscriptions() const;
   // What the subscriber would get of an event, for an operator's eyes. Errors: not_found, and the log's and store's.
   net::awaitable<Result<port::Letter>> letter(model::Subscription subscription, model::EventRef ref);

@@ -112,7 +112,17 @@ net::awaitable<Result<std::vector<port::SubscriptionStatus>>> DeliveryDesk::subs
     }
     all.push_back(std::move(status));
   };
+  auto asked = co_await this->declared();
+  if (!asked) co_return tl::unexpected(asked.error());
   for (const auto& one : *declared) add(one.name, &one);
+  for (const auto& each : *asked) {
+    const auto one = model::subscription_of(each);
+    if (known.contains(one.name)) continue;
+    add(one.name, &one);
+    if (each.state == model::DeclaredState::active) continue;
+    all.back().state = to_string(each.state);
+    all.back().trouble = each.error;
+  }
   for (const auto& [name, row] : by_name) add(name, nullptr);
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   co_return all;
@@ -463,17 +473,17 @@ net::awaitable<Result<std::uint64_t>> DeliveryDesk::command(port::DeliveryComman
   said.log = log_.id();
   said.id = RecordId(PartsHash().add(model::delivery_commanded_kind).add(random_bytes(16)).finish());
   if (said.action == model::DeliveryAction::replay) answer = model::replay_number(said.id);
-  if (auto appended = co_await append(std::move(said)); !appended) co_return tl::unexpected(appended.error());
+  port::Record record;
+  record.id = said.id;
+  record.kinds = model::delivery_commanded_kind;
+  record.json = write(said);
+  if (auto appended = co_await append(std::move(record)); !appended) co_return tl::unexpected(appended.error());
   co_return answer;
 }
 
 // And waits a moment until the views show it, so that who looks next sees what was asked for.
-net::awaitable<Result<void>> DeliveryDesk::append(model::DeliveryCommanded commanded) {
-  port::Record record;
-  record.id = commanded.id;
+net::awaitable<Result<void>> DeliveryDesk::append(port::Record record) {
   record.key = "delivery";
-  record.kinds = model::delivery_commanded_kind;
-  record.json = write(commanded);
   std::vector<port::Record> batch;
   batch.push_back(std::move(record));
   auto appended = co_await log_.append(Topic::operations, std::move(batch));
@@ -488,6 +498,46 @@ net::awaitable<Result<void>> DeliveryDesk::append(model::DeliveryCommanded comma
     co_await timer.async_wait(net::use_awaitable);
   }
   co_return Result<void>();
+}
+
+// --- what clients subscribe to ---
+
+net::awaitable<Result<std::vector<model::SubscriptionDeclared>>> DeliveryDesk::declared() {
+  std::vector<model::SubscriptionDeclared> all;
+  port::Scan scan;
+  scan.limit = limits::page_items_max;
+  for (;;) {
+    auto rows = co_await store_.scan(tables::declared_subscriptions, scan);
+    if (!rows) co_return tl::unexpected(rows.error());
+    for (const auto& row : *rows) {
+      auto one = model::read_subscription_declared(text_in(row, 2));
+      if (!one) co_return tl::unexpected(one.error());
+      all.push_back(std::move(*one));
+    }
+    if (rows->size() < scan.limit) co_return all;
+    scan.after = port::Key{rows->back()[0]};
+  }
+}
+
+net::awaitable<Result<model::SubscriptionDeclared>> DeliveryDesk::declare(model::SubscriptionDeclared declared) {
+  ++declared.version;
+  declared.at = clock_.now();
+  declared.id = model::declared_id(declared.subscription, declared.version, to_hex(random_bytes(8)));
+  port::Record record;
+  record.id = declared.id;
+  record.kinds = model::subscription_declared_kind;
+  record.json = write(declared);
+  if (auto appended = co_await append(std::move(record)); !appended) co_return tl::unexpected(appended.error());
+  auto row = co_await store_.get(tables::declared_subscriptions, {declared.subscription});
+  if (!row) co_return tl::unexpected(row.error());
+  if (!*row) co_return fail(ErrorCode::timeout, "appended and durable, not applied within two seconds: read it again");
+  auto stands = model::read_subscription_declared(text_in(**row, 2));
+  if (!stands) co_return tl::unexpected(stands.error());
+  if (stands->version < declared.version)
+    co_return fail(ErrorCode::timeout, "appended and durable, not applied within two seconds: read it again");
+  if (stands->version == declared.version && !(stands->id == declared.id))
+    co_return fail(ErrorCode::conflict, "it was changed meanwhile: read it again");
+  co_return stands;
 }
 
 }  // namespace hutong::pipeline

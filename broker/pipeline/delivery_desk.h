@@ -33,6 +33,8 @@ class DeliveryDesk final : public port::Deliveries {
   net::awaitable<Result<std::vector<port::Delivered>>> of_record(port::Position position,
                                                                  std::uint32_t ordinal) override;
   net::awaitable<Result<std::uint64_t>> command(port::DeliveryCommand command) override;
+  net::awaitable<Result<std::vector<model::SubscriptionDeclared>>> declared() override;
+  net::awaitable<Result<model::SubscriptionDeclared>> declare(model::SubscriptionDeclared declared) override;
 
  private:
   net::awaitable<Result<void>> describe(std::vector<port::DeadLetter>& letters);
@@ -42,7 +44,7 @@ class DeliveryDesk final : public port::Deliveries {
   net::awaitable<Result<std::vector<model::DeliveryCommanded::Range>>> ranges_of(port::DeliveryCommand command);
   net::awaitable<Result<port::Offset>> offset_since(port::Partition partition, Timestamp time);
   net::awaitable<Result<bool>> is_known(std::string subscription);
-  net::awaitable<Result<void>> append(model::DeliveryCommanded commanded);
+  net::awaitable<Result<void>> append(port::Record record);
 
   port::Log& log_;
   port::Store& store_;

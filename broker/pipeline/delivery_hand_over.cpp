@@ -148,17 +148,21 @@ Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool 
   return {};
 }
 
-// The same of a record of `operations`, for a subscription for these parties: as it stands now, and to who is still
-// one. Errors: corrupt, it tells nobody anything (any more).
+// The same of a record of `operations`, for a subscription with this filter: as it stands now, and to who is a party
+// still. Errors: corrupt, it tells nobody anything (any more).
 net::awaitable<Result<void>> show_matter(port::Store& store, const model::FacilityDirectory& facilities,
-                                         std::vector<std::string> parties, const port::StoredRecord& stored,
+                                         const model::SubscriptionFilter& filter, const port::StoredRecord& stored,
                                          bool replay, Shown& shown) {
   auto found = co_await matter_of(store, stored);
   if (!found) co_return tl::unexpected(found.error());
   if (!*found) co_return fail(ErrorCode::corrupt, "the record tells nothing");
   shown.matter = std::move(*found);
   const auto& matter = *shown.matter;
-  shown.withheld = matter.labelled || !any_of(parties, matter.parties);
+  const auto& parties = filter.parties;
+  auto whose = matter.parties;
+  if (matter.referral && filter.as == model::AsParty::sender) whose = {matter.referral->sender};
+  if (matter.referral && filter.as == model::AsParty::receiver) whose = {matter.referral->receiver, matter.former};
+  shown.withheld = matter.labelled || !any_of(parties, whose);
   auto& notice = shown.notice;
   notice.record = &shown.record;
   notice.operations = &shown.operations;
@@ -206,7 +210,7 @@ struct Delivery::State::Written {
 // Errors: invalid and corrupt, this event cannot be said; others: not now.
 net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
     std::shared_ptr<const port::StoredRecord> record, model::EventRef ref, std::shared_ptr<const port::Payload> payload,
-    const model::Subscription& subscription) {
+    const model::Subscription& subscription, std::uint64_t count) {
   if (!record) {
     const port::Partition partition{static_cast<port::Topic>(ref.stream.topic), ref.stream.partition};
     auto slice = co_await deps_.log.read(partition, ref.offset, {1, 1, false});
@@ -220,7 +224,7 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
   const bool replay = ref.stream.replay != 0;
   if (ref.stream.topic == static_cast<std::uint8_t>(port::Topic::operations)) {
     const auto facilities = deps_.facilities();
-    auto good = co_await show_matter(deps_.store, *facilities, subscription.filter.parties, *record, replay, shown);
+    auto good = co_await show_matter(deps_.store, *facilities, subscription.filter, *record, replay, shown);
     if (!good) co_return tl::unexpected(good.error());
     if (!shown.operations.lost) {
       if (auto found = co_await look_up_patient(deps_.store, shown); !found) co_return tl::unexpected(found.error());
@@ -236,6 +240,7 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
     written.instead = withheld;
     co_return written;
   }
+  shown.notice.count = count;
   auto letter = payload->write(shown.notice, subscription);
   if (!letter) co_return tl::unexpected(letter.error());
   if (letter->unsaid) written.instead = "nothing to say";
@@ -271,7 +276,7 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
   auto& lanes = *subscriber->lanes;
   const auto& to = subscriber->declared;
   const auto appended = task->appended;
-  auto written = co_await compose(task->record, task->ref, subscriber->payload, to);
+  auto written = co_await compose(task->record, task->ref, subscriber->payload, to, lanes.delivered() + 1);
   port::Receipt receipt;
   if (!written) {
     const auto& error = written.error();
@@ -287,7 +292,7 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
     subscriber->broken->add();
   } else if (written->instead) {
     if (written->instead == withheld) withheld_->add();
-    lanes.settle(*task, {Taken::delivered, written->instead, {}}, deps_.clock.ticks(), deps_.clock.now());
+    lanes.pass_over(*task, written->instead, deps_.clock.now());
   } else {
     auto& parcel = written->parcel;
     parcel.subscription = to.name;
@@ -312,7 +317,7 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
 }
 
 net::awaitable<Result<port::Letter>> Delivery::State::letter(model::Subscription subscription, model::EventRef ref) {
-  auto written = co_await compose(nullptr, ref, deps_.payload(subscription), subscription);
+  auto written = co_await compose(nullptr, ref, deps_.payload(subscription), subscription, 0);
   if (!written) co_return tl::unexpected(written.error());
   if (written->instead == withheld)
     co_return fail(ErrorCode::forbidden,

@@ -171,6 +171,7 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
       }
     }
     router_[partition] = record->offset + 1;
+    if (record->record.kinds == model::subscription_declared_kind) anew_ = true;
   }
   if (router_ != some->next) router_ = some->next;
   router_moved_ = router_moved_ || some->says_something;

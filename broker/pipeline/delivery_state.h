@@ -10,12 +10,16 @@
 #include <unordered_map>
 
 #include "broker/pipeline/delivery.h"
+#include "broker/model/subscription_declared.h"
 #include "broker/pipeline/delivery_matter.h"
 #include "broker/pipeline/lanes.h"
 #include "broker/port/scope.h"
 #include "broker/routing/matcher.h"
 
 namespace hutong::pipeline {
+
+// What subscribers are told of.
+std::vector<port::Partition> delivered_partitions(const port::Log& log);
 
 using Records = std::vector<std::pair<port::Partition, port::StoredRecord>>;
 
@@ -68,7 +72,8 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   void projected(port::Partition partition, port::Offset next);
 
   mutable std::mutex mutex;  // of what is told to other threads
-  std::shared_ptr<const std::vector<model::Subscription>> declared;
+  std::shared_ptr<const std::vector<model::Subscription>> declared;  // own and clients'
+  std::vector<model::Subscription> own, clients;
   std::vector<port::SubscriptionStatus> told;
   std::atomic<bool> stopping{false}, delivering{false};
 
@@ -91,6 +96,11 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   void trouble(const std::string& what);
   void spawn(std::string_view name, net::awaitable<void> work);
   bool going() const { return delivering && !stopping; }
+
+  // delivery_clients.cpp: subscriptions that clients declared over FHIR
+  net::awaitable<Result<std::map<std::string, Positions>>> read_clients();
+  net::awaitable<void> shake_hands(model::SubscriptionDeclared asked);
+  void declare_all();  // under the mutex
 
   // delivery_read.cpp: router, catching up, replays
   net::awaitable<void> route();
@@ -129,7 +139,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   struct Written;
   net::awaitable<Result<Written>> compose(std::shared_ptr<const port::StoredRecord> record, model::EventRef ref,
                                           std::shared_ptr<const port::Payload> payload,
-                                          const model::Subscription& subscription);
+                                          const model::Subscription& subscription, std::uint64_t count);
   void made_room(Subscriber& subscriber);
 
  public:

@@ -359,6 +359,10 @@ net::awaitable<void> Effects::apply_operation(port::Partition partition, const p
     auto commanded = model::read_delivery_commanded(json);
     read = commanded.has_value();
     if (read) co_await pipeline::apply(overlay_, std::move(*commanded), log_id_);
+  } else if (kind == model::subscription_declared_kind) {
+    auto declared = model::read_subscription_declared(json);
+    read = declared.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*declared));
   } else if (kind.starts_with("critical-value.")) {
     auto step = model::read_critical_step(json);
     read = step.has_value();

@@ -170,4 +170,12 @@ net::awaitable<void> apply(Overlay& overlay, model::DeliveryCommanded commanded,
   }
 }
 
+net::awaitable<void> apply(Overlay& overlay, model::SubscriptionDeclared declared) {
+  const Row* row = co_await overlay.get(tables::declared_subscriptions, {declared.subscription});
+  const auto before = row ? static_cast<std::uint64_t>(std::get<std::int64_t>((*row)[1])) : 0;
+  if (declared.version != before + 1) co_return;  // another was first, or it is known
+  overlay.put(tables::declared_subscriptions,
+              {declared.subscription, whole(declared.version), model::write(declared)});
+}
+
 }  // namespace hutong::pipeline

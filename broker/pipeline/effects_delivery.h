@@ -6,12 +6,15 @@
 #include <string>
 
 #include "broker/model/delivery.h"
+#include "broker/model/subscription_declared.h"
 #include "broker/pipeline/overlay.h"
 
 namespace hutong::pipeline {
 
 net::awaitable<void> apply(Overlay& overlay, model::DeliveryProgressed progressed, std::string log_id);
 net::awaitable<void> apply(Overlay& overlay, model::DeliveryCommanded commanded, std::string log_id);
+// The next version stands, and nothing else.
+net::awaitable<void> apply(Overlay& overlay, model::SubscriptionDeclared declared);
 
 // Keys and rows of tables::held and held_before.
 port::Key held_key(const std::string& subscription, const model::EventRef& ref);

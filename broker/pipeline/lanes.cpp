@@ -260,6 +260,15 @@ void Lanes::put_back(Task& task) {
   ready_.push_front(&task);
 }
 
+void Lanes::pass_over(Task& task, std::string why, Timestamp time) {
+  --under_way_;
+  task.answer = std::move(why);
+  task.last = time;
+  changed_ = true;
+  if (task.held) changed_held_.insert(task.ref);
+  finish(task, time, task.discarded);
+}
+
 void Lanes::settle(Task& task, const port::Receipt& receipt, Ticks now, Timestamp time) {
   if (receipt.taken == Taken::unreachable) {
     trouble_ = receipt.answer;

@@ -87,6 +87,8 @@ class Lanes {
   std::optional<Ticks> next_at() const;
   // What the receiver answered; the task may be gone afterwards.
   void settle(Task& task, const port::Receipt& receipt, Ticks now, Timestamp time);
+  // There is nothing to say of it to this receiver: it is settled, and not counted as delivered.
+  void pass_over(Task& task, std::string why, Timestamp time);
   // It could not be put into words, or not be read: a dead letter at once.
   void cannot_be_said(Task& task, std::string why, Timestamp time);
   // Nothing came of it, and nothing is known of the receiver: it waits as before.

@@ -9,6 +9,7 @@
 
 #include "broker/base/error.h"
 #include "broker/base/time.h"
+#include "broker/model/subscription_declared.h"
 #include "broker/port/log.h"
 #include "broker/port/net.h"
 
@@ -17,7 +18,7 @@ namespace hutong::port {
 struct SubscriptionStatus {
   std::string name, sink, target, payload;
   // "live", "behind" (reads the log to catch up), "waiting" (the receiver does not answer), "paused", "full" (too much
-  // is held), "elsewhere" (another broker delivers), "undeclared" (has a cursor and no declaration)
+  // is held), "elsewhere" (another broker delivers), "undeclared" (has a cursor and no declaration); of a client's: "requested", "error", "off"
   std::string state;
   std::string trouble;  // what stops it, in the wire's words
   bool paused = false;
@@ -82,6 +83,12 @@ class Deliveries {
   // Appended, then applied by whoever delivers. Errors: not_found, invalid, conflict (what is to be retried is not
   // dead), and the log's. How many dead letters it touched, or the number of the replay.
   virtual net::awaitable<Result<std::uint64_t>> command(DeliveryCommand command) = 0;
+
+  // What clients have subscribed to over FHIR, each as it stands.
+  virtual net::awaitable<Result<std::vector<model::SubscriptionDeclared>>> declared() = 0;
+  // Appended as the version after the one that `declared` changes; what stands then. Errors: conflict (another change
+  // was first), and the log's.
+  virtual net::awaitable<Result<model::SubscriptionDeclared>> declare(model::SubscriptionDeclared declared) = 0;
 };
 
 }  // namespace hutong::port

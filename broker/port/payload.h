@@ -39,6 +39,7 @@ struct Notice {
   const model::OrderView* order = nullptr;
   Timestamp appended;
   bool replay = false;
+  std::uint64_t count = 0;  // which one this is of all that the subscriber was handed
 };
 
 struct Letter {

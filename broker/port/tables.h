@@ -100,6 +100,7 @@ inline constexpr Column critical_ledger[] = {
 inline constexpr Column critical_items[] = {{"report", bytes}, {"observation", text}, {"value", bytes}};
 inline constexpr Column decided[] = {{"events_partition", integer}, {"next", integer}};
 inline constexpr Column no_change[] = {{"events_partition", integer}, {"event_offset", integer}, {"ordinals", text}};
+inline constexpr Column declared_subscriptions[] = {{"subscription", text}, {"version", integer}, {"document", json}};
 inline constexpr Column subscribers[] = {{"name", text}, {"standing", json}, {"paused", integer}, {"updated", integer}};
 inline constexpr Column held[] = {
     {"subscription", text},    {"replay", integer},   {"topic", integer},    {"log_partition", integer},
@@ -222,6 +223,8 @@ inline constexpr Table critical_items{"critical_items", 52, detail::critical_ite
 // Records that the log holds and that changed nothing, or of which some events did not: "*" all of them, a resend; else
 // " 0 2 ", their ordinals (the same content again, a late preliminary report). Nobody is told of them.
 inline constexpr Table no_change{"no_change", 53, detail::no_change, 2};
+// What clients have subscribed to over FHIR (model/subscription_declared.h), each as it stands.
+inline constexpr Table declared_subscriptions{"declared_subscriptions", 60, detail::declared_subscriptions, 1};
 // How far each subscriber is (model/delivery.h, SubscriberProgress), and under the name "" what the router has read.
 inline constexpr Table subscribers{"subscribers", 54, detail::subscribers, 1};
 // Events that a subscriber's cursor has passed although they are not settled: dead letters, what is tried again by
@@ -278,6 +281,7 @@ inline constexpr const Table* all[] = {&patients,
                                        &critical_ledger,
                                        &critical_items,
                                        &no_change,
+                                       &declared_subscriptions,
                                        &subscribers,
                                        &held,
                                        &held_before,

@@ -13,6 +13,7 @@
 #include "broker/model/critical.h"
 #include "broker/model/delivery.h"
 #include "broker/model/referral.h"
+#include "broker/model/subscription_declared.h"
 
 namespace hutong::model {
 namespace {
@@ -47,6 +48,22 @@ bool valid(const std::string& kind, const std::string& json) {
   return !document.HasParseError() && document.Accept(validator);
 }
 
+TEST(OperationsSchema, AClientsSubscriptionIsReadAndWrittenAgainAndDeliveredUnderItsId) {
+  const auto declared = example("subscription.declared");
+  EXPECT_TRUE(valid("subscription.declared", declared));
+  const auto read = read_subscription_declared(declared);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(write(*read), compact(declared));
+  const auto one = subscription_of(*read);
+  EXPECT_EQ(one.name, "fhir-" + read->subscription);
+  EXPECT_EQ(one.notification, read->subscription);
+  EXPECT_EQ(one.filter.as, AsParty::receiver);
+  // Without its kinds it would be told everything.
+  auto broken = declared;
+  broken.replace(broken.find("\"kinds\""), 7, "\"sorts\"");
+  EXPECT_FALSE(read_subscription_declared(broken));
+}
+
 TEST(OperationsSchema, DeliveryExamplesAreValidAndReadAndWrittenAgain) {
   const auto progressed = example("delivery.progressed");
   EXPECT_TRUE(valid("delivery.progressed", progressed));
@@ -74,7 +91,8 @@ TEST(OperationsSchema, WhereAnEventStandsIsReadStrictly) {
     ASSERT_TRUE(ref) << good;
     EXPECT_EQ(to_string(*ref), good);
   }
-  for (const auto* bad : {"", "0", "0-", "0-1", "0-1.", "x-1.0", "0-1.0-", "0-1.0-r", "0-1.0 ", "0-1.0-r7x", "-1-1.0", ":0-1.0", "0-99999999999999999999.0"}) {
+  for (const auto* bad : {"", "0", "0-", "0-1", "0-1.", "x-1.0", "0-1.0-", "0-1.0-r", "0-1.0 ", "0-1.0-r7x", "-1-1.0",
+                          ":0-1.0", "0-99999999999999999999.0"}) {
     EXPECT_FALSE(event_ref_of(bad)) << bad;
   }
 }

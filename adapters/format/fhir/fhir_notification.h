@@ -1,0 +1,29 @@
+// What a FHIR Subscription's receiver is sent, after the R5 backport for R4 (hl7.org/fhir/uv/subscriptions-backport): a
+// Bundle (history) whose first entry says which subscription and event this is, then the resources, their names, or
+// nothing. Pure; threads: any.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "broker/port/payload.h"
+
+namespace hutong::fhir {
+
+// `base_url` of the FHIR service. `kind`: fhir, id_only, empty.
+std::shared_ptr<const port::Payload> fhir_notification(model::PayloadKind kind, std::string base_url);
+
+struct SubscriptionStatus {
+  std::string_view subscription;       // id
+  std::string_view state, type;        // "active"; "handshake", "event-notification", "query-status", "query-event"
+  std::uint64_t events = 0;            // handed over since it began, this one included
+  std::string_view error = {};
+};
+// The Parameters that are such a status.
+std::string status_parameters(const SubscriptionStatus& status, std::string_view base_url);
+// The Bundle that asks a receiver whether it is the one.
+port::Letter fhir_handshake(std::string_view subscription, std::string_view base_url);
+
+}  // namespace hutong::fhir
