@@ -6,6 +6,7 @@
 #   tests/campaign.sh NAME [--restart]
 #
 #   kill          500 rounds of SIGKILL at random moments under load        (HUTONG_ROUNDS)
+#   identity-kill 200 rounds of SIGKILL while persons are linked and parted (HUTONG_ROUNDS)
 #   kafka         500 seeded fault schedules on the mock cluster            (HUTONG_SCHEDULES)
 #   cluster       10 rounds: each part of a cluster dies under 1,000/s      (HUTONG_ROUNDS)
 #   migrate       1,000,000 records into Kafka and PostgreSQL, killed once  (HUTONG_RECORDS, HUTONG_READS)
@@ -24,12 +25,12 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
 usage() {
-  sed -n '2,23{s/^# \{0,1\}//;p}' "$0" >&2
+  sed -n '2,24{s/^# \{0,1\}//;p}' "$0" >&2
   exit 2
 }
 name=${1:-}
 case "$name" in
-  kill | kafka | powercut) need_gb=3 ;;
+  kill | identity-kill | kafka | powercut) need_gb=3 ;;
   cluster) need_gb=10 ;;
   migrate) need_gb=25 ;;
   fuzz-?*) need_gb=3 ;;
@@ -164,6 +165,7 @@ sanitizer() {
 
 case "$name" in
   kill) stories 500 50 tests/crash/killed_under_load_test.py ;;
+  identity-kill) stories 200 25 tests/crash/identity_killed_test.py ;;
   kafka) schedules 500 ;;
   cluster) stories 10 2 tests/crash/cluster.py ;;
   migrate)

@@ -20,3 +20,8 @@ hutong_fuzz(journal_reader hutong_log_journal)
 hutong_fuzz(hl7v2 hutong_format_hl7v2)
 hutong_fuzz(gb18030 hutong_format_hl7v2)
 hutong_fuzz(mllp hutong_source_mllp)
+
+# The wall clock of the stories of referral: build/<preset>/tests/libhutong_wall.so.
+add_library(hutong_wall SHARED e2e/shim/wall.cpp)
+target_compile_options(hutong_wall PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+target_link_libraries(hutong_wall PRIVATE ${CMAKE_DL_LIBS})

@@ -181,7 +181,7 @@ void card(JsonText& json, const JudgedOrder& order, std::size_t index, const std
     if (!best) best = &shown;
     detail += "- " + item.name_zh + " " +
               (shown.is_exam ? std::string("影像与数据") : "**" + shown.value + "** " + shown.unit) + " · " +
-              query::area_time(shown.sampled) + " · " + shown.facility_zh +
+              query::area_time(shown.sampled, order.by.zone_minutes) + " · " + shown.facility_zh +
               (shown.mark_zh.empty() ? "" : " · " + shown.mark_zh) + "\n";
   }
   for (const auto reason : line.reasons) {

@@ -103,7 +103,7 @@ class Page {
 
 std::string Page::when(const std::string& iso) const {
   if (iso.size() < 10) return say("时间不明", "time unknown");
-  const auto local = query::area_time(iso);
+  const auto local = query::area_time(iso, view_.order.by.zone_minutes);
   const bool this_year = local.compare(0, 5, view_.order.day, 0, std::min<std::size_t>(5, view_.order.day.size())) == 0;
   return local.substr(this_year ? 5 : 0);
 }

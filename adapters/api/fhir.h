@@ -3,6 +3,7 @@
 // routes.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@ struct FhirDeps {
   const port::Rendering& rendering;
   std::string version;      // of the build, shown by /fhir/metadata
   std::string page_secret;  // seals paging links; the installation's key
+  // Answers the reading of a ServiceRequest where it is a referral's (fhir_referral.h); may be empty.
+  std::function<net::awaitable<std::optional<Response>>(const Request&)> referral_request = {};
+  // By what a client that lacks the scope may read a report (Demand::grant); may be empty.
+  std::function<net::awaitable<std::string>(const Request&, std::string report)> grant = {};
 };
 
 // Every answer that read something carries X-Hutong-Offset: records of the log below it are reflected.

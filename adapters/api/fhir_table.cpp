@@ -1,5 +1,7 @@
 #include "adapters/api/fhir_table.h"
 
+#include "adapters/api/fhir_referral.h"
+
 namespace hutong::api {
 namespace {
 
@@ -166,7 +168,8 @@ constexpr FhirKind kinds[] = {
      {},
      {},
      "An order as a message placed it, in its last word (the current state only), and the order behind a report "
-     "(<report>-r, with its report's versions); their identifiers say where both are one."},
+     "(<report>-r, with its report's versions); their identifiers say where both are one. Also what a referral asks "
+     "for, which is what can be created; its Task has the same id."},
 };
 
 }  // namespace
@@ -212,8 +215,10 @@ std::vector<port::Offer> fhir_offers() {
     for (const auto& include : fhir_reverse_includes(each)) offer.reverse_includes.push_back(include.name);
     offer.operations.assign(each.operations.begin(), each.operations.end());
     offer.documentation = each.documentation;
+    if (each.kind == ViewKind::order) offer.interactions.insert(offer.interactions.begin() + 2, "create");
     offers.push_back(std::move(offer));
   }
+  offers.push_back(task_offer());
   return offers;
 }
 

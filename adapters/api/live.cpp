@@ -10,6 +10,7 @@ namespace hutong::api {
 namespace {
 
 constexpr std::chrono::seconds every{1};
+constexpr std::size_t news_kept = 1'000;
 
 }  // namespace
 
@@ -63,7 +64,20 @@ net::awaitable<void> Live::sample() {
   auto status = control_.status();
   status.now = now;
   std::string document = write_live(status, rates, feeds, feed_rates, {});
+  query::Happenings happenings;
+  if (permit_) {
+    auto found = co_await operations_.happenings(*permit_, next_);
+    if (found) {
+      happenings = std::move(*found);
+      next_ = happenings.next;
+    }
+  }
   const std::lock_guard lock(mutex_);
+  for (const auto& each : happenings.found) {
+    news_.push_back("event: " + each.kind + "\ndata: " + each.json + "\n\n");
+    ++told_;
+    if (news_.size() > news_kept) news_.pop_front();
+  }
   document_ = std::move(document);
   past_ = window_.history();
   ++number_;
@@ -72,6 +86,20 @@ net::awaitable<void> Live::sample() {
 std::string Live::document(bool with_past) const {
   const std::lock_guard lock(mutex_);
   return with_past && !document_.empty() ? with_history(document_, past_) : document_;
+}
+
+std::string Live::news(std::uint64_t& seen) const {
+  const std::lock_guard lock(mutex_);
+  std::string events;
+  const std::uint64_t first = told_ - news_.size();  // that is kept
+  for (auto at = std::max(seen, first); at < told_; ++at) events += news_[at - first];
+  seen = told_;
+  return events;
+}
+
+std::uint64_t Live::newest() const {
+  const std::lock_guard lock(mutex_);
+  return told_;
 }
 
 std::shared_ptr<void> Live::subscribe() {

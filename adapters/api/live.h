@@ -27,6 +27,9 @@ class Live {
   // minutes.
   std::string document(bool with_past) const;
   std::uint64_t number() const { return number_; }
+  // What has happened behind `seen`, as server-sent events of their own names; `seen` moves on. Of many the newest.
+  std::string news(std::uint64_t& seen) const;
+  std::uint64_t newest() const;
 
   // A subscriber's place; nullptr: limits::live_subscribers are taken.
   std::shared_ptr<void> subscribe();
@@ -46,6 +49,9 @@ class Live {
   mutable std::mutex mutex_;
   std::string document_;
   std::deque<double> past_;
+  std::optional<port::Offset> next_;  // of run() alone: where the topic operations is read on
+  std::deque<std::string> news_;
+  std::uint64_t told_ = 0;  // how many there were, the last of them at the end of news_
 };
 
 }  // namespace hutong::api

@@ -85,8 +85,8 @@ class Oauth {
     list("grant_types_supported", {"client_credentials"});
     list("token_endpoint_auth_methods_supported", {"private_key_jwt"});
     list("token_endpoint_auth_signing_alg_values_supported", {"RS384", "ES384"});
-    list("scopes_supported",
-         {"system/*.rs", "hutong/operate", "hutong/identity", "hutong/raw", "hutong/metrics", "hutong/send"});
+    list("scopes_supported", {"system/*.cruds", "hutong/operate", "hutong/identity", "hutong/coordinate", "hutong/raw",
+                              "hutong/metrics", "hutong/send"});
     list("capabilities", {"client-confidential-asymmetric", "permission-v2"});
     json.end_object();
     co_return json_response(json.take());

@@ -13,6 +13,7 @@
 #include "broker/access/sessions.h"
 #include "broker/access/sign_in.h"
 #include "broker/port/control.h"
+#include "broker/port/deliveries.h"
 #include "broker/port/inbox.h"
 #include "broker/port/metrics.h"
 #include "broker/query/operations.h"
@@ -32,6 +33,7 @@ struct OperateDeps {
   Live& live;
   const Clock& clock;
   bool secure_cookies = false;  // where the door speaks TLS
+  port::Deliveries* deliveries = nullptr;  // nullptr: no broker runs
 };
 
 std::vector<Route> operate_routes(OperateDeps deps);

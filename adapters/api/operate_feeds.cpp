@@ -33,7 +33,9 @@ void add_feed(JsonText& json, const query::Feed& feed, std::uint64_t resends) {
       .end_object();
 }
 
-void add_record(JsonText& json, const query::TracedRecord& record) {
+using Deliveries = std::vector<std::pair<std::string, port::Delivered>>;  // by event
+
+void add_record(JsonText& json, const query::TracedRecord& record, const Deliveries& deliveries) {
   json.begin_object().add("record", record.id).add("partition", record.partition).add("offset", record.offset);
   json.begin_object("source")
       .add("facility", record.facility)
@@ -75,7 +77,30 @@ void add_record(JsonText& json, const query::TracedRecord& record) {
   }
   json.end_array();
   json.begin_object("identity").add("person", record.person).add("localRecords", record.person_members).end_object();
-  json.begin_array("deliveries").end_array().end_object();
+  json.begin_array("deliveries");
+  for (const auto& [event, delivered] : deliveries) {
+    json.begin_object()
+        .add("event", event)
+        .add("subscription", delivered.subscription)
+        .add("state", delivered.state)
+        .add("answer", delivered.answer)
+        .add("attempts", delivered.attempts);
+    if (delivered.at) json.add("at", *delivered.at);
+    json.end_object();
+  }
+  json.end_array().end_object();
+}
+
+// Of each event of a record, to whom it went.
+net::awaitable<Result<Deliveries>> deliveries_of(const OperateDeps& deps, const query::TracedRecord& record) {
+  Deliveries all;
+  if (!deps.deliveries) co_return all;
+  for (std::uint32_t ordinal = 0; ordinal < record.events.size(); ++ordinal) {
+    auto some = co_await deps.deliveries->of_record({{port::Topic::events, record.partition}, record.offset}, ordinal);
+    if (!some) co_return tl::unexpected(some.error());
+    for (auto& one : *some) all.emplace_back(record.events[ordinal].id, std::move(one));
+  }
+  co_return all;
 }
 
 }  // namespace
@@ -135,7 +160,11 @@ Answering trace(const OperateDeps& deps, const Request& request) {
   if (!found) co_return fault(request.path, found.error());
   JsonText json;
   json.begin_object().add("id", id).begin_array("records");
-  for (const auto& record : found->records) add_record(json, record);
+  for (const auto& record : found->records) {
+    auto deliveries = co_await deliveries_of(deps, record);
+    if (!deliveries) co_return fault(request.path, deliveries.error());
+    add_record(json, record, *deliveries);
+  }
   json.end_array().begin_array("quarantine");
   for (const auto& item : found->quarantined) {
     json.begin_object()

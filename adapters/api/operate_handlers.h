@@ -38,6 +38,15 @@ Answering quarantine(const OperateDeps& deps, const Request& request);
 Answering quarantined(const OperateDeps& deps, const Request& request);
 Answering quarantined_raw(const OperateDeps& deps, const Request& request);
 Answering retry_quarantined(const OperateDeps& deps, const Request& request);
+// operate_delivery.cpp
+Answering subscriptions(const OperateDeps& deps, const Request& request);
+Answering steer_subscription(const OperateDeps& deps, const Request& request);
+Answering replay_subscription(const OperateDeps& deps, const Request& request);
+Answering dead_letters(const OperateDeps& deps, const Request& request);
+Answering dead_letter(const OperateDeps& deps, const Request& request);
+Answering dead_letter_body(const OperateDeps& deps, const Request& request);
+Answering retry_dead_letters(const OperateDeps& deps, const Request& request);
+Answering discard_dead_letter(const OperateDeps& deps, const Request& request);
 // operate_identity.cpp
 Answering identity_questions(const OperateDeps& deps, const Request& request);
 Answering identity_person(const OperateDeps& deps, const Request& request);

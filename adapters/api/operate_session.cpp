@@ -107,14 +107,15 @@ Answering live(const OperateDeps& deps, const Request& request) {
   const std::string first = deps.live.document(true);
   response.body = "retry: 2000\n\n";
   if (!first.empty()) response.body += event_of(deps.live.number(), first);
-  response.stream = [&deps, place,
+  const auto seen = std::make_shared<std::uint64_t>(deps.live.newest());
+  response.stream = [&deps, place, seen,
                      cookie = std::string(cookie_of(request))]() -> net::awaitable<std::optional<std::string>> {
     // Locals first: the lambda may be copied, the coroutine must not depend on which copy runs.
     net::steady_timer timer(co_await net::this_coro::executor);
     timer.expires_after(std::chrono::seconds(1));
     co_await timer.async_wait(net::use_awaitable);
     if (!cookie.empty() && !deps.sessions.use(cookie)) co_return std::nullopt;
-    co_return event_of(deps.live.number(), deps.live.document(false));
+    co_return event_of(deps.live.number(), deps.live.document(false)) + deps.live.news(*seen);
   };
   co_return response;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "adapters/api/client_facilities.h"
 #include "adapters/api/recognition_handlers.h"
 
 namespace hutong::api {
@@ -31,11 +32,7 @@ std::optional<model::EncounterClass> encounter_of(std::string_view text) {
 }
 
 Result<void> acts_for(const RecognitionDeps& deps, const Request& request, const std::string& facility) {
-  const auto* client = deps.clients.find(request.principal ? request.principal->client : "");
-  if (!client || client->facilities.empty()) return {};
-  if (std::find(client->facilities.begin(), client->facilities.end(), facility) != client->facilities.end()) return {};
-  return fail(ErrorCode::forbidden,
-              "this client does not act for this facility: [clients." + client->name + "] facilities");
+  return acts_for(deps.clients, request, facility);
 }
 
 std::string page_link(const RecognitionDeps& deps, const Request& request, const std::string& ticket) {

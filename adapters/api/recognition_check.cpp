@@ -13,7 +13,7 @@ using query::ShownResult;
 using recognition::Reason;
 using recognition::Verdict;
 
-Result<AskedOrder> asked_of(const JsonTree& body, const Request& request) {
+Result<AskedOrder> asked_of(const JsonTree& body, const Request& request, int zone_minutes) {
   if (!body.is_object()) return fail(ErrorCode::invalid, "the body must be a JSON object");
   AskedOrder asked;
   const auto& patient = body["patient"];
@@ -48,7 +48,7 @@ Result<AskedOrder> asked_of(const JsonTree& body, const Request& request) {
   asked.purpose = *purpose;
   asked.purpose_said = request.header("x-purpose-of-use");
   if (const auto& as_of = body["asOf"].text(); !as_of.empty()) {
-    const auto span = parse_iso(as_of);
+    const auto span = parse_iso(as_of, zone_minutes);
     if (!span || as_of.size() < 16)
       return fail(ErrorCode::invalid, "asOf: expected a moment such as 2026-03-01T08:00:00+08:00");
     asked.as_of = span->first;
@@ -162,7 +162,8 @@ void remaining(JsonText& json, const JudgedOrder& order) {
 
 RecognitionAnswer check_recognition(const RecognitionDeps& deps, const Request& request) {
   const auto body = JsonTree::read(request.body);
-  auto asked = body ? asked_of(*body, request) : tl::unexpected<Error>(body.error());
+  auto asked =
+      body ? asked_of(*body, request, deps.recognition.rules().zone_minutes) : tl::unexpected<Error>(body.error());
   if (!asked) co_return co_await answer_unread(deps, request, fault(request.path, asked.error()));
   const auto& language = (*body)["language"].text();
   const auto told = co_await tell(deps, request, std::move(*asked), language == "en" ? "en" : "zh");

@@ -125,7 +125,7 @@ RecognitionAnswer recognition_statistics(const RecognitionDeps& deps, const Requ
   auto permit = co_await deps.gate.decide(*request.principal, std::move(demand));
   if (!permit) co_return fault(request.path, permit.error());
   const auto rules = deps.recognition.rules();
-  const std::string today = recognition::day_of(deps.recognition.now(), 480);
+  const std::string today = recognition::day_of(deps.recognition.now(), rules.zone_minutes);
   query::CountSearch search;
   search.from =
       request.parameter("from").empty() ? today.substr(0, 4) + "-01-01" : std::string(request.parameter("from"));
@@ -232,7 +232,7 @@ RecognitionAnswer recognition_notices(const RecognitionDeps& deps, const Request
   if (!search.kind.empty() && search.kind != "corrected" && search.kind != "repeated")
     co_return fault(request.path, 400, "invalid", "kind: expected corrected or repeated");
   if (const std::string since(request.parameter("since")); !since.empty()) {
-    const auto span = parse_iso(since);
+    const auto span = parse_iso(since, deps.recognition.rules().zone_minutes);
     if (!span)
       co_return fault(request.path, 400, "invalid", "since: expected a moment such as 2026-03-01T08:00:00+08:00");
     search.since = span->first;

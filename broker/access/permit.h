@@ -23,7 +23,7 @@ struct Principal {
   bool has(std::string_view scope) const;
 };
 
-enum class Action { read, search, operate };
+enum class Action { read, search, create, update, operate };
 
 // What is asked, in terms that may be audited: never a name or a card number in clear.
 struct Demand {
@@ -33,6 +33,9 @@ struct Demand {
   std::string parameters;  // names of the search parameters used, sorted: "code,date,patient"
   std::string purpose;     // X-Purpose-Of-Use, "" when not said
   std::string peer;        // address
+  // By what a client may read beside its scopes, found to hold just now: "referral/<id>" (query/referrals.h); ""
+  // nothing.
+  std::string grant = {};
 };
 
 class Permit {

@@ -12,7 +12,10 @@
 #include "broker/app/data_folder.h"
 #include "broker/app/facilities.h"
 #include "broker/app/rules.h"
+#include "broker/app/subscriptions.h"
+#include "broker/critical/rules.h"
 #include "broker/recognition/catalogue.h"
+#include "broker/referral/rules.h"
 
 namespace hutong::app {
 
@@ -27,16 +30,19 @@ void add_check(CLI::App& app, Terminal& terminal) {
     const Config config = read_config(find_config(terminal.config));
     const auto rules = read_rules(config);
     const auto weights = read_identity_weights(config);
+    const auto subscriptions = read_subscriptions(config, *rules->facilities);
     registered_clients(config);
     if (terminal.json) {
-      fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\",\"recognition\":\"{}\",\"identity\":\"{}\"}}\n",
+      fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\",\"recognition\":\"{}\",\"identity\":\"{}\",\"referral\":\"{}\","
+                 "\"critical\":\"{}\",\"subscriptions\":{}}}\n",
                  describe_json(config), rules->facilities->all().size(), terminology_version(*rules), rules->catalogue->version(),
-                 weights->version);
+                 weights->version, rules->referral->version(), rules->critical->version(), subscriptions.size());
       return;
     }
     std::fputs(describe(config).c_str(), stdout);
-    fmt::print("\n# {} facilities, terminology {}, recognition {}, identity {}\n", rules->facilities->all().size(), terminology_version(*rules),
-               rules->catalogue->version(), weights->version);
+    fmt::print("\n# {} facilities, terminology {}, recognition {}, identity {}, referral {}, critical {}, {} subscriptions\n",
+               rules->facilities->all().size(), terminology_version(*rules), rules->catalogue->version(), weights->version,
+               rules->referral->version(), rules->critical->version(), subscriptions.size());
   });
 }
 

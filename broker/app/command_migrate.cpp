@@ -91,6 +91,7 @@ Result<pipeline::CarryReport> carry_records(const Config& from, const Config& to
   pipeline::ProjectorOptions options;
   options.hmac_key = target.identifier_key();
   options.weights = read_identity_weights(to);
+  options.rules = [rules = read_rules(to)] { return rules; };
   options.emit = false;
   net::io_context io(1);
   auto work = [&]() -> net::awaitable<Result<pipeline::CarryReport>> {

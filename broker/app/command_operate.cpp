@@ -70,6 +70,12 @@ void print_trace(const rapidjson::Document& trace, const Config& config) {
       fmt::print("  event    {} {} v{} {}{}{}\n", text_of(event, "id"), text_of(event, "kind"), text_of(event, "version"),
                  text_of(event, "status"), event.HasMember("report") ? " report " : "", text_of(event, "report"));
     }
+    for (const auto& delivery : record["deliveries"].GetArray()) {
+      fmt::print("  delivery {} to {}: {}{}{}{}\n", text_of(delivery, "event"), text_of(delivery, "subscription"), text_of(delivery, "state"),
+                 delivery.HasMember("at") ? " " + local_time(text_of(delivery, "at"), config.zone_minutes) : "",
+                 text_of(delivery, "answer").empty() ? "" : ", answered " + text_of(delivery, "answer"),
+                 number_of(delivery, "attempts") > 1 ? ", " + text_of(delivery, "attempts") + " attempts" : "");
+    }
     fmt::print("  person   {}\n", text_of(record["identity"], "person"));
     for (const auto& issue : record["issues"].GetArray()) {
       fmt::print("  {:<8} {} {} {} {}\n", text_of(issue, "severity"), text_of(issue, "path"), text_of(issue, "code"),

@@ -34,6 +34,7 @@ void add_rebuild(CLI::App& app, Terminal& terminal) {
       pipeline::ProjectorOptions projection;
       projection.hmac_key = folder.identifier_key();
       projection.weights = read_identity_weights(config);
+      projection.rules = [rules = read_rules(config)] { return rules; };
       projection.emit = false;
       Progress progress("rebuilding", 0);
       net::io_context io(1);

@@ -9,6 +9,8 @@
 #include <sstream>
 #include <toml++/toml.h>
 
+#include "adapters/sink/http/target.h"
+
 namespace hutong::app {
 namespace {
 
@@ -52,6 +54,20 @@ class Section {
     if (!at) return;
     if (!at->is_table()) mistake(*at, key, "expected a table");
     free(*at->as_table(), key, "", values, secrets);
+  }
+  // A list of texts, each of which must be `good`: what is wrong with it, or "".
+  template <class Good>
+  void texts(const std::string& key, std::vector<std::string>& values, Good good) {
+    const auto* at = node(key);
+    if (!at) return;
+    const auto* list = at->as_array();
+    if (!list) mistake(*at, key, "expected a list of texts, such as [\"a\", \"b\"]");
+    for (const auto& item : *list) {
+      const auto* string = item.as_string();
+      if (!string) mistake(item, key, "expected a list of texts, such as [\"a\", \"b\"]");
+      if (const std::string fault = good(string->get()); !fault.empty()) mistake(item, key, fmt::format("\"{}\": {}", string->get(), fault));
+      values.push_back(string->get());
+    }
   }
   void flag(const std::string& key, bool& value) {
     if (const auto* at = node(key)) {
@@ -373,6 +389,18 @@ Config read_config(const fs::path& file_given) {
   config.disk.warn_days_left = static_cast<double>(days);
   disk.finish();
 
+  Section delivery = top.section("delivery");
+  delivery.texts("webhooks", config.delivery.webhooks, [](const std::string& written) -> std::string {
+    const auto target = http_sink::read_target(written);
+    if (!target) return target.error().message;
+    return target->path == "/" ? "" : "only scheme, host and port, such as \"https://his.example.cn\"";
+  });
+  delivery.texts("private_networks", config.delivery.private_networks, [](const std::string& written) -> std::string {
+    const auto network = http_sink::read_network(written);
+    return network ? "" : network.error().message;
+  });
+  delivery.finish();
+
   Section clients = top.section("clients");
   for (const auto& name : clients.names()) {
     Config::Client client{name, "", "", {}};
@@ -431,6 +459,13 @@ std::string describe(const Config& c) {
       kafka += fmt::format("\"{}\" = {}\n", name, k.secrets.contains(name) ? "\"***\"" : quoted(value));
     }
   }
+  const auto list = [&](const std::vector<std::string>& texts) {
+    std::string all;
+    for (const auto& text : texts) all += (all.empty() ? "" : ", ") + quoted(text);
+    return "[" + all + "]";
+  };
+  const auto delivery = fmt::format("\n[delivery]\nwebhooks = {}\nprivate_networks = {}\n", list(c.delivery.webhooks),
+                                    list(c.delivery.private_networks));
   std::string clients;
   for (const auto& client : c.clients) {
     clients += fmt::format("\n[clients.\"{}\"]\nscopes = \"{}\"\nfacilities = \"{}\"\njwks = \"{}\"\n", client.name,
@@ -453,11 +488,11 @@ std::string describe(const Config& c) {
                      c.http.listen.address, c.http.listen.port, c.http.allow_plain, c.http.public_url, c.http.own_url) +
          tls("http", c.http.tls) +
          fmt::format("\n[log]\nkind = \"{}\"\nsegment = \"{}\"\ngather = \"{}ms\"\nstop_below_free = \"{}\"\nunsafe_no_sync = {}\n{}\n[store]\nkind = \"{}\"\ncache = \"{}\"\n"
-                     "write_buffer = \"{}\"\n{}\n[disk]\nwarn_days_left = {:.0f}\n\n[logging]\nlevel = \"{}\"\n{}",
+                     "write_buffer = \"{}\"\n{}\n[disk]\nwarn_days_left = {:.0f}\n{}\n[logging]\nlevel = \"{}\"\n{}",
                      c.log.kind == LogKind::kafka ? "kafka" : "journal", size(c.log.segment_bytes), c.log.gather.count(),
                      size(c.log.stop_below_free), c.log.unsafe_no_sync, kafka,
                      c.store.kind == StoreKind::postgres ? "postgres" : "rocksdb", size(c.store.cache_bytes),
-                     size(c.store.write_buffer_bytes), postgres, c.disk.warn_days_left, c.log_level, clients);
+                     size(c.store.write_buffer_bytes), postgres, c.disk.warn_days_left, delivery, c.log_level, clients);
 }
 
 std::string describe_json(const Config& c) {

@@ -91,6 +91,11 @@ struct Config {
     double warn_days_left = 14;
   } disk;
 
+  struct {
+    std::vector<std::string> webhooks;          // origins that subscriptions may post to
+    std::vector<std::string> private_networks;  // that these origins may lead to
+  } delivery;
+
   struct Client {
     std::string name, scopes;  // "": as built in
     std::string facilities;    // "": any

@@ -5,6 +5,7 @@
 
 #include "broker/app/logging.h"
 #include "broker/app/rules.h"
+#include "broker/app/subscriptions.h"
 #include "broker/pipeline/quarantine_entry.h"
 #include "broker/pipeline/renormalize.h"
 #include "broker/port/tables.h"
@@ -15,7 +16,7 @@ namespace fs = std::filesystem;
 BrokerControl::BrokerControl(const Config& config, port::Log& log, CopyLog copy_log, port::Store& store,
                              const port::Format& format, pipeline::CurrentRules& rules, std::function<port::Inbox&()> inbox,
                              std::string identifier_key, const Clock& clock,
-                             std::function<port::StatusView()> status)
+                             std::function<port::StatusView()> status, OnSubscriptions on_subscriptions)
     : config_(config),
       log_(log),
       copy_log_(std::move(copy_log)),
@@ -25,6 +26,7 @@ BrokerControl::BrokerControl(const Config& config, port::Log& log, CopyLog copy_
       inbox_(std::move(inbox)),
       clock_(clock),
       status_(std::move(status)),
+      on_subscriptions_(std::move(on_subscriptions)),
       steward_(log, store, std::move(identifier_key), clock) {}
 
 BrokerControl::~BrokerControl() {
@@ -122,11 +124,13 @@ net::awaitable<Result<std::string>> BrokerControl::backup(std::string directory)
 Result<void> BrokerControl::reload() {
   try {
     auto fresh = read_rules(config_);
+    auto subscriptions = read_subscriptions(config_, *fresh->facilities);
+    if (on_subscriptions_) on_subscriptions_(std::move(subscriptions));
     retired_.push_back(rules_.exchange(std::move(fresh)));
-    log_event("info", "facilities and maps reloaded");
+    log_event("info", "facilities, maps and subscriptions reloaded");
     return {};
   } catch (const ConfigError& e) {
-    log_event("error", std::string("reload refused, the former facilities and maps stay in effect: ") + e.what());
+    log_event("error", std::string("reload refused, the former facilities, maps and subscriptions stay in effect: ") + e.what());
     return fail(ErrorCode::invalid, e.what());
   }
 }

@@ -6,6 +6,7 @@
 
 #include "broker/app/config.h"
 #include "broker/app/data_folder.h"
+#include "broker/model/subscription.h"
 #include "broker/pipeline/intake.h"
 #include "broker/pipeline/steward.h"
 #include "broker/port/control.h"
@@ -15,10 +16,11 @@ namespace hutong::app {
 
 class BrokerControl final : public port::Control {
  public:
+  using OnSubscriptions = std::function<void(std::vector<model::Subscription>)>;
   using CopyLog = std::function<Result<void>(const std::filesystem::path&)>;  // as OpenedLog::copy_to
   BrokerControl(const Config& config, port::Log& log, CopyLog copy_log, port::Store& store,
                 const port::Format& format, pipeline::CurrentRules& rules, std::function<port::Inbox&()> inbox, std::string identifier_key,
-                const Clock& clock, std::function<port::StatusView()> status);
+                const Clock& clock, std::function<port::StatusView()> status, OnSubscriptions on_subscriptions = {});
   ~BrokerControl() override;
 
   port::StatusView status() override { return status_(); }
@@ -40,6 +42,7 @@ class BrokerControl final : public port::Control {
   std::function<port::Inbox&()> inbox_;  // of the shard that asks
   const Clock& clock_;
   std::function<port::StatusView()> status_;
+  OnSubscriptions on_subscriptions_;
   pipeline::Steward steward_;
   net::thread_pool slow_{1};
   std::vector<std::shared_ptr<const pipeline::Rules>> retired_;  // sessions may still point into them

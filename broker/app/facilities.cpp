@@ -8,6 +8,8 @@
 #include <toml++/toml.h>
 #include <vector>
 
+#include "broker/model/identifier.h"
+
 namespace hutong::app {
 namespace fs = std::filesystem;
 namespace {
@@ -31,9 +33,10 @@ bool is_code(const std::string& code) {
   });
 }
 
-model::Facility read_one(const fs::path& file, const toml::table& table) {
+model::Facility read_one(const fs::path& file, const toml::table& table, int zone_minutes) {
   std::set<std::string> known;
   model::Facility facility;
+  facility.zone_minutes = zone_minutes;
   facility.code = text(file, table, "code", known);
   if (!is_code(facility.code)) {
     mistake(file, table, "code: expected 1 to 64 characters of A-Z a-z 0-9 . - (it names the facility for ever)");
@@ -47,6 +50,11 @@ model::Facility read_one(const fs::path& file, const toml::table& table) {
   facility.charset = text(file, table, "charset", known);
   facility.certificate = text(file, table, "certificate", known);
   facility.code_system = text(file, table, "code_system", known);
+  facility.uscc = text(file, table, "uscc", known);
+  if (!facility.uscc.empty() && !model::is_uscc(facility.uscc)) {
+    mistake(file, *table.get("uscc"),
+            "uscc: expected the 统一社会信用代码 after GB 32100, 18 digits and capitals; its form or check character is wrong");
+  }
   text(file, table, "site_profile", known);
   const auto zone = text(file, table, "zone", known);
   if (!zone.empty()) {
@@ -84,7 +92,8 @@ model::Facility read_one(const fs::path& file, const toml::table& table) {
   return facility;
 }
 
-void read_folder(const fs::path& folder, std::map<std::string, std::pair<model::Facility, std::string>>& by_code, bool overrides) {
+void read_folder(const fs::path& folder, std::map<std::string, std::pair<model::Facility, std::string>>& by_code, bool overrides,
+                 int zone_minutes) {
   if (!fs::exists(folder)) return;
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) {
@@ -104,7 +113,7 @@ void read_folder(const fs::path& folder, std::map<std::string, std::pair<model::
         mistake(file, value, fmt::format("unknown key \"{}\"; expected [[facility]] entries", key.str()));
       }
       for (const auto& item : *value.as_array()) {
-        auto facility = read_one(file, *item.as_table());
+        auto facility = read_one(file, *item.as_table(), zone_minutes);
         const auto code = facility.code;
         if (!here.insert(code).second) mistake(file, item, fmt::format("facility \"{}\" is declared twice", code));
         if (!overrides && by_code.count(code)) mistake(file, item, fmt::format("facility \"{}\" is declared twice", code));
@@ -116,10 +125,10 @@ void read_folder(const fs::path& folder, std::map<std::string, std::pair<model::
 
 }  // namespace
 
-std::shared_ptr<const model::FacilityDirectory> read_facilities(const fs::path& built_in, const fs::path& own) {
+std::shared_ptr<const model::FacilityDirectory> read_facilities(const fs::path& built_in, const fs::path& own, int zone_minutes) {
   std::map<std::string, std::pair<model::Facility, std::string>> by_code;
-  read_folder(built_in, by_code, false);
-  read_folder(own, by_code, true);
+  read_folder(built_in, by_code, false, zone_minutes);
+  read_folder(own, by_code, true, zone_minutes);
   auto directory = std::make_shared<model::FacilityDirectory>();
   for (auto& [code, entry] : by_code) {
     try {

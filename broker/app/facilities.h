@@ -10,9 +10,10 @@
 
 namespace hutong::app {
 
-// Throws ConfigError with file and line.
+// `zone_minutes`: of a facility that names none. Throws ConfigError with file and line.
 std::shared_ptr<const model::FacilityDirectory> read_facilities(const std::filesystem::path& built_in,
-                                                                const std::filesystem::path& own);
+                                                                const std::filesystem::path& own,
+                                                                int zone_minutes = 480);
 
 // The folder that holds event/, facilities/, terminology/: [broker] schemas, else beside the program (a checkout's
 // build folder, or PREFIX/share/hutong/schemas).

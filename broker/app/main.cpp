@@ -27,6 +27,9 @@ int main(int argc, char** argv) {
   hutong::app::add_simulate(app, terminal);
   hutong::app::add_trace(app, terminal);
   hutong::app::add_quarantine(app, terminal);
+  hutong::app::add_subscriptions(app, terminal);
+  hutong::app::add_deadletter(app, terminal);
+  hutong::app::add_replay(app, terminal);
   hutong::app::add_rebuild(app, terminal);
   hutong::app::add_identity(app, terminal);
   hutong::app::add_renormalize(app, terminal);

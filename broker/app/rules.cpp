@@ -2,7 +2,9 @@
 
 #include "broker/app/facilities.h"
 #include "broker/app/files.h"
+#include "broker/critical/rules.h"
 #include "broker/recognition/catalogue.h"
+#include "broker/referral/rules.h"
 
 namespace hutong::app {
 namespace fs = std::filesystem;
@@ -11,16 +13,18 @@ std::shared_ptr<const pipeline::Rules> read_rules(const Config& config) {
   const auto built_in = find_schemas(config);
   const auto own = config.data / "schemas";
   auto rules = std::make_shared<pipeline::Rules>();
-  rules->facilities = read_facilities(built_in / "facilities", own / "facilities");
+  rules->facilities = read_facilities(built_in / "facilities", own / "facilities", config.zone_minutes);
   std::vector<fs::path> folders{built_in / "terminology"};
   if (fs::exists(own / "terminology")) folders.push_back(own / "terminology");
   try {
-    rules->normalizer = std::make_shared<normalize::Normalizer>(terminology::Terminology::load(folders));
+    rules->normalizer = std::make_shared<normalize::Normalizer>(terminology::Terminology::load(folders), config.zone_minutes);
   } catch (const std::runtime_error& e) {
     throw ConfigError(e.what());
   }
   try {
     rules->catalogue = recognition::Catalogue::load(recognition_folders(config));
+    rules->referral = referral::Rules::load(rule_folders(config, "referral"));
+    rules->critical = critical::Rules::load(rule_folders(config, "critical"));
   } catch (const std::runtime_error& e) {
     throw ConfigError(e.what());
   }
@@ -43,10 +47,14 @@ std::shared_ptr<const identity::Weights> read_identity_weights(const Config& con
   return std::make_shared<const identity::Weights>(std::move(*weights));
 }
 
-std::vector<fs::path> recognition_folders(const Config& config) {
-  std::vector<fs::path> folders{find_schemas(config) / "recognition"};
-  if (const auto own = config.data / "schemas" / "recognition"; fs::exists(own)) folders.push_back(own);
+std::vector<fs::path> rule_folders(const Config& config, std::string_view room) {
+  std::vector<fs::path> folders{find_schemas(config) / room};
+  if (const auto own = config.data / "schemas" / room; fs::exists(own)) folders.push_back(own);
   return folders;
+}
+
+std::vector<fs::path> recognition_folders(const Config& config) {
+  return rule_folders(config, "recognition");
 }
 
 std::string terminology_version(const pipeline::Rules& rules) {

@@ -20,6 +20,8 @@ std::shared_ptr<const identity::Weights> read_identity_weights(const Config& con
 // Where the tables of mutual recognition lie: the built-in ones, and the installation's own, which replace them by
 // file.
 std::vector<std::filesystem::path> recognition_folders(const Config& config);
+// The same for any room of schemas: "referral", "critical".
+std::vector<std::filesystem::path> rule_folders(const Config& config, std::string_view room);
 std::string terminology_version(const pipeline::Rules& rules);
 
 // "300s", "10m", "12h", "250ms"; nullopt: not a duration with its unit.

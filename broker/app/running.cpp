@@ -14,10 +14,14 @@
 #include <mutex>
 #include <thread>
 
+#include "adapters/api/care.h"
+#include "adapters/api/critical_values.h"
 #include "adapters/api/fhir.h"
+#include "adapters/api/fhir_referral.h"
 #include "adapters/api/oauth.h"
 #include "adapters/api/operate.h"
 #include "adapters/api/recognition.h"
+#include "adapters/api/referral.h"
 #include "adapters/api/server.h"
 #include "adapters/api/static_files.h"
 #include "adapters/format/fhir/fhir_rendering.h"
@@ -34,16 +38,22 @@
 #include "broker/app/engines.h"
 #include "broker/app/logging.h"
 #include "broker/app/rules.h"
+#include "broker/app/subscriptions.h"
 #include "broker/app/version.h"
 #include "broker/base/thread.h"
+#include "broker/pipeline/delivery_desk.h"
+#include "broker/pipeline/duty_desk.h"
 #include "broker/pipeline/projector.h"
 #include "broker/pipeline/recent_refusals.h"
 #include "broker/port/scope.h"
+#include "broker/query/care.h"
 #include "broker/query/clinical.h"
+#include "broker/query/criticals.h"
 #include "broker/query/decision_desk.h"
 #include "broker/query/operations.h"
 #include "broker/query/placed_orders.h"
 #include "broker/query/recognition.h"
+#include "broker/query/referrals.h"
 
 namespace hutong::app {
 namespace fs = std::filesystem;
@@ -82,6 +92,9 @@ std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+constexpr const char* clock_alarm =
+    "the wall clock was set by more than a minute: referrals and critical values go on by the machine's ticks; put it right, or restart";
+
 mllp::SourceOptions mllp_options(const Config& config) {
   mllp::SourceOptions options;
   options.address = config.mllp.listen.address;
@@ -105,7 +118,9 @@ struct Running::State {
 
   void open();
   void wire();
+  void wire_delivery();
   void hold_store_against_log();
+  Timestamp newest_in_log();
   void listen();
   void announce();
   void start_threads();
@@ -141,6 +156,11 @@ struct Running::State {
   std::unique_ptr<query::Recognition> recognition;
   std::unique_ptr<query::DecisionDesk> desk;
   std::unique_ptr<query::PlacedOrders> placed_orders;
+  std::unique_ptr<pipeline::RecordedTime> time;
+  std::unique_ptr<pipeline::DutyDesk> duty;
+  std::unique_ptr<query::Referrals> referrals;
+  std::unique_ptr<query::Criticals> criticals;
+  std::unique_ptr<query::Care> care;
   fhir::FhirRendering rendering;
   hl7v2::Hl7v2 format;
   pipeline::RecentControls recent;
@@ -153,6 +173,12 @@ struct Running::State {
   std::thread projector_thread;
   net::io_context orders_io{1};
   std::thread orders_thread;
+  net::io_context delivery_io{1};
+  std::unique_ptr<pipeline::Delivery> delivery;
+  std::unique_ptr<pipeline::DeliveryDesk> delivery_desk;
+  std::thread delivery_thread;
+  net::io_context duty_io{1};
+  std::thread duty_thread;
   std::unique_ptr<BrokerControl> control;
   std::unique_ptr<api::Live> live;
   std::unique_ptr<api::Server> server;
@@ -210,9 +236,13 @@ void Running::State::wire() {
   pipeline::ProjectorOptions projection;
   projection.hmac_key = identifier_key;
   projection.weights = read_identity_weights(config);
+  projection.rules = [this] { return rules.load(); };
   // Brokers that share a store each have a projector; one of them writes.
   if (config.store.kind == StoreKind::postgres) projection.take_over = std::chrono::seconds(2);
-  projection.on_projected = [this](port::Partition partition, port::Offset next) { recent.projected_below(partition, next); };
+  projection.on_projected = [this](port::Partition partition, port::Offset next) {
+    recent.projected_below(partition, next);
+    delivery->projected(partition, next);
+  };
   projection.on_turn = [](bool ours) {
     log_event("info", ours ? "projector: this broker's writes the views" : "projector: another broker's writes the views, this one stands by");
   };
@@ -220,6 +250,8 @@ void Running::State::wire() {
     log_event(what.empty() ? "info" : "error", what.empty() ? std::string("projector: goes on") : "projector: " + std::string(what));
   };
   projector = std::make_unique<pipeline::Projector>(*log, *store, metrics, clock, projection);
+
+  wire_delivery();
 
   const auto directory = [this] { return facilities(); };
   clinical = std::make_unique<query::Clinical>(
@@ -233,24 +265,42 @@ void Running::State::wire() {
   const auto recognition_rules = [this] {
     const auto current = rules.load();
     return query::RecognitionRules{current->catalogue, current->facilities,
-                                   std::shared_ptr<const terminology::Terminology>(current->normalizer, &current->normalizer->terminology())};
+                                   std::shared_ptr<const terminology::Terminology>(current->normalizer, &current->normalizer->terminology()),
+                                   config.zone_minutes};
   };
   recognition = std::make_unique<query::Recognition>(*store, *log, *clinical, recognition_rules, clock);
   placed_orders = std::make_unique<query::PlacedOrders>(*store, *log, *recognition, [this] { return projector->ours(); });
   desk = std::make_unique<query::DecisionDesk>(*recognition, *gate, clock);
+  time = std::make_unique<pipeline::RecordedTime>(clock, newest_in_log());
+  duty = std::make_unique<pipeline::DutyDesk>(*log, *store, rules, *time, [this] { return projector->ours(); });
+  const auto referral_rules = [this] {
+    const auto current = rules.load();
+    return query::ReferralRules{current->referral, current->facilities, current->catalogue};
+  };
+  const auto now = [this] { return time->now(); };
+  referrals = std::make_unique<query::Referrals>(*store, *log, *clinical, referral_rules, now);
+  criticals = std::make_unique<query::Criticals>(*store, *log, [this] { return rules.load()->critical; }, now);
+  care = std::make_unique<query::Care>(*store, *log, now);
   const auto inbox = []() -> port::Inbox& { return *this_shards_intake; };
   control = std::make_unique<BrokerControl>(config, *log, copy_log, *store, format, rules, inbox, identifier_key, clock,
-                                            [this] { return status(); });
+                                            [this] { return status(); },
+                                            [this](std::vector<model::Subscription> all) { delivery->reload(std::move(all)); });
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
 
   api::OperateDeps operate{*control, inbox, *operations, metrics, *gate, *sessions, *sign_ins, clients, *live, clock,
-                           config.http.tls.enabled()};
+                           config.http.tls.enabled(), delivery_desk.get()};
   auto routes = api::operate_routes(operate);
-  api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key};
+  const api::FhirReferralDeps fhir_referral{{*referrals, *gate, clients}, rendering, identifier_key};
+  api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key, api::read_referral_request(fhir_referral),
+                     api::read_grant(fhir_referral)};
   for (auto& route : api::fhir_routes(fhir)) routes.push_back(std::move(route));
+  for (auto& route : api::fhir_referral_routes(fhir_referral)) routes.push_back(std::move(route));
   api::OauthDeps oauth{*assertions, *mint, *gate, *authenticator, clock, config.http.public_url};
   for (auto& route : api::oauth_routes(oauth)) routes.push_back(std::move(route));
   for (auto& route : api::recognition_routes({*recognition, *desk, *gate, clients, config.http.own_url})) routes.push_back(std::move(route));
+  for (auto& route : api::referral_routes({*referrals, *gate, clients})) routes.push_back(std::move(route));
+  for (auto& route : api::critical_routes({*criticals, *gate, clients})) routes.push_back(std::move(route));
+  for (auto& route : api::care_routes({*care, *gate, clients, [this] { return rules.load()->referral; }})) routes.push_back(std::move(route));
   for (auto& route : api::static_routes()) routes.push_back(std::move(route));
 
   api::ServerOptions options;
@@ -264,12 +314,41 @@ void Running::State::wire() {
   server = std::make_unique<api::Server>(options, std::move(routes), *authenticator, metrics);
 }
 
+// Whoever's projector writes the views delivers, once what was delivered before is known to it.
+void Running::State::wire_delivery() {
+  pipeline::DeliveryDeps deps{*log,
+                              *store,
+                              metrics,
+                              clock,
+                              [this] { return facilities(); },
+                              [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor()); },
+                              [this](const model::Subscription& one) { return payload_for(one, config); },
+                              [this] { return projector->ours() && projector->caught_up(); },
+                              [this] { return projector->confirmed(); },
+                              [](std::string_view level, std::string what) { log_event(level, std::move(what)); }};
+  delivery = std::make_unique<pipeline::Delivery>(std::move(deps), pipeline::DeliveryOptions(), read_subscriptions(config, *facilities()));
+  delivery_desk = std::make_unique<pipeline::DeliveryDesk>(*log, *store, clock, delivery.get(), [this] { return delivery->subscriptions(); },
+                                                           [this] { return facilities(); });
+}
+
+// Commands are stamped no earlier than this, whatever the wall clock says.
+Timestamp Running::State::newest_in_log() {
+  auto asked = net::co_spawn(duty_io, pipeline::newest_recorded(*log), net::use_future);
+  duty_io.run();
+  duty_io.restart();
+  return opened(asked.get());
+}
+
 // A store that was made from another log, or is ahead of this one, must not be served: said before anything listens.
 void Running::State::hold_store_against_log() {
   auto prepared = net::co_spawn(projector_io, projector->prepare(), net::use_future);
   projector_io.run();
   projector_io.restart();
   if (const auto held = prepared.get(); !held) throw std::runtime_error(held.error().message);
+  auto since = net::co_spawn(projector_io, delivery->prepare(), net::use_future);
+  projector_io.run();
+  projector_io.restart();
+  if (const auto known = since.get(); !known) throw std::runtime_error(known.error().message);
 }
 
 void Running::State::listen() {
@@ -309,6 +388,12 @@ void Running::State::start_threads() {
     lower_this_thread();  // views may lag behind a burst, acknowledgements must not
     projector_io.run();
   });
+  scope.spawn(delivery_io.get_executor(), "delivery", delivery->run());
+  delivery_thread = std::thread([this] {
+    name_this_thread("delivery");
+    batch_this_thread();  // woken for every answer, and an acknowledgement is more urgent
+    delivery_io.run();
+  });
   scope.spawn(orders_io.get_executor(), "orders", placed_orders->run([](std::string_view what) {
     log_event(what.empty() ? "info" : "error", what.empty() ? std::string("orders: goes on") : "orders: " + std::string(what));
   }));
@@ -316,6 +401,14 @@ void Running::State::start_threads() {
     name_this_thread("orders");
     lower_this_thread();
     orders_io.run();
+  });
+  scope.spawn(duty_io.get_executor(), "duty desk", duty->run([](std::string_view what) {
+    log_event(what.empty() ? "info" : "error", what.empty() ? std::string("duty desk: goes on") : "duty desk: " + std::string(what));
+  }));
+  duty_thread = std::thread([this] {
+    name_this_thread("duty");
+    lower_this_thread();
+    duty_io.run();
   });
   auto first = shards.front()->io.get_executor();
   scope.spawn(first, "housekeeping", housekeeping());
@@ -330,8 +423,15 @@ net::awaitable<void> Running::State::housekeeping() {
   auto& days = metrics.gauge("hutong_disk_days_left", "Days until the disk is full at the rate of the last hours; -1 unknown");
   auto& resident = metrics.gauge("hutong_resident_bytes", "Memory of the process");
   std::deque<std::pair<Timestamp, std::uint64_t>> used;  // a sample a minute, of the last day
-  bool warned = false;
+  bool warned = false, jumped = false;
+  auto& clock_jumped = metrics.gauge("hutong_clock_jumped", "1: the wall clock was set by more than a minute and is not followed until the next start");
   while (!stopping) {
+    time->now();
+    if (time->jumped() != jumped) {
+      jumped = time->jumped();
+      clock_jumped.set(jumped ? 1 : 0);
+      log_event(jumped ? "warning" : "info", jumped ? clock_alarm : "the wall clock agrees with the machine's ticks again");
+    }
     struct statvfs disk {};
     if (statvfs(config.data.c_str(), &disk) == 0) {
       disk_free = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
@@ -407,6 +507,7 @@ port::StatusView Running::State::status() {
   const auto audited = audit->health();
   view.dependencies.push_back({"audit", audited.has_value(), audited ? "" : audited.error().message});
   view.dependencies.push_back({"disk", true, disk_warning()});
+  view.dependencies.push_back({"clock", true, time->jumped() ? clock_alarm : ""});
   view.projected = projector->projected();
   view.log_end = std::max(view.projected, health.end);
   view.lag_seconds = projector->lag_seconds();
@@ -435,8 +536,10 @@ void Running::State::stop() {
     if (!on(shard->io, shard->mllp->drain(std::chrono::seconds(15)))) log_event("warning", "sessions were cut off after 15 s");
   }
   on(shards.front()->io, server->stop(std::chrono::seconds(5)));
+  delivery->stop();
   projector->stop();
   placed_orders->stop();
+  duty->stop();
   if (!on(shards.front()->io, scope.drained(std::chrono::seconds(10)))) log_event("warning", "a task did not end in time");
   on(shards.front()->io, log->close());
   audit->close();
@@ -450,6 +553,10 @@ void Running::State::stop() {
   projector_thread.join();
   orders_io.stop();
   orders_thread.join();
+  delivery_io.stop();
+  delivery_thread.join();
+  duty_io.stop();
+  duty_thread.join();
   std::error_code ignored;
   fs::remove(folder.run() / "ports.json", ignored);
   log_event("info", "stopped");

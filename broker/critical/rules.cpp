@@ -83,32 +83,35 @@ class RulesLoader {
       }
       if (limit.low.empty() && limit.high.empty()) table.complain(row, "neither low nor high is said");
       if (limit.ucum.empty()) table.complain(row, "ucum is not said: a number without its unit means nothing");
-      for (const auto& other : out_->limits_) {
-        if (other.facility == limit.facility && other.loinc == limit.loinc && other.ucum == limit.ucum &&
-            age_meets(other, limit) && other.valid.meets(limit.valid))
+      auto& rows = out_->limits_[limit.loinc];
+      for (const auto& other : rows) {
+        if (other.facility == limit.facility && other.ucum == limit.ucum && age_meets(other, limit) &&
+            other.valid.meets(limit.valid))
           table.complain(row, "a second row for this item, unit and age on one day");
       }
-      out_->limits_.push_back(std::move(limit));
+      rows.push_back(std::move(limit));
     }
   }
 
   void chain(const CsvTable& table) {
     for (std::size_t row = 0; row < table.size(); ++row) {
       const auto cell = [&](Text column) -> const std::string& { return table.at(row, table.column(column)); };
-      const auto minutes = [&](Text column) {
+      const auto duration = [&](Text column) {
         const auto& text = cell(column);
-        const auto number = text.ends_with('m') ? number_of(Text(text).substr(0, text.size() - 1)) : std::nullopt;
-        if (!number) table.complain(row, std::string(column) + " is minutes, 10m");
-        return microseconds(std::chrono::minutes(*number));
+        const bool in_minutes = text.ends_with('m');
+        const auto number =
+            in_minutes || text.ends_with('s') ? number_of(Text(text).substr(0, text.size() - 1)) : std::nullopt;
+        if (!number) table.complain(row, std::string(column) + " is minutes or seconds, 10m or 30s");
+        return in_minutes ? microseconds(std::chrono::minutes(*number)) : microseconds(std::chrono::seconds(*number));
       };
       const auto number = number_of(cell("level"));
       if (!number) table.complain(row, "level is a number");
       if (cell("role").empty()) table.complain(row, "role is not said");
       Rules::DatedLevel added{static_cast<std::size_t>(*number),
-                              {cell("role"), minutes("after"), std::nullopt},
+                              {cell("role"), duration("after"), std::nullopt},
                               terminology::validity_of(table, row)};
       if (!cell("again").empty()) {
-        added.level.again = minutes("again");
+        added.level.again = duration("again");
         if (added.level.again->count() == 0) table.complain(row, "again must be longer than nothing");
       }
       for (const auto& other : out_->chain_) {
@@ -153,10 +156,12 @@ std::optional<model::Degree> Rules::flagged(Text facility, Text flag, Text day) 
 }
 
 const Limit* Rules::limit(Text laboratory, Text loinc, Text ucum, std::optional<int> age_days, Text day) const {
+  const auto found = limits_.find(loinc);
+  if (found == limits_.end()) return nullptr;
   for (const Text whose : {laboratory, Text("*")}) {
     bool own = false;
-    for (const auto& each : limits_) {
-      if (each.facility != whose || each.loinc != loinc || !each.valid.holds_on(day)) continue;
+    for (const auto& each : found->second) {
+      if (each.facility != whose || !each.valid.holds_on(day)) continue;
       own = true;
       const bool any_age = !each.age_from && !each.age_to;
       const bool of_age =

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -59,7 +60,7 @@ class Rules {
 
   std::string version_;
   std::vector<Flag> flags_;
-  std::vector<Limit> limits_;  // by loinc
+  std::map<std::string, std::vector<Limit>, std::less<>> limits_;  // by loinc: every result is held against them
   std::vector<DatedLevel> chain_;
 };
 

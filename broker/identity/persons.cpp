@@ -236,7 +236,9 @@ void unite(Person& stays, const Person& goes, const IdentityDecision& decision) 
 void vouch(Person& person) {
   for (const auto& [local, guard] : person.guards) {
     person.vouched.insert(guard.cards.begin(), guard.cards.end());
-    if (!guard.mother.empty()) person.vouched.insert(name_of(local));
+    // Who links a child with somebody else has said nothing of its mother.
+    if (!guard.mother.empty() && holds(person.members, {local.facility, guard.mother}))
+      person.vouched.insert(name_of(local));
   }
 }
 

@@ -47,6 +47,10 @@ RecordId opened_id(const CriticalId& value) {
   return RecordId(PartsHash().add("critical-opened").add(value.view()).finish());
 }
 
+RecordId withdrawn_id(const CriticalId& value) {
+  return RecordId(PartsHash().add("critical-withdrawn").add(value.view()).finish());
+}
+
 std::string write(const CriticalOpened& opened) {
   Out out;
   out.open().text("kind", critical_opened_kind).text("id", opened.id.hex()).text("value", opened.value.hex());

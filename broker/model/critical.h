@@ -54,11 +54,12 @@ struct CriticalStep {
   std::string practitioner;  // confirmed: code as its system knows it
   std::string name;          // confirmed: by name, as the person gave it
   std::string client;        // who handed it in, as authenticated
-  std::string reason;        // withdrawn: corrected | cancelled
+  std::string reason;        // withdrawn: corrected | cancelled | late
 };
 
 CriticalId critical_id(std::string_view report, std::string_view observation, std::uint64_t version);
 RecordId opened_id(const CriticalId& value);
+RecordId withdrawn_id(const CriticalId& value);  // one is enough
 
 std::string write(const CriticalOpened& opened);
 std::string write(const CriticalStep& step);

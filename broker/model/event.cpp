@@ -131,14 +131,16 @@ std::string_view to_string(EventKind kind) {
     case EventKind::result_reported: return "result.reported";
     case EventKind::exam_reported: return "exam.reported";
     case EventKind::order_placed: return "order.placed";
+    case EventKind::referral_told: return "referral.told";
   }
   return "message.received";
 }
 
 bool from_string(std::string_view text, EventKind& kind) {
-  for (auto each : {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged,
-                    EventKind::patient_linked, EventKind::patient_unlinked, EventKind::encounter_changed,
-                    EventKind::result_reported, EventKind::exam_reported, EventKind::order_placed}) {
+  for (auto each :
+       {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged, EventKind::patient_linked,
+        EventKind::patient_unlinked, EventKind::encounter_changed, EventKind::result_reported, EventKind::exam_reported,
+        EventKind::order_placed, EventKind::referral_told}) {
     if (to_string(each) != text) continue;
     kind = each;
     return true;

@@ -57,6 +57,7 @@ struct Identifier {
   Text system;               // URI: urn:oid:2.16.156.10011.1.3, urn:hutong:facility:<code>:mrn …
   bool valid = true;         // false: checksum or form is wrong; kept, never links
   bool placeholder = false;  // a number known to stand for "none" (data: schemas/terminology)
+  Moment effective, expires;  // from when to when the sender says that it counts; each may be not said
 };
 
 struct Name {
@@ -276,6 +277,37 @@ struct Order {         // order.placed: what a message says of one thing that is
   Text path;  // "ORC[1]"
 };
 
+struct ReferredReport {  // that comes back with a referral, by what its sender's messages know it by
+  Text number, service;
+};
+
+struct ReferralWord {  // referral.told: what a message says of a referral (model/referral.h)
+  Text action;         // request amend receive accept decline cancel arrive treat report close no-show; "": it asks how
+                       // things stand, or says what is not modelled
+  Text action_sent;    // "REF^I12", "RRI^I12 R"
+  Text facility;       // code of who speaks
+  Text sender;         // code of who asked for it, and numbered it
+  Text number;
+  Text receiver;  // code of who is asked
+  Text department, receiver_department;
+  Party practitioner;
+  Text direction;  // up down level; "": as the levels of the two have it
+  Priority priority = Priority::unknown;
+  Text priority_sent;
+  Text choice;   // agreed by-guardian refused not-possible
+  Text outside;  // why this pair
+  Text insurance_filing;
+  Text follows_sender, follows_number;  // the referral that this one answers
+  Coded reason;
+  List<Coded> diagnoses;
+  Moment happened, slot_start, slot_end;
+  Text place;
+  List<ReferredReport> reports;
+  List<Text> notes;
+  List<Text> labels;
+  Text path;
+};
+
 // patient.merged: `prior` becomes one with the subject. patient.linked, patient.unlinked: it is the other number.
 struct Merge {
   Text prior_number;
@@ -295,8 +327,9 @@ enum class EventKind {
   result_reported,
   exam_reported,
   order_placed,
+  referral_told,
 };
-inline constexpr std::size_t event_kind_count = static_cast<std::size_t>(EventKind::order_placed) + 1;
+inline constexpr std::size_t event_kind_count = static_cast<std::size_t>(EventKind::referral_told) + 1;
 std::string_view to_string(EventKind kind);  // "result.reported"
 bool from_string(std::string_view text, EventKind& kind);
 
@@ -310,6 +343,7 @@ struct Event {
   Merge merge;
   Report* report = nullptr;  // in the Arena: a Report is large and most events have none
   Order* order = nullptr;    // likewise
+  ReferralWord* referral = nullptr;
 };
 
 // One patient in a message and what is said of them: becomes one record.

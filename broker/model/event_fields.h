@@ -43,6 +43,8 @@ void fields(V& v, T& i) {
   v("system", i.system);
   v("valid", i.valid, true);
   v("placeholder", i.placeholder, false);
+  v("effective", i.effective);
+  v("expires", i.expires);
 }
 
 template <class V, Like<Name> T>
@@ -240,6 +242,43 @@ void fields(V& v, T& o) {
   v("path", o.path);
 }
 
+template <class V, Like<ReferredReport> T>
+void fields(V& v, T& r) {
+  v("number", r.number);
+  v("service", r.service);
+}
+
+template <class V, Like<ReferralWord> T>
+void fields(V& v, T& r) {
+  v("action", r.action);
+  v("actionSent", r.action_sent);
+  v("facility", r.facility);
+  v("sender", r.sender);
+  v("number", r.number);
+  v("receiver", r.receiver);
+  v("department", r.department);
+  v("receiverDepartment", r.receiver_department);
+  v("practitioner", r.practitioner);
+  v("direction", r.direction);
+  v("priority", r.priority, Priority::unknown);
+  v("prioritySent", r.priority_sent);
+  v("choice", r.choice);
+  v("outside", r.outside);
+  v("insuranceFiling", r.insurance_filing);
+  v("followsSender", r.follows_sender);
+  v("followsNumber", r.follows_number);
+  v("reason", r.reason);
+  v("diagnoses", r.diagnoses);
+  v("happened", r.happened);
+  v("slotStart", r.slot_start);
+  v("slotEnd", r.slot_end);
+  v("place", r.place);
+  v("reports", r.reports);
+  v("notes", r.notes);
+  v("labels", r.labels);
+  v("path", r.path);
+}
+
 template <class V, Like<Encounter> T>
 void fields(V& v, T& e) {
   v("id", e.id);
@@ -283,6 +322,7 @@ void fields(V& v, T& e) {
   v("merge", e.merge);
   v("report", e.report);
   v("order", e.order);
+  v("referral", e.referral);
 }
 
 template <class V, Like<Source> T>

@@ -282,7 +282,7 @@ constexpr E last_of() {
   if constexpr (std::is_same_v<E, EncounterClass>) return EncounterClass::virtual_visit;
   if constexpr (std::is_same_v<E, OrderStatus>) return OrderStatus::unknown;
   if constexpr (std::is_same_v<E, Priority>) return Priority::stat;
-  if constexpr (std::is_same_v<E, EventKind>) return EventKind::order_placed;
+  if constexpr (std::is_same_v<E, EventKind>) return EventKind::referral_told;
   if constexpr (std::is_same_v<E, Severity>) return Severity::error;
 }
 

@@ -31,6 +31,13 @@ void FacilityDirectory::add(Facility facility) {
       throw std::invalid_argument("facility " + owned->code + ": alias " + alias.msh3 + "/" + alias.msh4 +
                                   " belongs to facility " + by_alias_[key]->code + " already");
   }
+  if (!owned->uscc.empty()) {
+    make_alias_key(key, {}, owned->uscc);
+    const auto [at, added] = by_alias_.emplace(key, owned.get());
+    if (!added && at->second != owned.get())
+      throw std::invalid_argument("facility " + owned->code + ": the USCC " + owned->uscc + " belongs to facility " +
+                                  at->second->code + " already");
+  }
   for (std::string_view name : {std::string_view(owned->name_zh), std::string_view(owned->name_en)}) {
     if (name.empty()) continue;
     const auto [at, added] = by_name_.emplace(name, owned.get());

@@ -23,6 +23,7 @@ struct Facility {
     std::string msh3, msh4;  // empty msh3 matches any application
   };
   std::vector<Alias> aliases;
+  std::string uscc;         // 统一社会信用代码 (GB 32100), which names it like an alias; "" not said
   std::string charset;      // "": by MSH-18, then sniffed. "GB18030" | "UTF-8" | …
   int zone_minutes = 480;   // of times sent without one
   std::string certificate;  // SHA-256 fingerprint or subject CN bound to this facility; "" none
@@ -35,7 +36,7 @@ class FacilityDirectory {
  public:
   void add(Facility facility);  // throws std::invalid_argument on a duplicate code or alias
   const Facility* find(std::string_view code) const;
-  // By MSH-3 and MSH-4 (first components): exact pair, then MSH-4 alone, then nothing.
+  // By MSH-3 and MSH-4 (first components): exact pair, then MSH-4 alone (an alias or its USCC), then nothing.
   const Facility* by_sender(std::string_view application, std::string_view facility) const;
   // By its Chinese or English name; nullptr also where two facilities share it.
   const Facility* by_name(std::string_view name) const;

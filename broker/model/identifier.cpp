@@ -10,6 +10,7 @@ namespace {
 
 constexpr Text card_system = "urn:oid:2.16.156.10011.1.3";
 constexpr Text health_card_system = "urn:oid:2.16.156.10011.1.19";
+constexpr Text uscc_alphabet = "0123456789ABCDEFGHJKLMNPQRTUWXY";  // a character's value is its place
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -175,6 +176,21 @@ Text modern_card(Text fifteen, Arena& arena) {
   return seventeen;
 }
 
+bool has_uscc_form(Text code) {
+  if (code.size() != 18 || !all_digits(code.substr(2, 6))) return false;
+  return std::all_of(code.begin(), code.end(), [](char c) { return uscc_alphabet.find(c) != Text::npos; });
+}
+
+bool is_uscc(Text code) {
+  if (!has_uscc_form(code)) return false;
+  std::size_t sum = 0, weight = 1;  // of the place i (from 0): 3^i mod 31
+  for (const char c : code.substr(0, 17)) {
+    sum += uscc_alphabet.find(c) * weight;
+    weight = weight * 3 % 31;
+  }
+  return code[17] == uscc_alphabet[(31 - sum % 31) % 31];
+}
+
 Text normal_number(IdentifierKind kind, Text number, Arena& arena) {
   number = fold_number(number, arena);
   switch (kind) {
@@ -188,6 +204,11 @@ Text normal_number(IdentifierKind kind, Text number, Arena& arena) {
     case IdentifierKind::permit: return in_capitals(number, arena);
     default: return number;
   }
+}
+
+bool expires_before_effective(const Identifier& identifier) {
+  const auto from = parse_iso(identifier.effective.iso), to = parse_iso(identifier.expires.iso);
+  return from && to && to->last <= from->first;
 }
 
 IdentifierKind classify(Text type, Text authority, Text value) {

@@ -26,10 +26,18 @@ std::optional<CardFacts> read_resident_card(Text number);
 // A card of the first generation (15 digits, born 19YY) as today's 18; "" when it is none.
 Text modern_card(Text fifteen, Arena& arena);
 
+// GB 32100: an organization's 统一社会信用代码 (USCC). 18 digits and capitals without I, O, S, V and Z: authority,
+// kind, six digits of GB/T 2260, nine of GB 11714 and a check character.
+bool has_uscc_form(Text code);  // says nothing of the check character
+bool is_uscc(Text code);
+
 // A number of this kind as it is kept, keyed and compared: folded; a card with 18 characters and a capital X; a health
 // card's hex digits, a passport and a permit in capitals; of the text of a health card's QR code the card alone (its
 // first field). The health card is opaque: it is encrypted identity, and nobody here holds the key.
 Text normal_number(IdentifierKind kind, Text number, Arena& arena);
+
+// A slip of the sender, and no period.
+bool expires_before_effective(const Identifier& identifier);
 
 // What kind of number a sender means, by its type (HL7 table 0203, CV02.01.101 of WS/T 364), its authority (an OID of
 // domain.md §4.6 or a namespace) and, where it names no type, by the number's own form.

@@ -115,5 +115,7 @@ std::string_view status_of(const View& view);  // the wire's spelling, FHIR R4 v
 
 inline constexpr std::string_view loinc_system = "http://loinc.org";
 inline constexpr std::string_view facility_system = "urn:hutong:facility";
+// 统一社会信用代码: no URI of it was found published.
+inline constexpr std::string_view uscc_system = "urn:hutong:uscc";
 
 }  // namespace hutong::model

@@ -98,12 +98,12 @@ bool same(Text a, Text b) {
 class Work {
  public:
   Work(Draft& draft, const Facility* sender, const FacilityDirectory& facilities,
-       const terminology::Terminology& terminology)
+       const terminology::Terminology& terminology, int zone_minutes)
       : draft_(draft),
         arena_(draft.arena),
         facilities_(facilities),
         terms_(terminology),
-        moments_(draft.arena, sender ? sender->zone_minutes : 480),
+        moments_(draft.arena, sender ? sender->zone_minutes : zone_minutes),
         local_(sender ? terminology.map(sender->code_system) : nullptr) {}
 
   void run() {
@@ -153,6 +153,11 @@ class Work {
         each.facility = facility;
         each.system = arena_.concat({"urn:hutong:facility:", facility, ":mrn"});
       }
+      time(each.effective, where);
+      time(each.expires, where);
+      if (expires_before_effective(each))
+        issue(Severity::warning, "identifier-period", where, "a number that expires before it takes effect",
+              "an effective date (CX-7) that is not after the expiration date (CX-8); kept as sent, not shown", "102");
       each.placeholder = terms_.is_placeholder(each.value);
       if (each.placeholder) {
         each.valid = false;
@@ -199,7 +204,7 @@ class Work {
 
   void body(Event& event, const Subject& subject) {
     // A report's or order's time is one of its own fields, and told there; other events have theirs from EVN.
-    if (event.report != nullptr || event.order != nullptr) {
+    if (event.report != nullptr || event.order != nullptr || event.referral != nullptr) {
       moments_.read(event.occurred);
     } else {
       time(event.occurred, "EVN-2");
@@ -215,6 +220,9 @@ class Work {
       case EventKind::encounter_changed: labels = encounter(event.encounter, subject); break;
       case EventKind::order_placed:
         if (event.order != nullptr) labels = order(*event.order, event);
+        break;
+      case EventKind::referral_told:
+        if (event.referral != nullptr) labels = referral(*event.referral, event);
         break;
       case EventKind::patient_merged:
       case EventKind::patient_linked:
@@ -266,7 +274,22 @@ class Work {
     return diagnoses(e.diagnoses, e.reason, date_of(e.occurred));
   }
 
-  // The registered facility that a performer names, by code, alias or name; nullptr: none.
+  // A 统一社会信用代码 with a slip in it: kept as it was sent, and said once of a message. What has no name beside it
+  // may be a device, whose number may look like anything.
+  void organization(Party& party, Text where, Text field = {}) {
+    if (party.code.size() < 18) return;
+    const Text code = fold_number(party.code, arena_);
+    if (is_uscc(code)) {
+      party.code = code;
+    } else if (has_uscc_form(code) && !party.name.empty() && code != odd_organization_) {
+      odd_organization_ = code;
+      issue(Severity::warning, "invalid-organization-code", field.empty() ? where : path(where, field),
+            "18 characters, the check character is wrong",
+            "a 统一社会信用代码 after GB 32100; kept, no facility is known by it", "102");
+    }
+  }
+
+  // The registered facility that a performer names, by code, alias, USCC or name; nullptr: none.
   const Facility* performing(const Party& party) {
     if (party.code.empty() && party.name.empty()) return nullptr;
     for (Text text : {party.code, party.name}) {
@@ -277,11 +300,32 @@ class Work {
     return party.name.empty() ? nullptr : facilities_.by_name(party.name);
   }
 
+  // A facility as a message names it: its code where it is registered.
+  Text code_of(Text sent) {
+    const Facility* found = performing({sent, sent, {}});
+    return found ? arena_.copy(found->code) : sent;
+  }
+
+  Labels referral(ReferralWord& r, const Event& event) {
+    time(r.happened, r.path, "9");
+    time(r.slot_start, r.path, "7");
+    time(r.slot_end, r.path, "8");
+    r.facility = draft_.source.facility;
+    r.sender = code_of(r.sender);
+    r.receiver = code_of(r.receiver);
+    r.follows_sender = code_of(r.follows_sender);
+    if (r.priority == Priority::unknown) priority_of(r.priority_sent, r.priority);
+    const Labels labels = diagnoses(r.diagnoses, r.reason, date_of(event.occurred));
+    put_labels(r.labels, labels);
+    return labels;
+  }
+
   Labels order(Order& o, const Event& event) {
     time(o.placed, o.path, "9");
     time(o.requested, arena_.concat({"OBR", o.path.substr(3)}), "6");
     time(o.specimen.collected, "SPM-17");
     time(o.specimen.received, "SPM-18");
+    organization(o.ordering_facility, o.path, "21");
     const Text day = date_of(event.occurred);
     const Facility* orders = performing(o.ordering_facility);  // a campus that its hospital's system speaks for
     o.facility = orders ? arena_.copy(orders->code) : draft_.source.facility;
@@ -334,6 +378,7 @@ class Work {
                              : !r.observed.iso.empty()         ? r.observed
                                                                : event.occurred);
 
+    if (!r.observations.empty()) organization(r.performer, r.observations[0].path);
     if (r.issuer.empty()) {
       const Facility* laboratory = performing(r.performer);
       r.issuer = laboratory ? arena_.copy(laboratory->code) : draft_.source.facility;
@@ -369,6 +414,7 @@ class Work {
     if (o.observed.sent.empty()) o.observed = r.observed;
     if (o.status == ResultStatus::unknown && o.status_sent.empty()) o.status = r.status;
     if (o.performer.code.empty() && o.performer.name.empty()) o.performer = r.performer;
+    organization(o.performer, o.path);
 
     if (!same(o.code.system, last_system_)) {
       last_system_ = o.code.system;
@@ -470,12 +516,13 @@ class Work {
   const terminology::CodeMap* local_;
   Text last_system_;
   const terminology::CodeMap* last_map_ = nullptr;
+  Text odd_organization_;
 };
 
 }  // namespace
 
 void Normalizer::normalize(Draft& draft, const Facility* sender, const FacilityDirectory& facilities) const {
-  Work(draft, sender, facilities, *terminology_).run();
+  Work(draft, sender, facilities, *terminology_, zone_minutes_).run();
 }
 
 }  // namespace hutong::normalize

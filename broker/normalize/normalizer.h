@@ -16,10 +16,11 @@ namespace hutong::normalize {
 
 class Normalizer {
  public:
-  explicit Normalizer(std::shared_ptr<const terminology::Terminology> terminology)
-      : terminology_(std::move(terminology)) {}
+  // `zone_minutes`: of times without a zone from a sender that nobody registered.
+  explicit Normalizer(std::shared_ptr<const terminology::Terminology> terminology, int zone_minutes = 480)
+      : terminology_(std::move(terminology)), zone_minutes_(zone_minutes) {}
 
-  // `sender`: who sent it; nullptr when unregistered (then the shared map and +08:00 apply). `facilities` resolves
+  // `sender`: who sent it; nullptr when unregistered (then the shared map applies). `facilities` resolves
   // whose a number is and which laboratory performed a test.
   void normalize(model::Draft& draft, const model::Facility* sender, const model::FacilityDirectory& facilities) const;
 
@@ -27,6 +28,7 @@ class Normalizer {
 
  private:
   std::shared_ptr<const terminology::Terminology> terminology_;
+  int zone_minutes_;
 };
 
 }  // namespace hutong::normalize

@@ -2,8 +2,14 @@
 
 #include <rapidjson/writer.h>
 
+#include <utility>
+
 #include "broker/model/event_json.h"
+#include "broker/pipeline/effects_care.h"
+#include "broker/pipeline/effects_critical.h"
+#include "broker/pipeline/effects_delivery.h"
 #include "broker/pipeline/effects_recognition.h"
+#include "broker/pipeline/effects_referral.h"
 #include "broker/pipeline/quarantine_entry.h"
 #include "broker/port/tables.h"
 
@@ -88,17 +94,20 @@ std::string_view to_string(Effect effect) {
   return "unreadable";
 }
 
-Effects::Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights)
+Effects::Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights,
+                 std::shared_ptr<const Rules> rules)
     : overlay_(store),
       log_id_(std::move(log_id)),
       hmac_key_(hmac_key),
       weights_(weights),
+      rules_(std::move(rules)),
       ahead_(store.is_far() ? records_ahead_far : records_ahead_near) {}
 
 net::awaitable<void> Effects::apply(port::Partition partition, std::span<const port::StoredRecord> records) {
   for (const auto& record : records) newest_ = std::max(newest_, record.appended);
   switch (partition.topic) {
     case port::Topic::events:
+      partition_ = partition;
       decided_ = co_await decided_up_to(overlay_, partition.number);
       for (auto rest = records; !rest.empty() && !overlay_.failed();) {
         const auto now = rest.first(std::min(rest.size(), ahead_));
@@ -125,7 +134,8 @@ net::awaitable<void> Effects::apply(port::Partition partition, std::span<const p
       break;
     }
     case port::Topic::operations:
-      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i) co_await apply_recognition(records[i]);
+      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i)
+        co_await apply_operation(partition, records[i]);
       break;
   }
   if (!overlay_.failed()) co_await finish();
@@ -179,6 +189,7 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
     if (co_await is_duplicate(record)) {
       ++state->duplicates;
       count(Effect::duplicate);
+      overlay_.put(tables::no_change, {std::int64_t{partition_.number}, static_cast<std::int64_t>(record.offset), "*"});
       co_return;
     }
     const Timestamp received = view_.times.received;
@@ -207,6 +218,12 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
       case model::EventKind::order_placed:
         if (event.order) co_await apply_order(record, local, event);
         break;
+      case model::EventKind::referral_told:
+        if (!event.referral || renormalized) break;
+        co_await derive_command(overlay_, {partition_, record.offset}, event_id(event),
+                                std::string(view_.source.protocol), local.facility, local.number, *event.referral,
+                                record.appended, rules_.get());
+        break;
       case model::EventKind::patient_merged:
       case model::EventKind::patient_linked:
       case model::EventKind::patient_unlinked: co_await apply_merge(record, local, event); break;
@@ -214,6 +231,9 @@ net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& recor
       case model::EventKind::patient_updated: break;  // the subject says it all
     }
   }
+  if (no_change_.empty()) co_return;
+  overlay_.put(tables::no_change, {std::int64_t{partition_.number}, static_cast<std::int64_t>(record.offset),
+                                   " " + std::exchange(no_change_, {})});
 }
 
 std::string Effects::control_of(const port::StoredRecord& record, const model::RecordView& view) {
@@ -297,23 +317,54 @@ net::awaitable<void> Effects::apply_decision(std::optional<IdentityDecision> dec
   }
 }
 
-// Of the kinds that are not named here (deliveries, stewards) nothing is folded yet.
-net::awaitable<void> Effects::apply_recognition(const port::StoredRecord& record) {
-  if (record.record.kinds == model::recognition_decided_kind) {
-    auto decided = model::read_recognition_decided(record.record.json);
-    if (!decided) {
-      count(Effect::unreadable);
-      co_return;
-    }
-    co_await pipeline::apply(overlay_, std::move(*decided));
-  } else if (record.record.kinds == model::recognition_outcome_kind) {
-    auto outcome = model::read_recognition_outcome(record.record.json);
-    if (!outcome) {
-      count(Effect::unreadable);
-      co_return;
-    }
-    co_await pipeline::apply(overlay_, std::move(*outcome));
+net::awaitable<void> Effects::apply_operation(port::Partition partition, const port::StoredRecord& record) {
+  const auto& kind = record.record.kinds;
+  const auto& json = record.record.json;
+  const Cause cause{partition, record.offset};
+  bool read = true;
+  if (kind == model::recognition_decided_kind) {
+    auto decided = model::read_recognition_decided(json);
+    read = decided.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*decided));
+  } else if (kind == model::recognition_outcome_kind) {
+    auto outcome = model::read_recognition_outcome(json);
+    read = outcome.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*outcome));
+  } else if (kind == model::referral_commanded_kind) {
+    auto command = model::read_referral_command(json);
+    read = command.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*command), cause);
+  } else if (kind == model::referral_answered_kind) {
+    auto answered = model::read_referral_answered(json);
+    read = answered.has_value();
+    const auto* rules = rules_ ? rules_->referral.get() : nullptr;
+    if (read) co_await pipeline::apply(overlay_, std::move(*answered), cause, rules);
+  } else if (kind == model::chronic_followup_kind) {
+    auto followup = model::read_chronic_followup(json);
+    read = followup.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*followup));
+  } else if (kind == model::resource_updated_kind) {
+    auto updated = model::read_resource_updated(json);
+    read = updated.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*updated));
+  } else if (kind == model::critical_opened_kind) {
+    auto opened = model::read_critical_opened(json);
+    read = opened.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*opened), rules_ ? rules_->critical.get() : nullptr);
+  } else if (kind == model::delivery_progressed_kind) {
+    auto progressed = model::read_delivery_progressed(json);
+    read = progressed.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*progressed), log_id_);
+  } else if (kind == model::delivery_commanded_kind) {
+    auto commanded = model::read_delivery_commanded(json);
+    read = commanded.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*commanded), log_id_);
+  } else if (kind.starts_with("critical-value.")) {
+    auto step = model::read_critical_step(json);
+    read = step.has_value();
+    if (read) co_await pipeline::apply(overlay_, std::move(*step), rules_ ? rules_->critical.get() : nullptr);
   }
+  if (!read) count(Effect::unreadable);
 }
 
 net::awaitable<void> Effects::finish() {

@@ -19,6 +19,7 @@
 #include "broker/pipeline/effects_identity.h"
 #include "broker/pipeline/feed_state.h"
 #include "broker/pipeline/overlay.h"
+#include "broker/pipeline/rules.h"
 #include "broker/port/log.h"
 
 namespace hutong::pipeline {
@@ -44,9 +45,11 @@ std::string_view to_string(Effect effect);  // "report_created"
 
 class Effects {
  public:
-  Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights);
+  // `rules`: for what is due when; nullptr: nothing is reckoned.
+  Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights,
+          std::shared_ptr<const Rules> rules = {});
 
-  // The records of the batch, of one partition of the topic events, quarantine or identity; once. A document that does
+  // The records of the batch, of one partition of any topic; once. A document that does
   // not read is counted with its feed (Effect::unreadable) and passed over: the log keeps it, a rebuild by a version
   // that can read it heals the views. Where overlay().failed() says so, the batch is spoilt and was left half done.
   net::awaitable<void> apply(port::Partition partition, std::span<const port::StoredRecord> records);
@@ -72,7 +75,7 @@ class Effects {
   net::awaitable<void> look_ahead(std::span<const std::optional<IdentityDecision>> decisions);
   net::awaitable<void> apply_event_record(const port::StoredRecord& record, std::optional<model::RecordView> view);
   net::awaitable<void> apply_quarantine_record(const port::StoredRecord& record);
-  net::awaitable<void> apply_recognition(const port::StoredRecord& record);
+  net::awaitable<void> apply_operation(port::Partition partition, const port::StoredRecord& record);
   net::awaitable<void> apply_decision(std::optional<IdentityDecision> decision, port::Offset offset);
   net::awaitable<bool> is_duplicate(const port::StoredRecord& record);
   net::awaitable<void> apply_subject(const port::StoredRecord& record, Local local);
@@ -91,6 +94,8 @@ class Effects {
   net::awaitable<void> apply_merge(const port::StoredRecord& record, Local local, const model::Event& event);
   net::awaitable<FeedState*> feed(std::string facility);
   net::awaitable<void> finish();  // writes the counters that were gathered
+  // Nobody is told of this event: it says nothing new.
+  void note_no_change(const model::Event& event) { no_change_ += std::to_string(event.ordinal) + " "; }
   void note_unmapped(const model::Report& report, Timestamp at);
   std::string event_id(const model::Event& event) const;
   static std::string control_of(const port::StoredRecord& record, const model::RecordView& view);
@@ -104,6 +109,9 @@ class Effects {
   std::string log_id_;
   const std::string& hmac_key_;
   const identity::Weights& weights_;
+  std::shared_ptr<const Rules> rules_;
+  port::Partition partition_;
+  std::string no_change_;     // of the record that is being applied: ordinals
   port::Offset decided_ = 0;  // of the partition: what came before it was decided about
   std::unordered_map<std::string, std::string> blocks_;
   const std::size_t ahead_;  // records that are looked ahead at together

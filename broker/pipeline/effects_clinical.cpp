@@ -1,6 +1,7 @@
 // Reports with their versions, and stays.
 #include "broker/model/event_json.h"
 #include "broker/pipeline/effects.h"
+#include "broker/pipeline/effects_critical.h"
 #include "broker/pipeline/effects_patient.h"
 #include "broker/pipeline/effects_recognition.h"
 #include "broker/port/tables.h"
@@ -63,10 +64,10 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
     } else if (event.version > 1) {
       // Better maps for a message that is the current version: its text stands, its meaning is healed. Of a message
       // that was corrected since, or merged with another, the later word stands.
-      if (text_in(*stored, column::event_id) != event_name) co_return;
+      if (text_in(*stored, column::event_id) != event_name) co_return note_no_change(event);
       made = {Correction::superseded, incoming, content_hash(arena_, incoming)};
-      if (model::write_report(arena_, incoming) == text_in(*stored, column::body)) co_return;
-      if (as_view(made.hash) != text_in(*stored, column::hash)) co_return;
+      if (model::write_report(arena_, incoming) == text_in(*stored, column::body)) co_return note_no_change(event);
+      if (as_view(made.hash) != text_in(*stored, column::hash)) co_return note_no_change(event);
     } else {
       made = correct(arena_, before, text_in(*stored, column::hash), text_in(*stored, column::event_id), *event.report);
       // The same report for another patient is a correction, whatever else it says.
@@ -75,11 +76,11 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
       }
       if (made.outcome == Correction::unchanged) {
         count(Effect::report_unchanged);
-        co_return;
+        co_return note_no_change(event);
       }
       if (made.outcome == Correction::late) {
         count(Effect::report_late);
-        co_return;
+        co_return note_no_change(event);
       }
     }
     next_version = number_of(*stored, column::version) + 1;
@@ -104,19 +105,30 @@ net::awaitable<void> Effects::apply_report(const port::StoredRecord& record, Loc
                                  record.appended.micros, static_cast<std::int64_t>(record.offset), event_name,
                                  std::string(as_view(made.hash)), std::string(model::write_report(arena_, now))});
   overlay_.put(tables::report_ids, {id, local.facility, local.number, order, next_version});
-  // Better maps are no correction: nobody is told that a laboratory changed its word.
-  if (stored && event.version == 1) {
-    model::Report after = now;
-    after.id = incoming.id;
+  // Better maps are no correction: nobody is told that a laboratory changed its word, nor of a danger that has passed.
+  if (event.version > 1) co_return;
+  model::Report after = now;
+  after.id = incoming.id;
+  if (stored)
     co_await notify_uses(overlay_, comparable ? &before : nullptr, after, next_version, record.appended.micros);
-  }
+  if (!rules_ || after.is_exam) co_return;
+  co_await find_critical(overlay_, {partition_, record.offset},
+                         {.before = comparable ? &before : nullptr,
+                          .now = &after,
+                          .version = next_version,
+                          .patient_of = local.facility,
+                          .patient = local.number,
+                          .source = std::string(view_.source.facility),
+                          .born = view_.subject.born.iso,
+                          .appended = record.appended},
+                         *rules_->critical);
 }
 
 net::awaitable<void> Effects::apply_encounter(const port::StoredRecord& record, Local local,
                                               const model::Event& event) {
   const auto& said = event.encounter;
   if (said.id.empty()) co_return;  // nothing to know the stay by
-  if (event.version > 1) co_return;
+  if (event.version > 1) co_return note_no_change(event);
   const std::string id(said.id.view());
   const Row* stored = nullptr;
   if (const Row* where = co_await overlay_.get(tables::encounter_ids, {id})) {

@@ -119,7 +119,7 @@ net::awaitable<void> Effects::change_order(const port::StoredRecord& record, Loc
   model::Order now = said;
   if (stored) {
     // Better maps heal only what is the last word still.
-    if (event.version > 1 && text_in(*stored, column::event_id) != event_name) co_return;
+    if (event.version > 1 && text_in(*stored, column::event_id) != event_name) co_return note_no_change(event);
     model::Order before;
     if (!model::read_order(text_in(*stored, column::body), arena_, before)) {
       count(Effect::unreadable);

@@ -55,7 +55,9 @@ List<Identifier> unite(Arena& arena, const List<Identifier>& stored, const List<
   for (const auto& old : stored) {
     auto again = std::find_if(fresh.begin(), fresh.end(), [&](const auto& each) { return same(each, old); });
     if (again != fresh.end()) {
-      out.push(arena, *again);
+      Identifier& now = out.push(arena, *again);
+      fill(now.effective, old.effective);
+      fill(now.expires, old.expires);
     } else if (!(has_card && is_own_card(old))) {
       out.push(arena, old);
     }

@@ -3,7 +3,6 @@
 // One instance a shard. Threads: the shard's; the log, the store and RecentControls are shared.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,29 +11,16 @@
 
 #include "broker/base/text_hash.h"
 #include "broker/model/record.h"
-#include "broker/normalize/normalizer.h"
 #include "broker/pipeline/recent_controls.h"
 #include "broker/pipeline/recent_refusals.h"
+#include "broker/pipeline/rules.h"
 #include "broker/port/format.h"
 #include "broker/port/inbox.h"
 #include "broker/port/log.h"
 #include "broker/port/metrics.h"
 #include "broker/port/store.h"
 
-namespace hutong::recognition {
-class Catalogue;
-}
-
 namespace hutong::pipeline {
-
-// What a reload (SIGHUP) replaces as a whole.
-struct Rules {
-  std::shared_ptr<const model::FacilityDirectory> facilities;
-  std::shared_ptr<const normalize::Normalizer> normalizer;
-  std::shared_ptr<const recognition::Catalogue> catalogue;
-  bool accept_unknown_senders = false;
-};
-using CurrentRules = std::atomic<std::shared_ptr<const Rules>>;
 
 struct IntakeOptions {
   std::chrono::milliseconds append_deadline{10'000};  // how long to wait for a log that is away before AR 207

@@ -9,11 +9,15 @@
 #include <stdexcept>
 
 #include "broker/pipeline/effects.h"
+#include "broker/pipeline/effects_critical.h"
+#include "broker/pipeline/effects_referral.h"
+#include "broker/port/tables.h"
 
 namespace hutong::pipeline {
 namespace {
 
 constexpr std::chrono::milliseconds watch_every{100};
+constexpr std::size_t reckoned_at_once = 500;
 constexpr port::Topic projected_topics[] = {port::Topic::events, port::Topic::quarantine, port::Topic::identity,
                                             port::Topic::operations};
 
@@ -64,6 +68,7 @@ Projector::Projector(port::Log& log, port::Store& store, port::Metrics& metrics,
 Projector::~Projector() = default;
 
 net::awaitable<Result<void>> Projector::prepare() {
+  const auto asked = clock_.ticks();
   tails_.clear();
   for (port::Topic topic : projected_topics) {
     for (std::uint32_t number = 0; number < log_.partitions(topic); ++number) {
@@ -95,8 +100,30 @@ net::awaitable<Result<void>> Projector::prepare() {
   }
   show();
   emitter_.start_over();
+  reckoned_.reset();
   prepared_ = true;
+  confirmed_ = asked.count();
   co_return Result<void>();
+}
+
+bool Projector::confirmed() const {
+  if (standing_by_) return false;
+  return options_.take_over.count() == 0 || clock_.ticks().count() - confirmed_ < std::chrono::nanoseconds(options_.take_over / 2).count();
+}
+
+// Where nothing is to be written, the cursors are looked at now and then: another's moves are seen, and nobody's are news.
+net::awaitable<void> Projector::confirm() {
+  const auto asked = clock_.ticks();
+  if (options_.take_over.count() == 0 || asked.count() - confirmed_ < std::chrono::nanoseconds(options_.take_over / 8).count()) co_return;
+  for (const auto& tail : tails_) {
+    auto cursor = co_await store_.cursor(tail.partition);
+    if (!cursor) co_return;
+    if (*cursor ? **cursor != tail.stored : tail.stored.next != 0) {
+      turn(false);
+      co_return;
+    }
+  }
+  confirmed_ = asked.count();
 }
 
 net::awaitable<void> Projector::run() {
@@ -125,6 +152,7 @@ net::awaitable<void> Projector::run() {
     }
     trouble("");
     if (*applied == 0) co_await rest();
+    co_await confirm();
   }
 }
 
@@ -218,6 +246,7 @@ net::awaitable<Result<std::size_t>> Projector::apply_topics() {
     all = all && tail.next >= tail.end_at_start;
   }
   if (all) caught_up_ = true;
+  if (auto reckoned = co_await reckon(); !reckoned) co_return tl::unexpected(reckoned.error());
   if (caught_up_ && options_.emit) {
     std::vector<std::pair<std::uint32_t, port::Offset>> projected;
     for (const auto& tail : tails_) {
@@ -252,16 +281,19 @@ net::awaitable<Result<std::size_t>> Projector::step(Tail& tail) {
 }
 
 net::awaitable<Result<void>> Projector::write(Tail& tail, port::Slice slice) {
-  Effects effects(store_, log_.id(), options_.hmac_key, *options_.weights);
+  Effects effects(store_, log_.id(), options_.hmac_key, *options_.weights,
+                  options_.rules ? options_.rules() : std::shared_ptr<const Rules>());
   co_await effects.apply(tail.partition, slice.records);
   if (effects.overlay().failed()) co_return tl::unexpected(*effects.overlay().failed());
   auto batch = effects.overlay().take();
   const port::Cursor next{tail.partition, slice.next, log_.id()};
   batch.cursor = next;
-  for (const auto& each : tails_) batch.expected.push_back(each.stored);
+  batch.expected = fence();
+  const auto asked = clock_.ticks();
   auto written = co_await store_.write(std::move(batch));
   fenced_ = !written && written.error().code == ErrorCode::conflict;
   if (!written) co_return tl::unexpected(written.error());
+  confirmed_ = asked.count();
 
   tail.stored = next;
   for (const auto& id : effects.decisions_met()) emitter_.met(id);
@@ -272,6 +304,40 @@ net::awaitable<Result<void>> Projector::write(Tail& tail, port::Slice slice) {
       counters_->effects[i]->add(static_cast<double>(effects.counts()[i]));
   }
   applied_up_to(tail, slice.next);
+  co_return Result<void>();
+}
+
+std::vector<port::Cursor> Projector::fence() const {
+  std::vector<port::Cursor> cursors;
+  for (const auto& tail : tails_) cursors.push_back(tail.stored);
+  return cursors;
+}
+
+// Deadlines that stand in the store were reckoned by the rules of their time: those of today may say otherwise.
+net::awaitable<Result<void>> Projector::reckon() {
+  auto by = options_.rules ? options_.rules() : std::shared_ptr<const Rules>();
+  if (!by || by == reckoned_) co_return Result<void>();
+  port::Scan scan;
+  scan.limit = reckoned_at_once;
+  for (bool more = true; more;) {
+    auto rows = co_await store_.scan(port::tables::deadlines, scan);
+    if (!rows) co_return tl::unexpected(rows.error());
+    more = rows->size() == reckoned_at_once;
+    if (more) scan.after = port::Key(rows->back().begin(), rows->back().begin() + 4);
+    Overlay overlay(store_);
+    for (const auto& row : *rows) {
+      co_await pipeline::reckon(overlay, row, *by->referral);
+      co_await pipeline::reckon_critical(overlay, row, *by->critical);
+    }
+    if (overlay.failed()) co_return tl::unexpected(*overlay.failed());
+    if (overlay.changes() == 0) continue;
+    auto batch = overlay.take();
+    batch.expected = fence();
+    auto written = co_await store_.write(std::move(batch));
+    fenced_ = !written && written.error().code == ErrorCode::conflict;
+    if (!written) co_return tl::unexpected(written.error());
+  }
+  reckoned_ = std::move(by);
   co_return Result<void>();
 }
 

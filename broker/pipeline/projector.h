@@ -24,6 +24,7 @@
 #include "broker/base/time.h"
 #include "broker/identity/weights.h"
 #include "broker/pipeline/emitter.h"
+#include "broker/pipeline/rules.h"
 #include "broker/port/log.h"
 #include "broker/port/metrics.h"
 #include "broker/port/store.h"
@@ -34,6 +35,8 @@ struct ProjectorOptions {
   std::string hmac_key;  // of the installation: keys identifiers in the store
   // What agreements between patients are worth; empty ones: only equal cards link.
   std::shared_ptr<const identity::Weights> weights = std::make_shared<identity::Weights>();
+  // Those of this moment, for what is due when; none: nothing is reckoned. Where they change, it is reckoned anew.
+  std::function<std::shared_ptr<const Rules>()> rules;
   std::size_t batch_records = 500;
   std::size_t batch_bytes = 4 * 1024 * 1024;
   std::chrono::milliseconds patience{50};  // until the seldom written topics are looked at while events rest
@@ -64,6 +67,9 @@ class Projector {
   void stop() { stopping_ = true; }
   // This broker's writes the views, not another's.
   bool ours() const { return !standing_by_; }
+  // And that was so a moment ago, well before another would take over: after a freeze, or cut off from the store, it is
+  // not known. For what has effects outside.
+  bool confirmed() const;
 
   // One batch of each topic that has something; how many records. After an error the next one begins with prepare():
   // what the store had made of the last write was perhaps not heard, and another projector may have gone on from there.
@@ -97,8 +103,11 @@ class Projector {
   net::awaitable<Result<std::size_t>> apply_topics();
   net::awaitable<Result<std::size_t>> step(Tail& tail);
   net::awaitable<Result<void>> write(Tail& tail, port::Slice slice);
+  net::awaitable<Result<void>> reckon();
+  std::vector<port::Cursor> fence() const;
   net::awaitable<void> rest();
   net::awaitable<Result<void>> watch();
+  net::awaitable<void> confirm();
   net::awaitable<void> observe_lag(Tail& tail, Timestamp newest);
   void applied_up_to(Tail& tail, port::Offset next);
   void show();
@@ -112,10 +121,12 @@ class Projector {
   Emitter emitter_;
   std::unique_ptr<Counters> counters_;
   std::vector<Tail> tails_;
+  std::shared_ptr<const Rules> reckoned_;  // what every deadline in the store was reckoned by
   bool prepared_ = false;
   bool fenced_ = false;                     // the last write met another's
   std::chrono::nanoseconds still_since_{};  // standing by: when the cursors last moved, or nothing waited
 
+  std::atomic<std::int64_t> confirmed_{0};  // ticks: when the store last showed that nobody else writes
   std::atomic<bool> standing_by_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> caught_up_{false};

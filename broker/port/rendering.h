@@ -14,6 +14,10 @@
 #include "broker/model/record.h"
 #include "broker/model/views.h"
 
+namespace hutong::model {
+struct ReferralView;
+}
+
 namespace hutong::port {
 
 // How sure it is that one of a Sheaf's matches is who was looked for.
@@ -54,6 +58,31 @@ struct Offer {
   std::string_view documentation;
 };
 
+// A referral is two things to FHIR: what is asked for, and how it goes.
+enum class ReferralPart { request, task };  // ServiceRequest, Task
+struct ReferralEntry {
+  const model::ReferralView* referral = nullptr;
+  ReferralPart part = ReferralPart::task;
+  std::string_view mode;    // of a searchset: "match" | "include"
+  std::string_view status;  // of a transaction's answer: "201 Created"
+};
+struct ReferralSheaf {
+  std::string_view type;      // "searchset" | "transaction-response"
+  std::string_view base_url;  // of the service
+  std::span<const ReferralEntry> entries;
+  std::optional<std::size_t> total;
+  std::vector<std::pair<std::string, std::string>> links;
+};
+
+// Codes of our own with their words.
+struct CodeList {
+  struct Code {
+    std::string_view code, zh, en;
+  };
+  std::string_view id, name, url, zh, en;
+  std::vector<Code> codes;
+};
+
 class Rendering {
  public:
   virtual ~Rendering() = default;
@@ -69,6 +98,9 @@ class Rendering {
   // A person's identifiers in one of `systems` (none: all) but the source's own, and where the person is.
   virtual std::string cross_references(const model::PersonView& person, std::string_view source_system,
                                        std::string_view source_value, std::span<const std::string> systems) const = 0;
+  virtual std::string referral(const model::ReferralView& referral, ReferralPart part) const = 0;
+  virtual std::string referrals(const ReferralSheaf& sheaf) const = 0;
+  virtual std::string codes(const CodeList& list) const = 0;
   // One record without any store: what `hutong normalize --to fhir` prints.
   virtual std::string record(const model::RecordView& record) const = 0;
 };

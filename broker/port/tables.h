@@ -66,7 +66,53 @@ inline constexpr Column decisions[] = {{"id", bytes}, {"document", json}, {"at",
 inline constexpr Column blocks[] = {{"block", bytes}, {"members", bytes}, {"crowded", integer}};
 inline constexpr Column person_history[] = {
     {"facility", text}, {"number", text}, {"event_offset", integer}, {"id", bytes}};
+inline constexpr Column referrals[] = {
+    {"referral", bytes},   {"state", text},   {"version", integer}, {"sender", text},   {"receiver", text},
+    {"direction", text},   {"urgency", text}, {"person", text},     {"asked", integer}, {"due", integer},
+    {"deadline", integer}, {"rules", text},   {"updated", integer}, {"document", json}};
+inline constexpr Column referral_ledger[] = {{"facility", text},  {"ended", integer},  {"newest", integer},
+                                             {"referral", bytes}, {"direction", text}, {"state", text},
+                                             {"part", text},      {"due", integer}};
+inline constexpr Column referral_patients[] = {
+    {"facility", text}, {"number", text}, {"newest", integer}, {"referral", bytes}};
+inline constexpr Column referral_commands[] = {{"command", bytes}, {"referral", bytes}, {"event_offset", integer},
+                                               {"at", integer},    {"document", json},  {"answer", json}};
+inline constexpr Column referral_waiting[] = {{"event_offset", integer}, {"command", bytes}};
+inline constexpr Column referral_documents[] = {{"document", text}, {"referral", bytes}};
+inline constexpr Column chronic_followups[] = {
+    {"facility", text}, {"newest", integer}, {"referral", bytes}, {"person", text}, {"document", json}};
+inline constexpr Column resources[] = {
+    {"facility", text}, {"department", text}, {"at", integer}, {"document", json}};
+inline constexpr Column deadlines[] = {{"kind", text}, {"rules", text}, {"at", integer}, {"id", bytes}};
+inline constexpr Column derived[] = {{"topic", integer},
+                                     {"topic_partition", integer},
+                                     {"event_offset", integer},
+                                     {"id", bytes},
+                                     {"key", text},
+                                     {"kind", text},
+                                     {"document", json}};
+inline constexpr Column derived_ids[] = {
+    {"id", bytes}, {"topic", integer}, {"topic_partition", integer}, {"event_offset", integer}};
+inline constexpr Column critical_values[] = {{"value", bytes}, {"facility", text},   {"state", text},
+                                             {"person", text}, {"at", integer},      {"deadline", integer},
+                                             {"rules", text},  {"updated", integer}, {"document", text}};
+inline constexpr Column critical_ledger[] = {
+    {"facility", text}, {"closed", integer}, {"newest", integer}, {"value", bytes}, {"state", text}};
+inline constexpr Column critical_items[] = {{"report", bytes}, {"observation", text}, {"value", bytes}};
 inline constexpr Column decided[] = {{"events_partition", integer}, {"next", integer}};
+inline constexpr Column no_change[] = {{"events_partition", integer}, {"event_offset", integer}, {"ordinals", text}};
+inline constexpr Column subscribers[] = {{"name", text}, {"standing", json}, {"paused", integer}, {"updated", integer}};
+inline constexpr Column held[] = {
+    {"subscription", text},    {"replay", integer},   {"topic", integer},    {"log_partition", integer},
+    {"event_offset", integer}, {"ordinal", integer},  {"state", text},       {"lanes", json},
+    {"place", integer},        {"attempts", integer}, {"appended", integer}, {"first_failed", integer},
+    {"last", integer},         {"answer", text}};
+inline constexpr Column held_before[] = {
+    {"subscription", text},    {"replay", integer},  {"topic", integer}, {"log_partition", integer},
+    {"event_offset", integer}, {"ordinal", integer}, {"state", text},    {"attempts", integer},
+    {"at", integer},           {"answer", text},     {"by", text},       {"reason", text}};
+inline constexpr Column replays[] = {{"subscription", text}, {"replay", integer}, {"ranges", json},
+                                     {"patient", text},      {"by", text},        {"at", integer}};
 }  // namespace detail
 
 // A local patient as the facility last described it (schemas/event/v1 subject).
@@ -99,8 +145,8 @@ inline constexpr Table feeds{"feeds", 13, detail::feeds, 1};
 // Local codes without a map: the worklist of the integration engineer.
 inline constexpr Table unmapped{"unmapped", 14, detail::unmapped, 2};
 inline constexpr Table quarantine{"quarantine", 15, detail::quarantine, 2};
-// What is to be appended to a topic and was not seen there yet; meeting the id in the log deletes the row. Of `identity`:
-// decisions (pipeline/emitter.h). Of `operations`: orders that wait to be judged (query/placed_orders.h).
+// What is to be appended to a topic and was not seen there yet; meeting the id in the log deletes the row. Of
+// `identity`: decisions (pipeline/emitter.h). Of `operations`: orders that wait to be judged (query/placed_orders.h).
 inline constexpr Table pending{"pending", 16, detail::pending, 2};
 // Identity conflicts and possible matches that wait for a steward: the decision's document.
 inline constexpr Table conflicts{"conflicts", 17, detail::conflicts, 1};
@@ -110,8 +156,8 @@ inline constexpr Table decisions{"decisions", 18, detail::decisions, 1};
 // HMAC(what patients may have in common: a phone, a name's sound with a month of birth…; identity/candidate.h) → those
 // who have it: facility, 0x1F, number, 0x1E for each. A crowded one names nobody: it would say little and cost much.
 inline constexpr Table blocks{"blocks", 19, detail::blocks, 1};
-// Every decision that shapes a local patient's person, in the order of the identity topic. Questions are none: there may
-// be thousands about one.
+// Every decision that shapes a local patient's person, in the order of the identity topic. Questions are none: there
+// may be thousands about one.
 inline constexpr Table person_history{"person_history", 20, detail::person_history, 4};
 // Up to which offset of the events everything was decided: a rebuild, which reads the identity topic first, decides
 // nothing below it again.
@@ -143,6 +189,50 @@ inline constexpr Table order_numbers{"order_numbers", 30, detail::order_numbers,
 // and how the requester names one of its lines.
 inline constexpr Table recognition_orders{"recognition_orders", 31, detail::recognition_orders, 3};
 
+// Two-way referral, each as its commands and their answers have made it (pipeline/effects_referral.h); `due`: by when
+// whoever is waited for must have acted, 0 nobody is; `deadline`: of the clock's next word by `rules`.
+inline constexpr Table referrals{"referrals", 40, detail::referrals, 1};
+// The same by who takes part: sender, receiver, and "" for everybody. `newest`: the negated time of the request.
+inline constexpr Table referral_ledger{"referral_ledger", 41, detail::referral_ledger, 4};
+inline constexpr Table referral_patients{"referral_patients", 42, detail::referral_patients, 4};
+// Every command met, with what became of it; "" while it waits to be decided: then it stands in referral_waiting, too,
+// in the order in which commands are decided.
+inline constexpr Table referral_commands{"referral_commands", 43, detail::referral_commands, 1};
+inline constexpr Table referral_waiting{"referral_waiting", 44, detail::referral_waiting, 1};
+// What travels with a referral or came back with it ("report/<id>") → the referrals: by them it may be read.
+inline constexpr Table referral_documents{"referral_documents", 48, detail::referral_documents, 2};
+// Chronic patients who were sent down, by the centre that follows them up; `newest`: the negated time it took them.
+inline constexpr Table chronic_followups{"chronic_followups", 58, detail::chronic_followups, 3};
+// What beds and slots a department has free, in its last word.
+inline constexpr Table resources{"resources", 59, detail::resources, 2};
+// Whom a clock will have to tell next, of `kind` referral or critical-value, reckoned by `rules`; when these change the
+// projector reckons anew.
+inline constexpr Table deadlines{"deadlines", 45, detail::deadlines, 4};
+// Records of `operations` that follow from other records, at the place of their cause, and were not seen there yet;
+// pipeline/duty_desk.h appends them, and meeting the id in the log deletes the rows.
+inline constexpr Table derived{"derived", 46, detail::derived, 4};
+inline constexpr Table derived_ids{"derived_ids", 47, detail::derived_ids, 1};
+
+// Critical values with the steps of their loops (pipeline/effects_critical.h): one JSON document a line, what was found
+// first. `state`: open, confirmed, withdrawn.
+inline constexpr Table critical_values{"critical_values", 50, detail::critical_values, 1};
+// The same by who ordered, by whoever else was told, and by "" for everybody. `newest`: the negated time it was found.
+inline constexpr Table critical_ledger{"critical_ledger", 51, detail::critical_ledger, 4};
+// Which items of a report have a loop that no correction has withdrawn.
+inline constexpr Table critical_items{"critical_items", 52, detail::critical_items, 2};
+// Records that the log holds and that changed nothing, or of which some events did not: "*" all of them, a resend; else
+// " 0 2 ", their ordinals (the same content again, a late preliminary report). Nobody is told of them.
+inline constexpr Table no_change{"no_change", 53, detail::no_change, 2};
+// How far each subscriber is (model/delivery.h, SubscriberProgress), and under the name "" what the router has read.
+inline constexpr Table subscribers{"subscribers", 54, detail::subscribers, 1};
+// Events that a subscriber's cursor has passed although they are not settled: dead letters, what is tried again by
+// itself, and what stands behind either.
+inline constexpr Table held{"held", 55, detail::held, 6};
+// What became of events that were held: "delivered", "discarded" (by whom, and why). The log knows longer.
+inline constexpr Table held_before{"held_before", 56, detail::held_before, 6, 8, 90LL * 86'400 * 1'000'000};
+// What is delivered again and not done yet.
+inline constexpr Table replays{"replays", 57, detail::replays, 2};
+
 inline constexpr const Table* all[] = {&patients,
                                        &identifiers,
                                        &names,
@@ -173,6 +263,25 @@ inline constexpr const Table* all[] = {&patients,
                                        &orders,
                                        &order_ids,
                                        &order_numbers,
-                                       &recognition_orders};
+                                       &recognition_orders,
+                                       &referrals,
+                                       &referral_ledger,
+                                       &referral_patients,
+                                       &referral_commands,
+                                       &referral_waiting,
+                                       &referral_documents,
+                                       &chronic_followups,
+                                       &resources,
+                                       &deadlines,
+                                       &derived,
+                                       &derived_ids,
+                                       &critical_values,
+                                       &critical_ledger,
+                                       &critical_items,
+                                       &no_change,
+                                       &subscribers,
+                                       &held,
+                                       &held_before,
+                                       &replays};
 
 }  // namespace hutong::port::tables

@@ -102,6 +102,16 @@ struct IdentityPerson {
   std::string next;                    // `after` of the page with the following ones; "": this was the last
 };
 
+// Something that happened to a referral, a critical value, an order that was checked.
+struct Happening {
+  std::string kind;  // "referral", "critical-value", "recognition"
+  std::string json;
+};
+struct Happenings {
+  std::vector<Happening> found;  // oldest first
+  port::Offset next = 0;         // of operations: where to go on
+};
+
 class Operations {
  public:
   Operations(port::Log& log, port::Store& store, Facilities facilities, Repetitions repetitions = {})
@@ -130,6 +140,8 @@ class Operations {
   // Errors: not_found.
   net::awaitable<Result<IdentityPerson>> identity_person(const access::Permit& permit, std::string facility,
                                                          std::string number, std::string after);
+  // What happened since `from`, of many the newest 500; nothing: from now on. No patient, practitioner or result is in it.
+  net::awaitable<Result<Happenings>> happenings(const access::Permit& permit, std::optional<port::Offset> from);
   // `id`: a record id, an event id, or FACILITY/control-id. Searches the newest 50,000 records below `before` of each partition: nothing
   // leads from an id to its offset, because an index would cost every message a row for a question that is asked a few
   // times a day, mostly about today. Errors: not_found once all was searched.

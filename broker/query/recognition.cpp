@@ -20,10 +20,10 @@ tl::unexpected<Error> pass(const Error& error) {
 
 }  // namespace
 
-std::string area_time(const std::string& iso) {
-  const auto span = parse_iso(iso, area_zone_minutes);
+std::string area_time(const std::string& iso, int zone_minutes) {
+  const auto span = parse_iso(iso, zone_minutes);
   if (!span || iso.size() < 16) return iso;
-  auto local = to_iso(span->first, area_zone_minutes).substr(0, 16);
+  auto local = to_iso(span->first, zone_minutes).substr(0, 16);
   local[10] = ' ';
   return local;
 }
@@ -78,7 +78,7 @@ model::RecognitionDecided decided_of(const JudgedOrder& judged) {
   if (judged.persons.size() == 1) decided.person = judged.persons.front().hex();
   decided.rules = judged.by.catalogue->version();
   decided.day = judged.day;
-  decided.zone_day = recognition::day_of(judged.at, area_zone_minutes);
+  decided.zone_day = recognition::day_of(judged.at, judged.by.zone_minutes);
   decided.extent = recognition::to_string(judged.extent);
   decided.door = asked.door;
   decided.client = asked.client;

@@ -21,7 +21,6 @@
 
 namespace hutong::query {
 
-inline constexpr int area_zone_minutes = 480;        // of an area in China
 inline constexpr std::size_t lines_per_order = 100;  // a card's uuid has a byte for the line
 // Reports of one person that a check looks at, newest first.
 inline constexpr std::size_t reports_per_check = 5'000;
@@ -33,6 +32,7 @@ struct RecognitionRules {
   std::shared_ptr<const recognition::Catalogue> catalogue;
   std::shared_ptr<const model::FacilityDirectory> facilities;
   std::shared_ptr<const terminology::Terminology> terminology;
+  int zone_minutes = 480;  // of the area: which day it is there
 };
 using CurrentRecognition = std::function<RecognitionRules()>;
 
@@ -113,7 +113,7 @@ struct JudgedOrder {
 };
 
 // "2026-03-01T00:12:00Z" → "2026-03-01 08:12", by the area's clock; a date stays one; what does not read stays itself.
-std::string area_time(const std::string& iso);
+std::string area_time(const std::string& iso, int zone_minutes);
 
 // What the audit keeps of a look: who asked, in what, and `what` for. The practitioner's code stands there as the host
 // gave it, percent-encoded where it is more than letters, digits, "-", "_" and ".".

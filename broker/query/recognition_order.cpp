@@ -201,7 +201,7 @@ net::awaitable<Result<model::RecognitionDecided>> Recognition::judge(model::Plac
   judged.by = rules_();
   judged.at = placed.at;
   judged.persons = {person};
-  judged.day = recognition::day_of(placed.at, area_zone_minutes);
+  judged.day = recognition::day_of(placed.at, judged.by.zone_minutes);
   judged.asked.facility = placed.facility;
   judged.asked.order = placed.number;
   judged.asked.door = model::order_door;

@@ -22,6 +22,7 @@ std::string_view material_name(terminology::Material material) {
 // Which registered facility a party is; nullptr: none that is known.
 const model::Facility* facility_of(const model::FacilityDirectory& directory, const model::Party& party) {
   const model::Facility* found = party.code.empty() ? nullptr : directory.find(party.code);
+  if (!found && !party.code.empty()) found = directory.by_sender({}, party.code);  // an alias, or its USCC
   if (!found && !party.name.empty()) found = directory.by_name(party.name);
   if (!found && !party.code.empty()) found = directory.by_name(party.code);
   return found;
@@ -176,9 +177,9 @@ Priors::Found& Priors::begin(Kept& kept, std::size_t index, model::Text loinc, c
   return made;
 }
 
-void Priors::times(Found& made, const model::Moment& sampled, const model::Moment& reported) {
-  made.prior.sampled = parse_iso(sampled.iso, area_zone_minutes);
-  made.prior.reported = parse_iso(reported.iso, area_zone_minutes);
+void Priors::times(Found& made, const model::Moment& sampled, const model::Moment& reported) const {
+  made.prior.sampled = parse_iso(sampled.iso, rules_.zone_minutes);
+  made.prior.reported = parse_iso(reported.iso, rules_.zone_minutes);
 }
 
 }  // namespace hutong::query

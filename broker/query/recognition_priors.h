@@ -52,7 +52,7 @@ class Priors {
  private:
   Found& begin(Kept& kept, std::size_t index, model::Text loinc, const model::Party& performer,
                model::ResultStatus status, bool sensitive);
-  static void times(Found& made, const model::Moment& sampled, const model::Moment& reported);
+  void times(Found& made, const model::Moment& sampled, const model::Moment& reported) const;
 
   const RecognitionRules& rules_;
   std::set<std::string, std::less<>> wanted_;

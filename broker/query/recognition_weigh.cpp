@@ -183,8 +183,8 @@ net::awaitable<Result<void>> Recognition::weigh(JudgedOrder& judged, AskedOrder 
   if (asked.as_of && asked.as_of->micros > judged.at.micros)
     co_return fail(ErrorCode::invalid, "asOf: expected a past moment; without it the question is about now");
   order.as_of = asked.as_of.value_or(judged.at);
-  order.zone_minutes = area_zone_minutes;
-  judged.day = recognition::day_of(order.as_of, area_zone_minutes);
+  order.zone_minutes = judged.by.zone_minutes;
+  judged.day = recognition::day_of(order.as_of, order.zone_minutes);
 
   Sought sought = sought_of(asked, order, judged.by, *requester, judged.day);
   auto& open = sought.open;

@@ -21,11 +21,6 @@ int rank(const std::string& level) {
   return level.size() == 1 && level[0] >= '1' && level[0] <= '9' ? level[0] - '0' : 0;
 }
 
-Direction direction_between(const Party& from, const Party& to) {
-  const int difference = rank(to.level) - rank(from.level);
-  return difference > 0 ? Direction::up : difference < 0 ? Direction::down : Direction::level;
-}
-
 Direction direction_of(const Referral* referral, const ReferralCommand& command) {
   return referral ? referral->direction : command.direction;
 }
@@ -115,12 +110,17 @@ bool leads_on(const Transition& rule) {
          (rule.to && (is_end(*rule.to) || (is_taken(*rule.to) && *rule.to != State::accepted)));
 }
 
-std::uint64_t next_version(const Referral* before, Action action) {
+}  // namespace
+
+Direction direction_between(const Party& from, const Party& to) {
+  const int difference = rank(to.level) - rank(from.level);
+  return difference > 0 ? Direction::up : difference < 0 ? Direction::down : Direction::level;
+}
+
+std::uint64_t version_after(const Referral* before, Action action) {
   const auto version = before ? before->version : 0;
   return is_telling(action) ? version : version + 1;
 }
-
-}  // namespace
 
 Role Referral::role_of(const ReferralCommand& command) const {
   switch (command.capacity) {
@@ -201,7 +201,7 @@ ReferralAnswered decide(const Referral* referral, const ReferralCommand& command
   }
   answered.outcome = CommandOutcome::applied;
   answered.to = rule->to.value_or(answered.from);
-  answered.version = next_version(referral, command.action);
+  answered.version = version_after(referral, command.action);
   return answered;
 }
 
@@ -223,7 +223,8 @@ Referral apply(const Referral* before, const ReferralCommand& command, const Ref
     if (!from.empty()) to = from;
   };
   const auto wait_before = wait_of(after.state);
-  if (command.reason.said()) after.reason = command.reason;
+  const bool asks = command.action == Action::request || command.action == Action::amend;
+  if (command.reason.said()) (asks ? after.indication : after.reason) = command.reason;
   switch (command.action) {
     case Action::request:
       after.id = command.referral;
@@ -286,6 +287,21 @@ Referral apply(const Referral* before, const ReferralCommand& command, const Ref
   after.steps.push_back({command.id, command.action, answered.role, after.state, after.version, command.at,
                          command.happened, command.facility});
   return after;
+}
+
+bool may_read(const Referral& referral, Text facility, Text document_kind, Text document_id, const Rules& rules,
+              Timestamp now) {
+  const bool receives = facility == referral.receiver && referral.state != State::declined;
+  if (facility != referral.sender && !receives) return false;
+  const auto holds = [&](const std::vector<model::ReferralDocument>& list) {
+    return std::any_of(list.begin(), list.end(),
+                       [&](const auto& each) { return each.kind == document_kind && each.id == document_id; });
+  };
+  if (!holds(referral.documents) && !holds(referral.reports)) return false;
+  if (is_open(referral.state)) return true;
+  if (referral.state != State::closed) return false;
+  const auto readable = duration_of(rules.parameter("readable_for", rules.day_of(referral.since)));
+  return readable && now <= referral.since + *readable;
 }
 
 std::optional<ReferralCommand> follow_up(const Referral& after, const ReferralCommand& cause,

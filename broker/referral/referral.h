@@ -47,6 +47,7 @@ struct Referral {
   std::vector<std::string> former_receivers;  // that declined or lost it: they may not read any more
   model::Choice choice = model::Choice::unknown;
   std::string outside, insurance_filing, proposed;  // proposed: by who declined
+  model::CodedReason indication;                    // why the patient is referred (转诊原因)
   model::CodedReason reason;                        // of the last decision that had one
   std::optional<model::Slot> slot;
   std::vector<model::ReferralDocument> documents, reports;
@@ -66,6 +67,9 @@ struct Referral {
   bool came_unaccepted() const;
 };
 
+// As the levels of the two have it.
+model::Direction direction_between(const Party& from, const Party& to);
+
 // What a decision has to know beside the referral; what is not known is left out.
 struct Surroundings {
   const Party* sender = nullptr;    // request, redirect: nullptr not registered
@@ -75,12 +79,21 @@ struct Surroundings {
                                      // hand, that stands as `downward`
 };
 
+// Of a referral to which this was applied: reminders and escalations do not move it. `before`: nullptr for a request.
+std::uint64_t version_after(const Referral* before, Action action);
+
 // `referral`: nullptr, nobody asked yet.
 ReferralAnswered decide(const Referral* referral, const ReferralCommand& command, const Rules& rules,
                         const Surroundings& around);
 
 // For answers that were applied only. `before`: nullptr for a request.
 Referral apply(const Referral* before, const ReferralCommand& command, const ReferralAnswered& answered);
+
+// Whether this facility may read, by the referral alone, what travels along or came back: its sender and its present
+// receiver, unless that has declined; until it is closed and so long after (parameter readable_for); cancelled or
+// expired, nobody.
+bool may_read(const Referral& referral, Text facility, Text document_kind, Text document_id, const Rules& rules,
+              Timestamp now);
 
 // A command to a referral that belongs to this one, to be decided next: an upward one closes when its downward one is
 // taken, or as soon as its report is there. Its id comes from the cause, so it is made once.

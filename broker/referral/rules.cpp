@@ -45,6 +45,7 @@ std::optional<microseconds> duration_of(Text text) {
   if (error != std::errc() || end + 1 != text.data() + text.size() || count <= 0 || count > 100'000)
     return std::nullopt;
   switch (*end) {
+    case 's': return std::chrono::seconds(count);
     case 'm': return std::chrono::minutes(count);
     case 'h': return std::chrono::hours(count);
     case 'd': return std::chrono::days(count);
@@ -61,6 +62,7 @@ class RulesLoader {
     clocks(read("clocks"));
     hours(read("hours"));
     calendar(read("calendar"));
+    chronic(read("chronic"));
     parameters(read("parameters"));
     out_->version_ = terminology::version_of(folders_, tables_);
     return out_;
@@ -149,6 +151,19 @@ class RulesLoader {
     }
   }
 
+  void chronic(const CsvTable& table) {
+    for (std::size_t row = 0; row < table.size(); ++row) {
+      const auto cell = [&](Text column) -> const std::string& { return table.at(row, table.column(column)); };
+      if (cell("code").empty()) table.complain(row, "code is not said");
+      const auto valid = terminology::validity_of(table, row);
+      for (const auto& other : out_->chronic_) {
+        if (other.chronic.code == cell("code") && other.valid.meets(valid))
+          table.complain(row, "a second row for this code on one day");
+      }
+      out_->chronic_.push_back({valid, {cell("code"), cell("name_zh"), cell("name_en")}});
+    }
+  }
+
   void parameters(const CsvTable& table) {
     for (std::size_t row = 0; row < table.size(); ++row) {
       auto& rows = out_->parameters_[table.at(row, table.column("name"))];
@@ -220,6 +235,15 @@ Timestamp Rules::worked(Timestamp from, microseconds time, Text facility) const 
     }
   }
   return from + time;
+}
+
+const Chronic* Rules::chronic(Text code, Text day) const {
+  const Chronic* found = nullptr;
+  for (const auto& each : chronic_) {
+    if (!code.starts_with(each.chronic.code) || !each.valid.holds_on(day)) continue;
+    if (!found || each.chronic.code.size() > found->code.size()) found = &each.chronic;
+  }
+  return found;
 }
 
 Text Rules::parameter(Text name, Text day) const {

@@ -32,6 +32,10 @@ struct Pace {  // of one wait; counted from its beginning
   bool working = false;  // only working hours count
 };
 
+struct Chronic {  // a disease whose patients are followed up
+  std::string code, name_zh, name_en;
+};
+
 struct Party {  // as schemas/facilities has it
   std::string code, level, kind;
 };
@@ -48,6 +52,8 @@ class Rules {
   // `time` of working hours of `facility` later. A span that holds fewer of them than it should within 60 days (no
   // hours on record) is counted by the clock on the wall: nobody is waited for for ever.
   Timestamp worked(Timestamp from, microseconds time, Text facility) const;
+  // The disease of a diagnosis; nullptr: it is none of the chronic ones.
+  const Chronic* chronic(Text code, Text day) const;
   std::string day_of(Timestamp at) const;     // in the area's calendar, "2026-01-02"
   Text parameter(Text name, Text day) const;  // "" not set
 
@@ -70,6 +76,10 @@ class Rules {
     microseconds opens, closes;
     Validity valid;
   };
+  struct DatedChronic {
+    Validity valid;
+    Chronic chronic;
+  };
   struct Value {
     Validity valid;
     std::string value;
@@ -80,11 +90,12 @@ class Rules {
   std::vector<Route> routes_;
   std::map<std::pair<Wait, model::Priority>, std::vector<DatedPace>> paces_;
   std::map<std::string, std::vector<Hours>, std::less<>> hours_;  // in the day's order
+  std::vector<DatedChronic> chronic_;
   std::map<std::string, bool, std::less<>> calendar_;             // whether that day is worked
   std::map<std::string, std::vector<Value>, std::less<>> parameters_;
 };
 
-// "90m", "2h", "3d"; nullopt: none.
+// "30s", "90m", "2h", "3d"; nullopt: none.
 std::optional<microseconds> duration_of(Text text);
 
 }  // namespace hutong::referral

@@ -139,12 +139,28 @@ class Recognition(Story):
         page.press("u:0")
         page.press("n:0")
         self.assertIn("需要文字说明", page.press("x:0:08").text)
+        self.assertNotIn("u:0", page.now.buttons, "nothing is decided before it is said why")
         self.assertIn("不互认 08", page.press("x:0:08", text="与临床不符").text)
         self.region.until(lambda: self.region.statistics()["total"]["refused"] == 1)
         total = self.region.statistics()["total"]
         self.assertEqual((total["recognised"], total["refused"], total["savedYuan"]), (0, 1, "0.00"), "undone leaves nothing behind")
         groups = self.region.statistics("?by=reason")["groups"]
         self.assertEqual([(group["key"], group["refused"]) for group in groups], [("08", 1)])
+
+    # What the page shows only after it was opened was seen, too: whoever saw it hears of its correction.
+    def test_a_newer_result_that_an_open_page_came_to_show_is_known_to_be_seen(self):
+        self.known_to_both()
+        page = Page(self.live, self.region.check(["GLU"])["link"])
+        page.open()
+        newer = [("GLU", "葡萄糖", "9.9", "mmol/L", "3.9-6.1")]
+        self.region.result(items=newer, order="R2", days=1.0)
+        self.live.settle()
+        self.assertIn("9.9", page.press("r:0").text)
+        self.assertEqual(self.region.notices(), [])
+        self.region.result(items=[(*newer[0][:2], "4.4", *newer[0][3:])], order="R2", days=1.0, status="C")
+        self.live.settle()
+        notices = self.region.until(self.region.notices)
+        self.assertEqual([(n["version"], n["shownVersion"], n["use"]) for n in notices or []], [(2, 1, "viewed")])
 
     def test_as_of_a_past_moment_says_what_was_said_then(self):
         self.known_to_both()
@@ -185,6 +201,12 @@ class Recognition(Story):
         page.open()
         self.assertNotIn("CANARY", page.answer.text)
         self.assertNotIn("HIV", page.answer.text)
+        # Shown, and labelled only then: its report opens no more.
+        self.region.result(order="R1", status="C", items=[*ITEMS, ("HIV", "HIV抗原抗体联合检测", "CANARY-78", "", "")])
+        self.live.settle()
+        opened = page.press("report:0:0")
+        self.assertNotIn("CANARY", page.answer.text)
+        self.assertNotIn(ITEMS[2][1], opened.text)
         self.region.until(lambda: self.region.statistics("?by=item")["total"]["orders"] == 1)
         statistics = json.dumps(self.region.statistics("?by=item"), ensure_ascii=False)
         self.assertNotIn("HIV", statistics)

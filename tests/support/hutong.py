@@ -171,8 +171,15 @@ class Broker:
         self.stop()
         return self.start()
 
+    # Returns once the broker has said what became of it.
     def reload(self):
+        def said():
+            words = self.log_file.read_text(errors="replace")
+            return words.count(" reloaded") + words.count("reload refused")
+
+        before = said()
         self._signal(signal.SIGHUP)
+        until(lambda: said() > before, "the reload", 30)
 
     @property
     def running(self):

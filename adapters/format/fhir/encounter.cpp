@@ -117,6 +117,7 @@ void write_encounter(Writer& out, const model::EncounterView& view) {
 void write_organization(Writer& out, const model::Facility& facility) {
   out.open_list("identifier");
   write_identifier(out, {}, model::facility_system, facility.code);
+  if (!facility.uscc.empty()) write_identifier(out, "XX", model::uscc_system, facility.uscc);
   out.close_list();
   out.flag("active", true);
   if (!facility.kind.empty()) {

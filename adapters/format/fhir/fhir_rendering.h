@@ -17,6 +17,9 @@ class FhirRendering final : public port::Rendering {
   Result<port::MatchQuestion> match_question(std::string_view body, Arena& arena) const override;
   std::string cross_references(const model::PersonView& person, std::string_view source_system,
                                std::string_view source_value, std::span<const std::string> systems) const override;
+  std::string referral(const model::ReferralView& referral, port::ReferralPart part) const override;
+  std::string referrals(const port::ReferralSheaf& sheaf) const override;
+  std::string codes(const port::CodeList& list) const override;
   std::string record(const model::RecordView& record) const override;
 };
 

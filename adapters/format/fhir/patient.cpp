@@ -4,6 +4,7 @@
 #include <set>
 
 #include "adapters/format/fhir/resources.h"
+#include "broker/model/identifier.h"
 #include "broker/model/identifier_key.h"
 
 namespace hutong::fhir {
@@ -28,6 +29,15 @@ std::string_view type_code(const model::Identifier& identifier) {
   return "";
 }
 
+void write_period(Writer& out, const model::Identifier& identifier) {
+  const auto start = date_time(identifier.effective), end = date_time(identifier.expires);
+  if ((start.empty() && end.empty()) || model::expires_before_effective(identifier)) return;
+  out.open("period");
+  out.member("start", start);
+  out.member("end", end);
+  out.close();
+}
+
 void write_one_identifier(Writer& out, const model::Identifier& identifier) {
   const auto code = type_code(identifier);
   out.open();
@@ -44,6 +54,7 @@ void write_one_identifier(Writer& out, const model::Identifier& identifier) {
   }
   out.member("system", model::identifier_system(identifier));
   out.member("value", identifier.value);
+  write_period(out, identifier);
   if (!identifier.facility.empty()) write_reference(out, "assigner", "Organization", identifier.facility);
   out.close();
 }
@@ -160,12 +171,48 @@ void write_addresses(Writer& out, const std::vector<const LocalPatient*>& member
   if (open) out.close_list();
 }
 
+// A newborn's mother, of whom only her number at the facility is known. R4 says who a mother is with a RelatedPerson,
+// which her own Patient may refer to in turn (patient.html, "Mother and newborn relationships"); Patient.link, also its
+// seealso, joins records of one and the same person, which mother and child must never become. It is contained, because
+// it has no life of its own: it says no more than the child's record does, and refers to that (dom-3).
+void write_mothers(Writer& out, const std::vector<const LocalPatient*>& members) {
+  std::set<std::pair<Text, Text>> seen;
+  for (const auto* member : members) {
+    const Text number = member->subject.mother_number;
+    if (number.empty() || !seen.emplace(member->facility, number).second) continue;
+    if (seen.size() == 1) out.open_list("contained");
+    out.open();
+    out.member("resourceType", "RelatedPerson");
+    out.member("id", "mother" + (seen.size() == 1 ? std::string() : "-" + std::to_string(seen.size())));
+    out.open_list("identifier");
+    model::Identifier hers;
+    hers.kind = IdentifierKind::facility_number;
+    hers.facility = member->facility;
+    hers.value = number;
+    write_one_identifier(out, hers);
+    out.close_list();
+    out.open("patient");
+    out.member("reference", "#");
+    out.close();
+    out.open_list("relationship");
+    out.open();
+    out.open_list("coding");
+    write_coding(out, "http://terminology.hl7.org/CodeSystem/v3-RoleCode", "MTH", "mother");
+    out.close_list();
+    out.close();
+    out.close_list();
+    out.close();
+  }
+  if (!seen.empty()) out.close_list();
+}
+
 }  // namespace
 
 void write_patient(Writer& out, const model::PersonView& person) {
   write_meta(out, model::version_of({.kind = model::ViewKind::person, .person = &person}), person.updated, {}, {}, {});
   std::vector<const LocalPatient*> members;
   for (const auto& member : person.members) members.push_back(&member);
+  write_mothers(out, members);
   write_identifiers(out, members);
   out.flag("active", person.replaced_by.empty());
   write_names(out, members);

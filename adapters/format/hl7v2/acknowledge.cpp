@@ -110,8 +110,34 @@ void write_charset(Writer& writer, const Asked& asked, const model::Source& sour
                                                                        : Text("UNICODE UTF-8"));
 }
 
-void write_header(Writer& writer, const Asked& asked, const model::Draft& draft, const port::Verdict& verdict,
-                  Text id) {
+// The application answers a REF with an RRI (chapter 11): the message type says so, RF1 that it waits for the other
+// facility's word, which comes as a message of its own.
+bool is_referral(const model::Draft& draft) {
+  const Text type = draft.source.type;
+  return type.size() == 7 && type.starts_with("REF^I1") && type[6] >= '2' && type[6] <= '5';
+}
+
+// The first segment of this name, as it was sent.
+Text segment_of(Text message, Text name) {
+  for (std::size_t at = 0; at < message.size();) {
+    const std::size_t end = std::min(message.find_first_of("\r\n", at), message.size());
+    const Text line = message.substr(at, end - at);
+    if (line.starts_with(name) && line.size() > name.size()) return line;
+    at = end + 1;
+  }
+  return {};
+}
+
+void write_referral(Writer& writer, const Asked& asked, const model::Draft& draft) {
+  const auto rf1 = split<8>(segment_of(draft.decoded, "RF1"), asked.delimiters.field);
+  writer.segment("RF1").field().raw("P").field().raw(rf1[2]).fields(4).raw(rf1[6]);
+  if (const Text provider = segment_of(draft.decoded, "PRD"); !provider.empty()) writer.segment(provider);
+  const auto pid = split<5>(segment_of(draft.decoded, "PID"), asked.delimiters.field);
+  writer.segment("PID").fields(3).raw(first_part(pid[3], asked.delimiters.repetition));
+}
+
+void write_header(Writer& writer, const Asked& asked, const model::Draft& draft, const port::Verdict& verdict, Text id,
+                  bool referral) {
   const Text version = asked.first(12);
   const Text trigger = [&] {
     const std::size_t at = draft.source.type.find('^');
@@ -120,11 +146,11 @@ void write_header(Writer& writer, const Asked& asked, const model::Draft& draft,
   writer.segment("MSH").field().encoding_characters();
   writer.field().raw(asked.field(5).empty() ? kOwnName : asked.field(5)).field().raw(asked.field(6));
   writer.field().raw(asked.field(3)).field().raw(asked.field(4));
-  writer.field().time(verdict.now, kZoneMinutes).fields(2).raw("ACK");
+  writer.field().time(verdict.now, kZoneMinutes).fields(2).raw(referral ? Text("RRI") : Text("ACK"));
   const bool old = version == "2.1" || version == "2.2";
   if (!trigger.empty() && !old) {
     writer.component().text(trigger);
-    if (version != "2.3") writer.component().raw("ACK");
+    if (version != "2.3") writer.component().raw(referral ? Text("RRI_I12") : Text("ACK"));
   }
   writer.field().text(id).field().raw(asked.field(11).empty() ? Text("P") : asked.field(11));
   writer.field().raw(version.empty() || version.size() > 8 ? Text("2.5") : asked.field(12));
@@ -215,7 +241,8 @@ void write_reason(Writer& writer, const port::Verdict& verdict) {
 std::string write_one(const Asked& asked, const model::Draft& draft, const port::Verdict& verdict, Text id, bool commit,
                       bool warnings) {
   Writer writer(asked.delimiters);
-  write_header(writer, asked, draft, verdict, id);
+  const bool referral = !commit && verdict.answer == Answer::accepted && is_referral(draft);
+  write_header(writer, asked, draft, verdict, id, referral);
   writer.segment("MSA").field().raw(code_of(verdict.answer, commit)).field().raw(asked.field(10));
   const bool old = is_before_2_5(asked.first(12));
   if (old) {
@@ -224,6 +251,7 @@ std::string write_one(const Asked& asked, const model::Draft& draft, const port:
   } else if (warnings || verdict.answer != Answer::accepted) {
     write_errors(writer, verdict);
   }
+  if (referral) write_referral(writer, asked, draft);
   std::string text = writer.finish();
   if (draft.source.charset != to_string(Charset::gb18030)) return text;
   std::string encoded;

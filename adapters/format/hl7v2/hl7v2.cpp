@@ -140,6 +140,7 @@ Answer read_content(Reader& reader, Fault fault) {
   if (type == "ORU^R01" || type == "ORU^R30") return read_oru(reader);
   if (code == "ADT" && type.size() == 7 && is_modelled_adt(reader.trigger)) return read_adt(reader);
   if (is_modelled_order(type)) return read_order_message(reader);
+  if (is_modelled_referral(type)) return read_referral(reader);
   return read_other(reader);
 }
 

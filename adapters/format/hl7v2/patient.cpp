@@ -6,12 +6,14 @@ namespace {
 
 // CX, or the CK and ST of old versions. `type` stands in where the sender names none.
 model::Identifier identifier(const Reader& reader, Text repetition, Text type) {
-  const auto part = reader.components<5>(repetition);
+  const auto part = reader.components<8>(repetition);
   model::Identifier id;
   id.value = reader.clean(part[0]);
   id.authority = reader.namespace_of(part[3]);
   id.type = reader.clean(part[4]);
   if (id.type.empty()) id.type = type;
+  id.effective.sent = reader.clean(part[6]);
+  id.expires.sent = reader.clean(part[7]);
   return id;
 }
 

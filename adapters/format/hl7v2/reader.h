@@ -14,9 +14,9 @@ namespace hutong::hl7v2 {
 
 // Codes of HL7 table 0357 (message error condition codes).
 namespace condition {
-inline constexpr Text segment_sequence = "100", required_missing = "101", data_type = "102", table_value = "103", value_too_long = "104",
-                      type_unsupported = "200", processing_unsupported = "202", version_unsupported = "203",
-                      unknown_key = "204";
+inline constexpr Text segment_sequence = "100", required_missing = "101", data_type = "102", table_value = "103",
+                      value_too_long = "104", type_unsupported = "200", processing_unsupported = "202",
+                      version_unsupported = "203", unknown_key = "204";
 }  // namespace condition
 
 struct Reader {
@@ -144,6 +144,8 @@ bool is_modelled_adt(Text trigger);
 model::Answer read_oru(Reader& reader);
 bool is_modelled_order(Text type);
 model::Answer read_order_message(Reader& reader);
+bool is_modelled_referral(Text type);
+model::Answer read_referral(Reader& reader);
 model::Answer read_other(Reader& reader);
 
 }  // namespace hutong::hl7v2

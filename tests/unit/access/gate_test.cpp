@@ -99,6 +99,29 @@ TEST_F(GateTest, OperatingGrantsNoClinicalContent) {
   EXPECT_FALSE(wait(gate.decide(one, {Action::read, "Patient/$everything", "", "", "", ""})));
 }
 
+TEST_F(GateTest, WhatTravelsWithAReferralIsReadByItAndTheAuditSaysSo) {
+  {
+    AuditChain chain(options, key, clock);
+    Gate gate(chain, clock);
+    const Principal ward{"ward", {"system/Task.rus"}, ""};
+    const auto demand = [](Action action, std::string grant) {
+      Demand made{action, "DiagnosticReport", "r1", "", "", ""};
+      made.grant = std::move(grant);
+      return made;
+    };
+    EXPECT_TRUE(wait(gate.decide(ward, demand(Action::read, "referral/f7"))));
+    EXPECT_FALSE(wait(gate.decide(ward, demand(Action::read, ""))));
+    EXPECT_FALSE(wait(gate.decide(ward, demand(Action::search, "referral/f7"))));
+    EXPECT_FALSE(wait(gate.decide({"lab", {"system/Patient.r"}, ""}, demand(Action::read, "referral/f7"))));
+    EXPECT_TRUE(wait(gate.decide(ward, {Action::update, "Task", "", "", "", ""})));
+    EXPECT_FALSE(wait(gate.decide(ward, {Action::create, "Task", "", "", "", ""})));
+    EXPECT_FALSE(wait(gate.decide(ward, {Action::operate, "coordination", "", "", "", ""})));
+    EXPECT_TRUE(
+        wait(gate.decide({"duty", {"hutong/coordinate"}, ""}, {Action::operate, "coordination", "", "", "", ""})));
+  }
+  EXPECT_NE(read(options.directory / audit_file_name(1)).find("referral/f7"), std::string::npos);
+}
+
 TEST_F(GateTest, WithoutAnAuditRecordNothingIsPermitted) {
   auto broken = options;
   broken.sync = [](int) { return errno = EIO, -1; };

@@ -20,9 +20,12 @@
 #include <string>
 #include <thread>
 
+#include "adapters/api/care.h"
+#include "adapters/api/critical_values.h"
 #include "adapters/api/oauth.h"
 #include "adapters/api/operate.h"
 #include "adapters/api/recognition.h"
+#include "adapters/api/referral.h"
 #include "adapters/api/server.h"
 #include "adapters/api/static_files.h"
 #include "adapters/log/memory/memory_log.h"
@@ -242,6 +245,11 @@ struct DoorTest : testing::Test {
   query::RecognitionRules rules;
   query::Recognition recognition{store, log, clinical, [this] { return rules; }, clock};
   query::DecisionDesk desk{recognition, gate, clock};
+  query::Referrals referrals{store, log, clinical, [] { return query::ReferralRules(); },
+                             [this] { return clock.now(); }};
+  query::Criticals criticals{store, log, [] { return std::shared_ptr<const critical::Rules>(); },
+                             [this] { return clock.now(); }};
+  query::Care care{store, log, [this] { return clock.now(); }};
   Live live{control, metrics, operations, gate, clock};
   net::io_context io{1};
   net::executor_work_guard<net::io_context::executor_type> work = net::make_work_guard(io);
@@ -257,6 +265,10 @@ struct DoorTest : testing::Test {
     for (auto& route : oauth_routes({assertions, mint, gate, who, clock, options.public_url}))
       all.push_back(std::move(route));
     for (auto& route : recognition_routes({recognition, desk, gate, clients, ""})) all.push_back(std::move(route));
+    for (auto& route : care_routes({care, gate, clients, [] { return std::shared_ptr<const referral::Rules>(); }}))
+      all.push_back(std::move(route));
+    for (auto& route : critical_routes({criticals, gate, clients})) all.push_back(std::move(route));
+    for (auto& route : referral_routes({referrals, gate, clients})) all.push_back(std::move(route));
     for (auto& route : static_routes()) all.push_back(std::move(route));
     for (auto& route : extra) all.push_back(std::move(route));
     return all;

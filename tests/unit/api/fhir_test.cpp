@@ -6,9 +6,11 @@
 
 #include <map>
 
+#include "adapters/api/fhir_referral.h"
 #include "adapters/api/fhir_search.h"
 #include "adapters/api/router.h"
 #include "adapters/format/fhir/fhir_rendering.h"
+#include "adapters/log/memory/memory_log.h"
 #include "tests/unit/fhir/shape.h"
 #include "tests/unit/query/region.h"
 
@@ -24,12 +26,29 @@ constexpr const char* card = "23080419900307251X";
 struct FhirApiTest : testing::Test {
   test::Region region;
   fhir::FhirRendering rendering;
-  Router router{fhir_routes({region.clinical, region.gate, rendering, "1.2.3", "a secret"})};
+  memory::MemoryLog log;
+  access::ClientRegistry clients;
+  query::Referrals referrals{
+      region.store, log, region.clinical,
+      [] {
+        return query::ReferralRules{
+            referral::Rules::load({std::filesystem::path(HUTONG_SOURCE_DIR) / "schemas/referral"}),
+            std::make_shared<model::FacilityDirectory>(), nullptr};
+      },
+      [] { return parse_iso("2026-02-01T08:00:00Z")->first; }};
+  Router router{routes()};
   std::vector<std::string> scopes{"system/*.rs"};
   bool signed_in = true;
   PersonId person;
   ReportId report;
 
+  std::vector<Route> routes() {
+    const FhirReferralDeps referral{{referrals, region.gate, clients}, rendering, "a secret"};
+    auto all =
+        fhir_routes({region.clinical, region.gate, rendering, "1.2.3", "a secret", read_referral_request(referral)});
+    for (auto& route : fhir_referral_routes(referral)) all.push_back(std::move(route));
+    return all;
+  }
   void SetUp() override {
     person = region.patient("county", "1", [](Arena& arena, model::Subject& subject) {
       subject.identifiers.push(arena, {.kind = model::IdentifierKind::resident_card, .value = card});
@@ -115,9 +134,11 @@ TEST_F(FhirApiTest, MetadataNeedsNoTokenAndListsWhatIsRouted) {
       if (code == "read") EXPECT_TRUE(match("GET", {"1"})) << type;
       if (code == "vread") EXPECT_TRUE(match("GET", {"1", "_history", "1"})) << type;
       if (code == "history-instance") EXPECT_TRUE(match("GET", {"1", "_history"})) << type;
+      if (code == "create") EXPECT_TRUE(match("POST", {})) << type;
+      if (code == "update") EXPECT_TRUE(match("PUT", {"1"})) << type;
       if (code == "search-type") EXPECT_TRUE(match("GET", {}) && match("POST", {"_search"})) << type;
     }
-    const bool keeps_past = type != "Patient" && type != "Encounter" && type != "Organization";
+    const bool keeps_past = type != "Patient" && type != "Encounter" && type != "Organization" && type != "Task";
     EXPECT_EQ(resource["readHistory"].GetBool(), keeps_past) << type;
     for (const auto* list : {"searchInclude", "searchRevInclude"}) {
       if (!resource.HasMember(list)) continue;

@@ -15,6 +15,7 @@ struct CheckTest : DoorTest {
     auto known = std::make_shared<model::FacilityDirectory>();
     known->add({.code = "cc", .name_zh = "社区", .level = "1", .area = "230804"});
     rules.facilities = known;
+    clients.add({"ward", {"system/*.rs"}});
     open();
   }
   std::string order() const {
@@ -75,6 +76,55 @@ TEST_F(CheckTest, SaysNothingWhereEitherFails) {
   refused = second.reply();
   EXPECT_EQ(refused.status, 503) << refused.body;
   EXPECT_FALSE(refused.has("items"));
+}
+
+TEST_F(CheckTest, TheDayIsThatOfTheAreasZone) {
+  for (const int zone : {-720, 840}) {  // it is never the same day in both
+    rules.zone_minutes = zone;
+    const auto before = recognition::day_of(clock.now(), zone);
+    const auto reply = ask_as("operator", "GET /api/v1/recognition/statistics");
+    const auto after = recognition::day_of(clock.now(), zone);
+    EXPECT_TRUE(reply.has("\"to\":\"" + before + "\"") || reply.has("\"to\":\"" + after + "\"")) << reply.body;
+    Wire wire(port);
+    wire.send(order());
+    const auto checked = wire.reply();
+    EXPECT_TRUE(checked.has("\"day\":\"" + before + "\"") || checked.has("\"day\":\"" + after + "\"")) << checked.body;
+  }
+}
+
+TEST_F(CheckTest, ATimeWithoutZoneIsTheAreas) {
+  rules.zone_minutes = -720;
+  const std::string body = R"({"patient":{"identifiers":[{"system":"urn:hutong:facility:cc:mrn","value":"B1"}]},)"
+                           R"("requester":{"facility":"cc"},"items":["GLU"],"asOf":"2026-01-02T03:00"})";
+  const auto reply = ask_as("clinic", "POST /api/v1/recognition/check", body);
+  EXPECT_TRUE(reply.has("\"at\":\"2026-01-02T15:00:00.000Z\"")) << reply.body;
+}
+
+TEST_F(CheckTest, FeedbackIsTakenFromWhoWasShownTheCard) {
+  model::RecognitionDecided decided;
+  decided.id = RecordId(sha256("a card"));
+  std::string id(decided.id.view());
+  id.back() = 0;
+  decided.id = *RecordId::from_bytes(id);
+  decided.facility = "cc";
+  decided.door = "cds-hooks";
+  decided.client = "clinic";
+  decided.lines.push_back({"GLU", "", "L042", "recognisable", {"national-mark"}, {}, 600});
+  decided.lines[0].results.push_back({"L042", std::string(32, 'a'), "o1", 1, "h1", "lab", "HR.CN"});
+  port::StoreBatch batch;
+  batch.put(port::tables::recognition_decisions, {id, model::write(decided), std::string("[]"),
+                                                  std::string("2026-01-02"), std::string("cc"), std::int64_t{1}});
+  ASSERT_TRUE(wait(store.write(std::move(batch))));
+  id.back() = 1;  // the card of the first line
+  const auto hex = to_hex(id);
+  const std::string uuid = hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" +
+                           hex.substr(16, 4) + "-" + hex.substr(20);
+  const std::string body = R"({"feedback":[{"card":")" + uuid + R"(","outcome":"accepted"}]})";
+  const std::string line = "POST /cds-services/mutual-recognition/feedback";
+  EXPECT_EQ(ask_as("ward", line, body).status, 404);
+  EXPECT_EQ(told(), 0U);
+  EXPECT_EQ(ask_as("clinic", line, body).status, 200);
+  EXPECT_EQ(told(), 1U);
 }
 
 }  // namespace

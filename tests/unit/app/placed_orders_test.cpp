@@ -32,7 +32,7 @@ class SafetyNet : public ProjectorTest {
     auto known = std::make_shared<model::FacilityDirectory>();
     known->add({.code = "h1", .name_zh = "甲医院", .level = "3A", .area = "230803"});
     known->add({.code = "h2", .name_zh = "乙社区", .level = "1", .area = "230804"});
-    known->add({.code = "lab", .name_zh = "检验中心", .level = "3A", .area = "230803"});
+    known->add({.code = "lab", .name_zh = "检验中心", .level = "3A", .area = "230803", .uscc = "91350100M000100Y43"});
     rules_.facilities = known;
   }
   ~SafetyNet() override { fs::remove_all(own_); }
@@ -173,6 +173,36 @@ TEST_F(SafetyNet, ADecisionThatNamesNoOrderIsKnownByPersonAndItem) {
   project();
   EXPECT_EQ(counted("repeated"), 1) << "the third came more than a day later";
   EXPECT_EQ(counted("orders"), 3) << "the first followed the decision";
+}
+
+TEST_F(SafetyNet, ALaboratoryThatIsNamedByItsCreditCodeHasItsMarks) {
+  LabReport lab;
+  lab.items = {{"GLU", "5.8", ResultStatus::final, "", "14749-6"}};
+  lab.issuer = "h1";
+  lab.observed = "2026-05-27T08:00:00+08:00";
+  lab.issued = "2026-05-27T10:00:00+08:00";
+  lab.performer = "91350100M000100Y43";
+  tell(Message("r", {.number = "A1", .facility = "h1", .card = card}).report(lab));
+  tell(ordered("o1"));
+  EXPECT_EQ(judge(), 1U);
+  project();
+  EXPECT_EQ(counted("repeated"), 1);
+  const auto decided = *model::read_recognition_decided(in_log(port::Topic::operations).back().record.json);
+  ASSERT_THAT(decided.lines.at(0).results, SizeIs(1));
+  EXPECT_EQ(decided.lines[0].results[0].laboratory, "lab");
+}
+
+TEST_F(SafetyNet, CountsOnTheDayOfTheAreasZone) {
+  for (const int zone : {-720, 840}) {  // it is never the same day in both
+    rules_.zone_minutes = zone;
+    tell(ordered("o" + std::to_string(zone), {.number = "O" + std::to_string(zone)}));
+    EXPECT_EQ(judge(), 1U);
+    project();
+    const auto decided = *model::read_recognition_decided(in_log(port::Topic::operations).back().record.json);
+    EXPECT_EQ(decided.zone_day, recognition::day_of(decided.at, zone));
+    EXPECT_EQ(decided.day, recognition::day_of(decided.at, zone)) << "whose rules they are";
+    EXPECT_FALSE(rows(tables::recognition_counts, {decided.zone_day}).empty());
+  }
 }
 
 TEST_F(SafetyNet, WhoThePatientIsIsDecidedFirst) {

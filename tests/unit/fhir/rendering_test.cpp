@@ -277,5 +277,69 @@ TEST_F(RenderingTest, OneRecordIsACollectionWhoseReferencesResolve) {
   EXPECT_EQ(json, render_bundle(record));
 }
 
+TEST_F(RenderingTest, AnOrganizationCarriesItsCreditCode) {
+  model::Facility facility;
+  facility.code = "county";
+  facility.uscc = "91350100M000100Y43";
+  const auto organization = parse(rendering.one({.kind = ViewKind::facility, .facility = &facility}));
+  test::check_resource(organization);
+  ASSERT_EQ(organization["identifier"].Size(), 2U);
+  EXPECT_STREQ(organization["identifier"][1]["system"].GetString(), "urn:hutong:uscc");
+  EXPECT_STREQ(organization["identifier"][1]["value"].GetString(), "91350100M000100Y43");
+}
+
+TEST_F(RenderingTest, AnIdentifierHasThePeriodInWhichItCounts) {
+  model::PersonView person;
+  person.id = PersonId(sha256("p"));
+  auto& local = person.members.emplace_back();
+  local.facility = "county";
+  local.number = local.subject.number = "P1";
+  const auto number = [&](model::Text value, model::Text from, model::Text to) {
+    model::Identifier id;
+    id.kind = model::IdentifierKind::passport;
+    id.value = value;
+    id.effective.iso = from;
+    id.expires.iso = to;
+    local.subject.identifiers.push(arena, id);
+  };
+  number("E1", "2020-01-01", "2030-01-01");
+  number("E2", "", "2030");
+  number("E3", "", "");
+  number("E4", "2030-01-01", "2020-01-01");  // a slip: FHIR knows no such period
+  const auto json = parse(rendering.one({.kind = ViewKind::person, .person = &person}));
+  test::check_resource(json);
+  const auto& all = json["identifier"];
+  ASSERT_EQ(all.Size(), 5U);
+  EXPECT_STREQ(all[1]["period"]["start"].GetString(), "2020-01-01");
+  EXPECT_STREQ(all[1]["period"]["end"].GetString(), "2030-01-01");
+  EXPECT_FALSE(all[2]["period"].HasMember("start"));
+  EXPECT_STREQ(all[2]["period"]["end"].GetString(), "2030");
+  EXPECT_FALSE(all[3].HasMember("period"));
+  EXPECT_FALSE(all[4].HasMember("period"));
+}
+
+TEST_F(RenderingTest, ANewbornsMotherIsARelatedPersonAndNeverALink) {
+  model::PersonView person;
+  person.id = PersonId(sha256("p"));
+  for (const model::Text facility : {"county", "city"}) {
+    auto& local = person.members.emplace_back();
+    local.facility = facility;
+    local.number = local.subject.number = "N1";
+    local.subject.mother_number = "M9";
+  }
+  const auto json = parse(rendering.one({.kind = ViewKind::person, .person = &person}));
+  test::check_resource(json);
+  EXPECT_FALSE(json.HasMember("link"));
+  ASSERT_EQ(json["contained"].Size(), 2U);
+  const auto& mother = json["contained"][0];
+  EXPECT_STREQ(mother["resourceType"].GetString(), "RelatedPerson");
+  EXPECT_STREQ(mother["id"].GetString(), "mother");
+  EXPECT_STREQ(json["contained"][1]["id"].GetString(), "mother-2");
+  EXPECT_STREQ(mother["patient"]["reference"].GetString(), "#");
+  EXPECT_STREQ(mother["relationship"][0]["coding"][0]["code"].GetString(), "MTH");
+  EXPECT_STREQ(mother["identifier"][0]["system"].GetString(), "urn:hutong:facility:county:mrn");
+  EXPECT_STREQ(mother["identifier"][0]["value"].GetString(), "M9");
+}
+
 }  // namespace
 }  // namespace hutong::fhir

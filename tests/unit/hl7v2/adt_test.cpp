@@ -27,6 +27,19 @@ const std::string kPerson = segment("PID", {{3, "N1^^^GOV^NI~P1^^^H1^MR~C1^^^^HC
                                             {28, "CHN^中国"},
                                             {29, "20260103"},
                                             {30, "Y"}});
+
+TEST(Patient, NumbersHaveTheirEffectiveDates) {
+  Case c(adt("A28", segment("PID", {{3, "P1^^^H1^MR~E1^^^^PPN^^20200101^20300101~E2^^^^PPN^^^203001"}, {5, "甲"}})));
+  ASSERT_EQ(c.read(), Answer::accepted);
+  const auto& ids = c.subject().identifiers;
+  ASSERT_EQ(ids.size(), 3U);
+  EXPECT_EQ(ids[0].effective.sent, "");
+  EXPECT_EQ(ids[1].effective.sent, "20200101");
+  EXPECT_EQ(ids[1].expires.sent, "20300101");
+  EXPECT_EQ(ids[2].effective.sent, "");
+  EXPECT_EQ(ids[2].expires.sent, "203001");
+}
+
 const std::string kVisit = segment("PV1", {{2, "I"},
                                            {3, "W1^R2^B3^H1"},
                                            {6, "W0^R1^B1"},
@@ -260,7 +273,7 @@ TEST(Merge, WithoutBothNumbersIsRefused) {
 
 TEST(Other, IsReceivedWithItsPatient) {
   for (const std::string type : {"SIU^S12", "MDM^T02", "ORM^O01", "OML^O21", "VXU^V04", "RDE^O11", "DFT^P03", "BAR^P01",
-                                 "REF^I12", "ACK", "QRY^R02", "ADT^A30", "ADT^A41", "ADT^A60", "ORU^R40", "ZZZ^Z01"}) {
+                                 "PPR^PC1", "ACK", "QRY^R02", "ADT^A30", "ADT^A41", "ADT^A60", "ORU^R40", "ZZZ^Z01"}) {
     Case c(msh(type) + kPerson);
     ASSERT_EQ(c.read(), Answer::accepted) << type;
     EXPECT_EQ(c.event().kind, EventKind::message_received) << type;

@@ -98,7 +98,7 @@ TEST(EventJson, EveryMemberComesBack) {
   EXPECT_EQ(s.died.iso, "2026-01-02T03:00:00+08:00");
   EXPECT_EQ(s.marital.original, "as\nwritten");
   EXPECT_EQ(s.deleted[0], "phone");
-  ASSERT_EQ(record.events.size(), 5u);
+  ASSERT_EQ(record.events.size(), 6u);
   const Encounter& e = record.events[1].encounter;
   EXPECT_EQ(e.id, EncounterId(sha256("a visit")));
   EXPECT_EQ(e.kind, EncounterClass::inpatient);
@@ -119,6 +119,14 @@ TEST(EventJson, EveryMemberComesBack) {
   EXPECT_EQ(o.diagnoses[0].display, "肺炎");
   EXPECT_TRUE(o.specimen.present);
   EXPECT_EQ(o.labels[0], "HIV");
+  const ReferralWord& f = *record.events[5].referral;
+  EXPECT_EQ(f.action, "report");
+  EXPECT_EQ(f.sender, "cc-east");
+  EXPECT_EQ(f.priority, Priority::stat);
+  EXPECT_EQ(f.slot_end.iso, "2026-01-03T09:00:00+08:00");
+  EXPECT_EQ(f.reports[0].service, "CT001");
+  EXPECT_EQ(f.follows_number, "ZZ6");
+  EXPECT_EQ(f.labels[0], "PSY");
   const Report& r = *record.events[3].report;
   EXPECT_EQ(r.received.sent, "20260102030405+0800");
   EXPECT_TRUE(r.is_exam);

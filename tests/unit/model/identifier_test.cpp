@@ -40,6 +40,52 @@ TEST(ResidentCard, FifteenDigitsBecomeEighteen) {
   EXPECT_EQ(modern_card("11010549123100", arena), "");
 }
 
+// The vectors of the national standard as the domain's facts have them, through every spelling that systems send.
+TEST(ResidentCard, EverySpellingOfAVectorIsOneValidCard) {
+  for (const std::string& card :
+       {std::string("11010519491231002X"), std::string("440524188001010014"), std::string("34052419800101001X"),
+        std::string("53010219200508011X"), std::string("230804199003072513"), std::string("231083195511204329"),
+        std::string("231083198506150024"), std::string("932682198501010017"), std::string("911124198108030024")}) {
+    std::string wide, small = card;
+    for (const char c : card) wide += std::string("\xEF\xBC") + static_cast<char>(0x80 + c - 0x20);  // U+FF00 + …
+    if (small.back() == 'X') small.back() = 'x';
+    for (const std::string& sent : {card, wide, small, card.substr(0, 17) + (card[17] == 'X' ? "Ｘ" : card.substr(17)),
+                                    card.substr(0, 6) + " " + card.substr(6)}) {
+      Arena arena;
+      Identifier id;
+      id.type = "NI";
+      id.value = sent;
+      complete(id, "f", arena);
+      EXPECT_EQ(id.kind, IdentifierKind::resident_card) << sent;
+      EXPECT_EQ(id.value, card) << sent;
+      EXPECT_TRUE(id.valid) << sent;
+    }
+    if (card.substr(6, 2) != "19") continue;
+    Arena arena;  // as it was written until 1999: without the century and the check character
+    EXPECT_EQ(normal_number(IdentifierKind::resident_card, card.substr(0, 6) + card.substr(8, 9), arena), card);
+  }
+}
+
+TEST(Uscc, TheStandardsVectors) {
+  for (Text good : {"91350100M000100Y43", "91440300708461136T", "91110108551385082Q", "122308004140000017"})
+    EXPECT_TRUE(is_uscc(good)) << good;
+  for (Text bad : {"91350100M000100Y44", "91440300708461136t", "9144030070846113T6", "91440300708461136", "",
+                   "914403007084611360T", "9I350100M000100Y43", "91A50100M000100Y43", "11010519491231002X"})
+    EXPECT_FALSE(is_uscc(bad)) << bad;
+}
+
+TEST(Uscc, EverySlipOfOneCharacterIsFound) {
+  constexpr Text alphabet = "0123456789ABCDEFGHJKLMNPQRTUWXY";
+  const std::string good = "91350100M000100Y43";
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    std::string other = good;
+    for (const char c : alphabet) {
+      other[i] = c;
+      EXPECT_EQ(is_uscc(other), other == good) << other;
+    }
+  }
+}
+
 TEST(FoldNumber, FullWidthAndBlanks) {
   Arena arena;
   EXPECT_EQ(fold_number("１１０１０５１９４９１２３１００２Ｘ", arena), "11010519491231002X");

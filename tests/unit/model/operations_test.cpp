@@ -9,7 +9,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "broker/model/care.h"
 #include "broker/model/critical.h"
+#include "broker/model/delivery.h"
 #include "broker/model/referral.h"
 
 namespace hutong::model {
@@ -45,6 +47,38 @@ bool valid(const std::string& kind, const std::string& json) {
   return !document.HasParseError() && document.Accept(validator);
 }
 
+TEST(OperationsSchema, DeliveryExamplesAreValidAndReadAndWrittenAgain) {
+  const auto progressed = example("delivery.progressed");
+  EXPECT_TRUE(valid("delivery.progressed", progressed));
+  const auto read = read_delivery_progressed(progressed);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(write(*read), compact(progressed));
+  // A row of the store says the same of where a subscriber stands.
+  auto standing = read_standing(write_standing(read->subscribers[0]));
+  ASSERT_TRUE(standing);
+  EXPECT_EQ(standing->cursors, read->subscribers[0].cursors);
+  EXPECT_EQ(standing->open, read->subscribers[0].open);
+  EXPECT_EQ(standing->delivered, 911U);
+  for (const auto* name : {"delivery.commanded", "delivery.commanded.replay"}) {
+    const auto json = example(name);
+    EXPECT_TRUE(valid("delivery.commanded", json)) << name;
+    const auto command = read_delivery_commanded(json);
+    ASSERT_TRUE(command) << name;
+    EXPECT_EQ(write(*command), compact(json));
+  }
+}
+
+TEST(OperationsSchema, WhereAnEventStandsIsReadStrictly) {
+  for (const auto* good : {"0-0.0", "3:0-12.0", "11-1234.5-r7"}) {
+    const auto ref = event_ref_of(good);
+    ASSERT_TRUE(ref) << good;
+    EXPECT_EQ(to_string(*ref), good);
+  }
+  for (const auto* bad : {"", "0", "0-", "0-1", "0-1.", "x-1.0", "0-1.0-", "0-1.0-r", "0-1.0 ", "0-1.0-r7x", "-1-1.0", ":0-1.0", "0-99999999999999999999.0"}) {
+    EXPECT_FALSE(event_ref_of(bad)) << bad;
+  }
+}
+
 TEST(OperationsSchema, ReferralExamplesAreValidAndReadAndWrittenAgain) {
   for (const auto* name : {"referral.commanded", "referral.commanded.accept"}) {
     const auto json = example(name);
@@ -76,6 +110,33 @@ TEST(OperationsSchema, CriticalExamplesAreValidAndReadAndWrittenAgain) {
     EXPECT_EQ(step->action, action);
     EXPECT_EQ(write(*step), compact(step_json));
   }
+}
+
+TEST(OperationsSchema, ExamplesOfWhatSurroundsAReferralAreValidAndReadAndWrittenAgain) {
+  const auto followup_json = example("chronic.followup");
+  EXPECT_TRUE(valid("chronic.followup", followup_json));
+  const auto followup = read_chronic_followup(followup_json);
+  ASSERT_TRUE(followup);
+  EXPECT_EQ(write(*followup), compact(followup_json));
+  const auto updated_json = example("resource.updated");
+  EXPECT_TRUE(valid("resource.updated", updated_json));
+  const auto updated = read_resource_updated(updated_json);
+  ASSERT_TRUE(updated);
+  EXPECT_EQ(write(*updated), compact(updated_json));
+  EXPECT_FALSE(read_resource_updated(followup_json));
+}
+
+TEST(OperationsSchema, TheRegionsDutyRoleIsOfNoFacility) {
+  CriticalStep step;
+  step.action = CriticalAction::escalated;
+  step.level = 2;
+  step.role = "coordinator";
+  EXPECT_TRUE(valid("critical-value.escalated", write(step))) << write(step);
+  step.action = CriticalAction::confirmed;
+  step.role = {};
+  step.practitioner = "001";
+  step.name = "总值班";
+  EXPECT_TRUE(valid("critical-value.confirmed", write(step))) << write(step);
 }
 
 TEST(OperationsSchema, NamesEveryStateActionRoleAndRefusal) {

@@ -141,6 +141,17 @@ TEST(FacilityDirectory, OneSenderIsOneFacility) {
   EXPECT_THROW(d.add(facility("c", {{"LIS", ""}})), std::invalid_argument);
 }
 
+TEST(FacilityDirectory, ACreditCodeNamesItLikeAnAlias) {
+  FacilityDirectory d;
+  Facility a = facility("a", {{"LIS", "X"}});
+  a.uscc = "91350100M000100Y43";
+  d.add(a);
+  EXPECT_EQ(d.by_sender("HIS", "91350100M000100Y43")->code, "a");
+  Facility b = facility("b", {});
+  b.uscc = a.uscc;
+  EXPECT_THROW(d.add(b), std::invalid_argument);
+}
+
 TEST(FacilityDirectory, TheFingerprintBeforeTheCommonName) {
   FacilityDirectory d;
   d.add(facility("a", {}, "hospital.example"));

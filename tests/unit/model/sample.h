@@ -139,9 +139,17 @@ inline Subject subject(Arena& arena) {
   Subject s;
   s.number = "P0001";
   s.facility = "bc-county";
-  s.identifiers.push(arena, {IdentifierKind::resident_card, "11010519491231002X", "NI", "2.16.156.10011.1.3", "",
-                             "urn:oid:2.16.156.10011.1.3", true, false});
-  s.identifiers.push(arena, {IdentifierKind::other, "0", "", "", "bc-county", "", false, true});
+  s.identifiers.push(arena, {IdentifierKind::resident_card,
+                             "11010519491231002X",
+                             "NI",
+                             "2.16.156.10011.1.3",
+                             "",
+                             "urn:oid:2.16.156.10011.1.3",
+                             true,
+                             false,
+                             {"2020", "2020"},
+                             {"20400101", "2040-01-01"}});
+  s.identifiers.push(arena, {IdentifierKind::other, "0", "", "", "bc-county", "", false, true, {}, {}});
   s.names.push(arena, {"張東瑋", "張", "東瑋", "L"});
   s.sex = Sex::female;
   s.sex_sent = "F";
@@ -180,6 +188,39 @@ inline Encounter encounter(Arena& arena) {
   e.diagnoses.push(arena, coded("J18.9", "肺炎"));
   e.disposition = "01";
   return e;
+}
+
+inline ReferralWord* referral(Arena& arena) {
+  ReferralWord* r = arena.make<ReferralWord>();
+  r->action = "report";
+  r->action_sent = "RRI^I13 RETURNED";
+  r->facility = "bc-city";
+  r->sender = "cc-east";
+  r->number = "ZZ7";
+  r->receiver = "bc-county";
+  r->department = "NK";
+  r->receiver_department = "XNK";
+  r->practitioner = {"d1", "张医生", "staff"};
+  r->direction = "up";
+  r->priority = Priority::stat;
+  r->priority_sent = "S";
+  r->choice = "agreed";
+  r->outside = "附近无床位";
+  r->insurance_filing = "YB7";
+  r->follows_sender = "cc-west";
+  r->follows_number = "ZZ6";
+  r->reason.code = "I20";
+  r->reason.display = "心绞痛";
+  r->diagnoses.push(arena, r->reason);
+  r->happened = {"202601020910", "2026-01-02T09:10:00+08:00"};
+  r->slot_start = {"202601030800", "2026-01-03T08:00:00+08:00"};
+  r->slot_end = {"202601030900", "2026-01-03T09:00:00+08:00"};
+  r->place = "3 床";
+  r->reports.push(arena, {"R7", "CT001"});
+  r->notes.push(arena, "已好转");
+  r->labels.push(arena, "PSY");
+  r->path = "RF1";
+  return r;
 }
 
 inline Order* order(Arena& arena) {
@@ -259,6 +300,11 @@ inline void fill(Draft& draft) {
   ordered.ordinal = 4;
   ordered.order = order(arena);
   part.events.push(arena, ordered);
+  Event told;
+  told.kind = EventKind::referral_told;
+  told.ordinal = 5;
+  told.referral = referral(arena);
+  part.events.push(arena, told);
   draft.parts.push(arena, part);
 }
 

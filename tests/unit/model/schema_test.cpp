@@ -64,9 +64,10 @@ std::string fault(const std::string& schema, const std::string& json) {
 }
 
 TEST(Schema, EveryKindHasAValidExampleThatIsRead) {
-  for (auto kind : {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged,
-                    EventKind::patient_linked, EventKind::patient_unlinked, EventKind::encounter_changed,
-                    EventKind::result_reported, EventKind::exam_reported, EventKind::order_placed}) {
+  for (auto kind :
+       {EventKind::message_received, EventKind::patient_updated, EventKind::patient_merged, EventKind::patient_linked,
+        EventKind::patient_unlinked, EventKind::encounter_changed, EventKind::result_reported, EventKind::exam_reported,
+        EventKind::order_placed, EventKind::referral_told}) {
     const fs::path file = folder / "examples" / (std::string(to_string(kind)) + ".json");
     ASSERT_TRUE(fs::exists(file)) << file;
     const std::string json = whole(file);

@@ -57,6 +57,26 @@ TEST(Patient, NumbersGetTheirKind) {
   EXPECT_FALSE(s.has_issue("invalid-card-number"));
 }
 
+TEST(Patient, ANumbersPeriodIsReadAndASlipInItTold) {
+  Setting s;
+  model::Identifier good, slip;
+  good.value = "E1";
+  good.type = "PPN";
+  good.effective.sent = "20200101";
+  good.expires.sent = "2030";
+  s.part().subject.identifiers.push(s.draft.arena, good);
+  s.run();
+  EXPECT_EQ(s.part().subject.identifiers[0].effective.iso, "2020-01-01");
+  EXPECT_EQ(s.part().subject.identifiers[0].expires.iso, "2030");
+  EXPECT_TRUE(s.draft.issues.empty());
+  slip = good;
+  slip.effective.sent = "2031";
+  s.part().subject.identifiers.push(s.draft.arena, slip);
+  s.run();
+  EXPECT_TRUE(s.has_issue("identifier-period", "PID-3"));
+  EXPECT_EQ(s.part().subject.identifiers[1].effective.iso, "2031") << "kept as it was sent";
+}
+
 TEST(Patient, ACardThatDisagreesIsFlaggedAndFillsNothing) {
   Setting s;
   auto& subject = s.part().subject;
@@ -132,6 +152,37 @@ TEST(Report, WithoutAKnownLaboratoryTheSenderIssues) {
   Setting s;
   s.report().performer.name = "某独立医学实验室";
   EXPECT_EQ(s.run().report().issuer, "bc-county");
+}
+
+TEST(Report, ALaboratoryIsKnownByItsCreditCode) {
+  Setting s;
+  model::Facility other;
+  other.code = "lab-other";
+  other.uscc = "91350100M000100Y43";
+  s.facilities.add(other);
+  s.item("1003", "血红蛋白浓度", "135", "g/L").performer.code = "９１350100M000100Y43";
+  s.report().performer.code = "91350100M000100Y43";
+  s.run();
+  EXPECT_EQ(s.report().issuer, "lab-other");
+  EXPECT_EQ(s.report().observations[0].performer.code, "91350100M000100Y43");
+  EXPECT_FALSE(s.has_issue("invalid-organization-code"));
+}
+
+TEST(Report, AnOddCreditCodeIsToldOnceAndKept) {
+  Setting s;
+  for (Text item : {"1003", "1004"}) {
+    auto& performer = s.item(item, "血红蛋白浓度", "135", "g/L").performer;
+    performer.code = "91350100M000100Y44";
+    performer.name = "某检验中心";
+  }
+  s.item("1005", "血糖", "5", "mmol/L").performer.code = "123456789012345678";  // a device's number
+  s.run();
+  std::size_t told = 0;
+  for (const auto& issue : s.draft.issues.list()) told += issue.code == "invalid-organization-code";
+  EXPECT_EQ(told, 1U);
+  EXPECT_TRUE(s.has_issue("invalid-organization-code", "OBX[1]"));
+  EXPECT_EQ(s.report().issuer, "bc-county");
+  EXPECT_EQ(s.report().observations[1].performer.code, "91350100M000100Y44");
 }
 
 TEST(Report, AnUnmappedCodeIsFlaggedWithItsPath) {
@@ -240,6 +291,20 @@ TEST(Normalizer, AnUnknownSenderUsesTheSharedNames) {
   EXPECT_EQ(s.report().observations[0].code.mapped_code, "6690-2");
 }
 
+TEST(Normalizer, ATimeWithoutZoneIsTheFacilitysOrElseTheInstallations) {
+  for (const bool known : {true, false}) {
+    Setting s;
+    model::Facility west;
+    west.code = "west";
+    west.zone_minutes = 360;
+    s.facilities.add(west);
+    s.report();
+    const auto* sender = known ? s.facilities.find("west") : nullptr;
+    Normalizer(tables(), -90).normalize(s.draft, sender, s.facilities);
+    EXPECT_EQ(s.report().observed.iso, known ? "2026-01-02T03:04:05+06:00" : "2026-01-02T03:04:05-01:30");
+  }
+}
+
 class Ordering : public testing::Test {
  protected:
   Ordering() {
@@ -308,6 +373,15 @@ TEST_F(Ordering, IsLabelledByADiagnosis) {
   s.run();
   EXPECT_FALSE(order->labels.empty());
   EXPECT_FALSE(s.part().events[0].labels.empty());
+}
+
+TEST_F(Ordering, AnOddCreditCodeIsToldWhereItStands) {
+  order->path = "ORC[1]";
+  order->ordering_facility.code = "122308004140000018";
+  order->ordering_facility.name = "某卫生院";
+  s.run();
+  EXPECT_TRUE(s.has_issue("invalid-organization-code", "ORC[1]-21"));
+  EXPECT_EQ(order->ordering_facility.code, "122308004140000018");
 }
 
 TEST_F(Ordering, ACampusOrdersUnderItsOwnName) {

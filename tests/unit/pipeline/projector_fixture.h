@@ -37,6 +37,8 @@ struct Item {
   ResultStatus status = ResultStatus::final;
   std::string sub_id = {};
   std::string mapped = {};  // LOINC; "": no map
+  std::string flag = {};    // OBX-8
+  std::string label = {};   // sensitivity
 };
 
 struct Said {  // what a message says of a patient
@@ -53,7 +55,7 @@ struct LabReport {
   ResultStatus status = ResultStatus::final;
   std::vector<Item> items{{"GLU", "5.8"}, {"ALT", "31"}};
   std::string observed = "2026-05-01T08:00:00+08:00", issued = "2026-05-01T10:00:00+08:00";
-  std::string path = "OBR[1]", order = {};
+  std::string path = "OBR[1]", order = {}, performer = {};
 };
 
 struct Ordered {
@@ -110,6 +112,7 @@ class Message {
     report.issuer = keep(lab.issuer);
     report.filler_number = keep(lab.number);
     report.order_number = keep(lab.order);
+    report.performer.code = keep(lab.performer);
     report.service.code = keep(lab.service);
     report.status = lab.status;
     report.observed.iso = keep(lab.observed);
@@ -123,6 +126,8 @@ class Message {
       observation.code.mapped_code = keep(item.mapped);
       if (!item.mapped.empty()) observation.code.mapped_system = "http://loinc.org";
       observation.sub_id = keep(item.sub_id);
+      if (!item.flag.empty()) observation.flags.push(arena(), keep(item.flag));
+      if (!item.label.empty()) observation.labels.push(arena(), keep(item.label));
       observation.value.kind = item.value.empty() ? model::ValueKind::none : model::ValueKind::number;
       observation.value.sent = observation.value.number = keep(item.value);
       observation.status = item.status;

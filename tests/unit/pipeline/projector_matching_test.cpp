@@ -179,8 +179,28 @@ TEST_F(ProjectorMatching, a_mother_and_her_child_are_not_joined_over_a_third) {
   third.number = "M8", third.facility = "h3";
   hear(third);
   ASSERT_TRUE(same_person("h1", "B1", "h3", "M8"));
-  hear(mother("h1", "M1", card_a));  // now it has her card, but it is the child's mother
+  Said she = mother("h1", "M1", card_a);  // now it has her name and card, but it is the child's mother
+  she.name = "李桂英";
+  hear(she);
   EXPECT_FALSE(same_person("h1", "B1", "h1", "M1"));
+  expect_rebuild_is_equal();
+}
+
+TEST_F(ProjectorMatching, two_newborns_of_one_mother_are_not_joined_over_a_third) {
+  const std::string own = "230804202604050029";
+  hear(newborn("h1", "B1", "王子涵", "M1", own));
+  hear(newborn("h2", "C1", "王子涵", "", own));
+  ASSERT_TRUE(same_person("h1", "B1", "h2", "C1"));
+  hear(newborn("h1", "B2", "王子涵", "M1", own));  // the sister, with the wrong card
+  EXPECT_FALSE(same_person("h1", "B2", "h2", "C1"));
+  expect_rebuild_is_equal();
+}
+
+TEST_F(ProjectorMatching, a_card_of_somebody_whom_a_merge_had_named_is_held_against_its_person) {
+  tell(Message("m1", woman("h1", "P1", card_a)).type("ADT^A40").merge("OLD"));
+  ASSERT_TRUE(same_person("h1", "OLD", "h1", "P1"));
+  hear(woman("h1", "OLD", card_b));
+  EXPECT_THAT(questions(), HasSubstr("one-person-now"));
   expect_rebuild_is_equal();
 }
 

@@ -1,0 +1,275 @@
+#include "adapters/sink/http/rest_hook_sink.h"
+
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
+#include <charconv>
+#include <optional>
+
+namespace hutong::http_sink {
+namespace {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::system::error_code;
+using net::ip::tcp;
+using port::Receipt;
+using port::Taken;
+
+constexpr std::size_t answer_header_bytes = 16 * 1024, answer_body_bytes = 1024 * 1024;
+constexpr int interim_answers = 5;  // 1xx
+
+std::string words_of(const error_code& error) {
+  if (error == beast::error::timeout) return "timeout";
+  if (error == http::error::end_of_stream || error == net::error::eof || error == net::error::connection_reset) {
+    return "closed without an answer";
+  }
+  return error.message();
+}
+
+std::optional<std::chrono::milliseconds> retry_after(std::string_view header) {
+  unsigned seconds = 0;
+  const auto [end, failed] = std::from_chars(header.data(), header.data() + header.size(), seconds);
+  if (failed != std::errc() || end != header.data() + header.size()) return std::nullopt;  // a date: our own pause
+  return std::chrono::seconds(std::min(seconds, 86'400U));
+}
+
+Receipt receipt_of(unsigned status, std::string_view wait) {
+  std::string answer = std::to_string(status);
+  if (status >= 200 && status < 300) return {Taken::delivered, std::move(answer), {}};
+  if (status >= 300 && status < 400) return {Taken::unreachable, answer + " (redirects are not followed)", {}};
+  switch (status) {
+    case 401:
+    case 403:
+    case 404:
+    case 405:
+    case 407: return {Taken::unreachable, std::move(answer), {}};  // it is the address or the key, not this event
+    case 408:
+    case 421:
+    case 425:
+    case 429: return {Taken::not_now, std::move(answer), retry_after(wait)};
+    default: break;
+  }
+  if (status >= 400 && status < 500) return {Taken::refused, std::move(answer), {}};
+  if (status >= 500 && status < 600) return {Taken::not_now, std::move(answer), retry_after(wait)};
+  return {Taken::broken, std::move(answer), {}};
+}
+
+bool is_address(const std::string& host) {
+  error_code failed;
+  static_cast<void>(net::ip::make_address(host, failed));
+  return !failed;
+}
+
+struct Connection {
+  std::unique_ptr<beast::tcp_stream> plain;
+  std::unique_ptr<beast::ssl_stream<beast::tcp_stream>> tls;
+  beast::flat_buffer buffer{answer_header_bytes + answer_body_bytes};
+  bool busy = false, open = false;
+
+  beast::tcp_stream& stream() { return tls ? tls->next_layer() : *plain; }
+  void shut() {
+    open = false;
+    buffer.clear();
+    if (tls || plain) {
+      error_code ignored;
+      stream().socket().close(ignored);
+    }
+  }
+  // The other side closed it while nothing was under way, or said what nobody asked for.
+  bool is_stale() {
+    char byte = 0;
+    const auto got = ::recv(stream().socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got == 0) return true;
+    if (got > 0) return !tls;  // TLS keeps the right to say something of its own
+    return errno != EAGAIN && errno != EWOULDBLOCK;
+  }
+};
+
+class RestHookSink final : public port::Sink {
+ public:
+  RestHookSink(net::any_io_executor executor, RestHookOptions options)
+      : executor_(std::move(executor)), options_(std::move(options)) {
+    for (std::size_t i = 0; i < std::max<std::size_t>(options_.connections, 1); ++i) {
+      connections_.push_back(std::make_unique<Connection>());
+    }
+    if (!options_.target.tls) return;
+    tls_.emplace(net::ssl::context::tls_client);
+    SSL_CTX_set_min_proto_version(tls_->native_handle(), TLS1_2_VERSION);
+    tls_->set_verify_mode(net::ssl::verify_peer);
+    try {
+      if (options_.authority.empty()) {
+        tls_->set_default_verify_paths();
+      } else {
+        tls_->load_verify_file(options_.authority);
+      }
+      if (!options_.certificate.empty()) {
+        tls_->use_certificate_chain_file(options_.certificate);
+        tls_->use_private_key_file(options_.key, net::ssl::context::pem);
+      }
+    } catch (const boost::system::system_error& e) {
+      throw std::runtime_error(options_.target.origin() + ": its PEM files cannot be used: " + e.code().message());
+    }
+  }
+
+  std::size_t parallel() const override { return connections_.size(); }
+
+  net::awaitable<Receipt> hand_over(port::Parcel parcel) override {
+    Connection* connection = nullptr;
+    for (auto& each : connections_) {
+      if (!each->busy && (!connection || each->open)) connection = each.get();
+    }
+    if (closed_ || !connection)
+      co_return Receipt{Taken::unreachable, closed_ ? "closed" : "all connections are busy", {}};
+    connection->busy = true;
+    auto receipt = co_await hand_over(*connection, std::move(parcel));
+    connection->busy = false;
+    if (closed_) connection->shut();
+    co_return receipt;
+  }
+
+  void close() override {
+    closed_ = true;
+    for (auto& connection : connections_) connection->shut();
+  }
+
+ private:
+  net::awaitable<Receipt> hand_over(Connection& connection, port::Parcel parcel) {
+    if (connection.open && connection.is_stale()) connection.shut();
+    if (!connection.open) {
+      if (auto fault = co_await connect(connection); !fault.empty()) {
+        connection.shut();
+        co_return Receipt{Taken::unreachable, std::move(fault), {}};
+      }
+    }
+    if (connection.tls) co_return co_await exchange(connection, *connection.tls, std::move(parcel));
+    co_return co_await exchange(connection, *connection.plain, std::move(parcel));
+  }
+
+  // "" where it stands.
+  net::awaitable<std::string> connect(Connection& connection) {
+    if (auto allowed = options_.guard->check(options_.target); !allowed) co_return allowed.error().message;
+    auto addresses = co_await resolve();
+    if (!addresses) co_return addresses.error().message;
+    if (auto allowed = options_.guard->check(*addresses); !allowed) co_return allowed.error().message;
+    std::vector<tcp::endpoint> endpoints;
+    for (const auto& address : *addresses) endpoints.emplace_back(address, options_.target.port);
+    connection.tls.reset();
+    connection.plain.reset();
+    error_code error;
+    if (options_.target.tls) {
+      connection.tls = std::make_unique<beast::ssl_stream<beast::tcp_stream>>(executor_, *tls_);
+    } else {
+      connection.plain = std::make_unique<beast::tcp_stream>(executor_);
+    }
+    auto& stream = connection.stream();
+    stream.expires_after(options_.connect_timeout);
+    co_await stream.async_connect(endpoints, net::redirect_error(net::use_awaitable, error));
+    if (error) co_return error == beast::error::timeout ? "no connection in time" : error.message();
+    stream.socket().set_option(tcp::no_delay(true), error);
+    if (connection.tls) {
+      if (!is_address(options_.target.host))
+        SSL_set_tlsext_host_name(connection.tls->native_handle(), options_.target.host.c_str());
+      connection.tls->set_verify_callback(net::ssl::host_name_verification(options_.target.host));
+      stream.expires_after(options_.connect_timeout);
+      co_await connection.tls->async_handshake(net::ssl::stream_base::client,
+                                               net::redirect_error(net::use_awaitable, error));
+      if (error) co_return "TLS: " + error.message();
+    }
+    connection.open = !closed_;
+    co_return closed_ ? "closed" : "";
+  }
+
+  // Once for each connection: what is checked is what is connected to.
+  net::awaitable<Result<std::vector<Address>>> resolve() {
+    error_code not_literal;
+    const auto literal = net::ip::make_address(options_.target.host, not_literal);
+    if (!not_literal) co_return std::vector<Address>{literal};
+    co_return co_await options_.resolve(options_.target.host);
+  }
+
+  template <class Stream>
+  net::awaitable<Receipt> exchange(Connection& connection, Stream& stream, port::Parcel parcel) {
+    http::request<http::string_body> request(http::verb::post, options_.target.path, 11);
+    request.set(http::field::host, options_.target.authority());
+    request.set(http::field::user_agent, "hutong");
+    if (!options_.authorization.empty()) request.set(http::field::authorization, options_.authorization);
+    if (!parcel.content_type.empty()) request.set(http::field::content_type, parcel.content_type);
+    request.set("Idempotency-Key",
+                parcel.version > 1 ? parcel.event_id + ".v" + std::to_string(parcel.version) : parcel.event_id);
+    request.set("X-Hutong-Event-Id", parcel.event_id);
+    request.set("X-Hutong-Event-Kind", parcel.kind);
+    request.set("X-Hutong-Event-Version", std::to_string(parcel.version));
+    request.set("X-Hutong-Subscription", parcel.subscription);
+    request.set("X-Hutong-Attempt", std::to_string(parcel.attempt));
+    if (parcel.replay) request.set("X-Hutong-Replay", "true");
+    request.body() = std::move(parcel.body);
+    request.prepare_payload();
+
+    beast::get_lowest_layer(stream).expires_after(options_.timeout);
+    error_code error;
+    co_await http::async_write(stream, request, net::redirect_error(net::use_awaitable, error));
+    for (int interim = 0; !error; ++interim) {
+      http::response_parser<http::string_body> parser;
+      parser.header_limit(answer_header_bytes);
+      parser.body_limit(boost::none);  // of its length once the status is known
+      co_await http::async_read_header(stream, connection.buffer, parser,
+                                       net::redirect_error(net::use_awaitable, error));
+      if (error) break;
+      const auto status = parser.get().result_int();
+      if (status < 200 && status != 101 && interim < interim_answers) continue;
+      auto receipt = receipt_of(status, std::string(parser.get()[http::field::retry_after]));
+      // What else it says is nobody's, but without its end nothing can follow.
+      const auto length = parser.content_length();
+      const bool is_short = parser.is_done() || parser.chunked() || (length && *length <= answer_body_bytes);
+      parser.body_limit(answer_body_bytes);
+      if (is_short && !parser.is_done()) {
+        co_await http::async_read(stream, connection.buffer, parser, net::redirect_error(net::use_awaitable, error));
+      }
+      if (!is_short || error || !parser.get().keep_alive()) connection.shut();
+      co_return receipt;
+    }
+    connection.shut();
+    co_return Receipt{Taken::broken, words_of(error), {}};
+  }
+
+  net::any_io_executor executor_;
+  RestHookOptions options_;
+  std::optional<net::ssl::context> tls_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  bool closed_ = false;
+};
+
+}  // namespace
+
+Resolve system_resolver() {
+  return [](std::string host) -> net::awaitable<Result<std::vector<Address>>> {
+    tcp::resolver resolver(co_await net::this_coro::executor);
+    error_code error;
+    const auto found = co_await resolver.async_resolve(host, "", net::redirect_error(net::use_awaitable, error));
+    if (error) co_return fail(ErrorCode::unavailable, "the name cannot be resolved: " + error.message());
+    std::vector<Address> addresses;
+    for (const auto& entry : found) addresses.push_back(entry.endpoint().address());
+    co_return addresses;
+  };
+}
+
+std::shared_ptr<port::Sink> rest_hook_sink(net::any_io_executor executor, RestHookOptions options) {
+  return std::make_shared<RestHookSink>(std::move(executor), std::move(options));
+}
+
+}  // namespace hutong::http_sink

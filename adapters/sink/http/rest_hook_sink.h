@@ -1,0 +1,33 @@
+// Hands events to a webhook: one POST each, over connections that are kept. The answer's status is all that is read of
+// it. Where it may connect to is target.h's matter. Threads: the one of the executor.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "adapters/sink/http/target.h"
+#include "broker/port/sink.h"
+
+namespace hutong::http_sink {
+
+// All addresses of a name. Errors: unavailable.
+using Resolve = std::function<net::awaitable<Result<std::vector<Address>>>(std::string host)>;
+Resolve system_resolver();
+
+struct RestHookOptions {
+  Target target;
+  std::shared_ptr<const TargetGuard> guard;
+  Resolve resolve = system_resolver();
+  std::string authorization;  // the header's value; "" none
+  std::size_t connections = 1;
+  std::chrono::milliseconds timeout{30'000}, connect_timeout{5'000};
+  std::string authority, certificate, key;  // PEM files: whom to believe instead of the system's, who we are
+};
+
+// Throws std::runtime_error where a PEM file cannot be used.
+std::shared_ptr<port::Sink> rest_hook_sink(net::any_io_executor executor, RestHookOptions options);
+
+}  // namespace hutong::http_sink

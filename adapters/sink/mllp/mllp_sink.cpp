@@ -1,0 +1,252 @@
+#include "adapters/sink/mllp/mllp_sink.h"
+
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <optional>
+#include <vector>
+
+#include "adapters/sink/mllp/hl7_bytes.h"
+
+namespace hutong::mllp_client {
+namespace {
+
+using boost::system::error_code;
+using net::ip::tcp;
+using port::Receipt;
+using port::Taken;
+
+constexpr std::size_t answer_bytes_max = 64 * 1024;
+constexpr char start_block = '\x0B', end_block = '\x1C', carriage_return = '\r';
+
+// A socket with or without TLS around it, and the one deadline of what is under way on it.
+struct Connection : std::enable_shared_from_this<Connection> {
+  explicit Connection(net::any_io_executor executor) : deadline(executor) {}
+
+  tcp::socket& socket() { return tls ? tls->next_layer() : *plain; }
+  bool is_made() const { return plain || tls; }
+  void shut() {
+    open = false;
+    received.clear();
+    error_code ignored;
+    if (is_made()) socket().close(ignored);
+  }
+  void within(std::chrono::milliseconds time) {
+    late = false;
+    deadline.expires_after(time);
+    deadline.async_wait([weak = weak_from_this()](error_code cancelled) {
+      auto self = weak.lock();
+      if (cancelled || !self) return;
+      self->late = true;
+      self->shut();
+    });
+  }
+  void in_time() { deadline.cancel(); }
+  // The other side closed it while nothing was under way, or said what nobody asked for.
+  bool is_stale() {
+    char byte = 0;
+    auto got = ::recv(socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    while (!tls && got == 1 && byte == carriage_return) {  // the end of the last answer, a little late
+      static_cast<void>(::recv(socket().native_handle(), &byte, 1, MSG_DONTWAIT));
+      got = ::recv(socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    }
+    if (got == 0) return true;
+    if (got > 0) return !tls;  // TLS keeps the right to say something of its own
+    return errno != EAGAIN && errno != EWOULDBLOCK;
+  }
+
+  std::unique_ptr<tcp::socket> plain;
+  std::unique_ptr<net::ssl::stream<tcp::socket>> tls;
+  net::steady_timer deadline;
+  std::string received;
+  bool busy = false, open = false, late = false;
+};
+
+Receipt receipt_of(const Answer& answer) {
+  std::string words(to_string(answer.code));
+  switch (answer.code) {
+    case AnswerCode::AA:
+    case AnswerCode::CA: return {Taken::delivered, std::move(words), {}};
+    case AnswerCode::AE:
+    case AnswerCode::CE: return {Taken::refused, std::move(words), {}};
+    case AnswerCode::AR:
+    case AnswerCode::CR:
+      if (answer.send_again) return {Taken::not_now, words + " 207", {}};
+      return {Taken::refused, std::move(words), {}};
+    default: return {Taken::broken, "an answer without MSA-1", {}};
+  }
+}
+
+class MllpSink final : public port::Sink {
+ public:
+  MllpSink(net::any_io_executor executor, MllpSinkOptions options)
+      : executor_(std::move(executor)), options_(std::move(options)) {
+    for (std::size_t i = 0; i < std::max<std::size_t>(options_.connections, 1); ++i) {
+      connections_.push_back(std::make_shared<Connection>(executor_));
+    }
+    if (!options_.tls) return;
+    tls_.emplace(net::ssl::context::tls_client);
+    SSL_CTX_set_min_proto_version(tls_->native_handle(), TLS1_2_VERSION);
+    tls_->set_verify_mode(net::ssl::verify_peer);
+    try {
+      if (options_.authority.empty()) {
+        tls_->set_default_verify_paths();
+      } else {
+        tls_->load_verify_file(options_.authority);
+      }
+      if (!options_.certificate.empty()) {
+        tls_->use_certificate_chain_file(options_.certificate);
+        tls_->use_private_key_file(options_.key, net::ssl::context::pem);
+      }
+    } catch (const boost::system::system_error& e) {
+      throw std::runtime_error(options_.host + ": its PEM files cannot be used: " + e.code().message());
+    }
+  }
+
+  std::size_t parallel() const override { return connections_.size(); }
+
+  net::awaitable<Receipt> hand_over(port::Parcel parcel) override {
+    std::shared_ptr<Connection> connection;
+    for (auto& each : connections_) {
+      if (!each->busy && (!connection || each->open)) connection = each;
+    }
+    if (closed_ || !connection)
+      co_return Receipt{Taken::unreachable, closed_ ? "closed" : "all connections are busy", {}};
+    connection->busy = true;
+    auto receipt = co_await hand_over(connection, std::move(parcel));
+    connection->busy = false;
+    connection->in_time();
+    if (closed_) connection->shut();
+    co_return receipt;
+  }
+
+  void close() override {
+    closed_ = true;
+    for (auto& connection : connections_) {
+      connection->in_time();
+      connection->shut();
+    }
+  }
+
+ private:
+  net::awaitable<Receipt> hand_over(std::shared_ptr<Connection> connection, port::Parcel parcel) {
+    if (connection->open && connection->is_stale()) connection->shut();
+    if (!connection->open) {
+      if (auto fault = co_await connect(*connection); !fault.empty()) {
+        connection->shut();
+        co_return Receipt{Taken::unreachable, std::move(fault), {}};
+      }
+    }
+    std::string framed;
+    framed.reserve(parcel.body.size() + 3);
+    framed.push_back(start_block);
+    framed += parcel.body;
+    framed.push_back(end_block);
+    framed.push_back(carriage_return);
+    connection->within(options_.timeout);
+    error_code error;
+    if (connection->tls) {
+      co_await net::async_write(*connection->tls, net::buffer(framed), net::redirect_error(net::use_awaitable, error));
+    } else {
+      co_await net::async_write(*connection->plain, net::buffer(framed),
+                                net::redirect_error(net::use_awaitable, error));
+    }
+    if (!error) co_return co_await answer(*connection, std::move(parcel.control_id));
+    const bool late = connection->late;
+    connection->shut();
+    co_return Receipt{Taken::broken, late ? "timeout" : "closed without an answer", {}};
+  }
+
+  // "" where it stands.
+  net::awaitable<std::string> connect(Connection& connection) {
+    connection.tls.reset();
+    connection.plain.reset();
+    connection.within(options_.connect_timeout);
+    error_code error;
+    tcp::resolver resolver(executor_);
+    const auto found = co_await resolver.async_resolve(options_.host, std::to_string(options_.port),
+                                                       net::redirect_error(net::use_awaitable, error));
+    if (error) co_return "the name cannot be resolved: " + error.message();
+    if (options_.tls) {
+      connection.tls = std::make_unique<net::ssl::stream<tcp::socket>>(executor_, *tls_);
+    } else {
+      connection.plain = std::make_unique<tcp::socket>(executor_);
+    }
+    co_await net::async_connect(connection.socket(), found, net::redirect_error(net::use_awaitable, error));
+    if (error) co_return connection.late ? "no connection in time" : error.message();
+    connection.socket().set_option(tcp::no_delay(true), error);
+    connection.socket().set_option(net::socket_base::keep_alive(true), error);
+    if (connection.tls) {
+      error_code not_literal;
+      static_cast<void>(net::ip::make_address(options_.host, not_literal));
+      if (not_literal) SSL_set_tlsext_host_name(connection.tls->native_handle(), options_.host.c_str());
+      connection.tls->set_verify_callback(net::ssl::host_name_verification(options_.host));
+      co_await connection.tls->async_handshake(net::ssl::stream_base::client,
+                                               net::redirect_error(net::use_awaitable, error));
+      if (error) co_return connection.late ? "no TLS in time" : "TLS: " + error.message();
+    }
+    if (connection.late || closed_) co_return closed_ ? "closed" : "no connection in time";
+    connection.received.clear();
+    connection.open = true;
+    co_return "";
+  }
+
+  // The acknowledgement of this message: one of another (late, doubled, the second of enhanced mode) is passed over.
+  net::awaitable<Receipt> answer(Connection& connection, std::string control_id) {
+    auto& received = connection.received;
+    std::string fault;
+    while (fault.empty()) {
+      const auto start = received.find(start_block);
+      const auto end = start == std::string::npos ? start : received.find(end_block, start);
+      if (end != std::string::npos) {
+        const std::string frame = received.substr(start + 1, end - start - 1);
+        received.erase(0, received.compare(end + 1, 1, "\r") == 0 ? end + 2 : end + 1);
+        const auto said = parse_answer(frame);
+        if (said.control_id.empty() || control_id.empty() || said.control_id == control_id) co_return receipt_of(said);
+        continue;
+      }
+      char bytes[4096];
+      error_code error;
+      std::size_t got = 0;
+      if (connection.tls) {
+        got = co_await connection.tls->async_read_some(net::buffer(bytes),
+                                                       net::redirect_error(net::use_awaitable, error));
+      } else {
+        got = co_await connection.plain->async_read_some(net::buffer(bytes),
+                                                         net::redirect_error(net::use_awaitable, error));
+      }
+      if (error) {
+        fault = connection.late ? "timeout" : "closed without an answer";
+      } else if (received.size() + got > answer_bytes_max) {
+        fault = "an answer longer than 64 KiB";
+      } else {
+        received.append(bytes, got);
+      }
+    }
+    connection.shut();
+    co_return Receipt{Taken::broken, std::move(fault), {}};
+  }
+
+  net::any_io_executor executor_;
+  MllpSinkOptions options_;
+  std::optional<net::ssl::context> tls_;
+  std::vector<std::shared_ptr<Connection>> connections_;
+  bool closed_ = false;
+};
+
+}  // namespace
+
+std::shared_ptr<port::Sink> mllp_sink(net::any_io_executor executor, MllpSinkOptions options) {
+  return std::make_shared<MllpSink>(std::move(executor), std::move(options));
+}
+
+}  // namespace hutong::mllp_client

@@ -1,0 +1,381 @@
+#include "broker/app/subscriptions.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "adapters/format/fhir/fhir_payload.h"
+#include "adapters/format/hl7v2/hl7v2_payload.h"
+#include "adapters/sink/http/rest_hook_sink.h"
+#include "adapters/sink/mllp/mllp_sink.h"
+#include "broker/app/rules.h"
+#include "broker/model/event.h"
+#include "broker/pipeline/event_payload.h"
+
+namespace hutong::app {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_name(const std::string& name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_';
+  });
+}
+
+bool is_loinc(const std::string& code) {
+  return code.size() >= 3 && code[code.size() - 2] == '-' &&
+         std::all_of(code.begin(), code.end() - 2, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool is_area(const std::string& code) {
+  return !code.empty() && code.size() <= 12 &&
+         std::all_of(code.begin(), code.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Kinds of events that can be subscribed to, and their families.
+bool is_kind(const std::string& kind) {
+  model::EventKind known;
+  if (model::from_string(kind, known)) return true;
+  if (kind.size() < 3 || !kind.ends_with(".*")) return false;
+  for (std::size_t i = 0; i < model::event_kind_count; ++i) {
+    if (to_string(static_cast<model::EventKind>(i)).starts_with(kind.substr(0, kind.size() - 1))) return true;
+  }
+  return false;
+}
+
+// One [[subscription]]: what is asked for is known, what is left over is a mistake.
+class Entry {
+ public:
+  Entry(const fs::path& file, const toml::table& table) : file_(file), table_(table) {}
+
+  [[noreturn]] void mistake(const char* key, const std::string& what) const {
+    const auto* node = table_.get(key);
+    const auto line = node ? node->source().begin.line : table_.source().begin.line;
+    throw ConfigError(fmt::format("{}:{}: {}: {}", file_.string(), line, key, what));
+  }
+  bool has(const char* key) const { return table_.get(key) != nullptr; }
+
+  void text(const char* key, std::string& value) {
+    if (const auto* node = find(key)) {
+      const auto* string = node->as_string();
+      if (!string) mistake(key, "expected a text in quotes");
+      value = string->get();
+    }
+  }
+  void texts(const char* key, std::vector<std::string>& values) {
+    const auto* node = find(key);
+    if (!node) return;
+    const auto* list = node->as_array();
+    if (!list || list->empty()) mistake(key, "expected a list of texts, such as [\"a\", \"b\"]; leave it out for all");
+    for (const auto& item : *list) {
+      const auto* string = item.as_string();
+      if (!string) mistake(key, "expected a list of texts, such as [\"a\", \"b\"]");
+      values.push_back(string->get());
+    }
+  }
+  void flag(const char* key, bool& value) {
+    if (const auto* node = find(key)) {
+      const auto* boolean = node->as_boolean();
+      if (!boolean) mistake(key, "expected true or false");
+      value = boolean->get();
+    }
+  }
+  template <class Integer>
+  void count(const char* key, Integer& value, std::int64_t least, std::int64_t most) {
+    if (const auto* node = find(key)) {
+      const auto* integer = node->as_integer();
+      if (!integer || integer->get() < least || integer->get() > most) {
+        mistake(key, fmt::format("expected a whole number from {} to {}", least, most));
+      }
+      value = static_cast<Integer>(integer->get());
+    }
+  }
+  void duration(const char* key, std::chrono::milliseconds& value) {
+    std::string written;
+    text(key, written);
+    if (written.empty()) return;
+    const auto read = read_duration(written);
+    if (!read || read->count() == 0) mistake(key, "expected a duration with its unit, such as \"30s\" or \"168h\"");
+    value = *read;
+  }
+  // The word that is written, or `otherwise`.
+  template <class Value>
+  Value choice(const char* key, std::initializer_list<std::pair<const char*, Value>> words, Value otherwise) {
+    std::string written, known;
+    text(key, written);
+    if (written.empty()) return otherwise;
+    for (const auto& [word, value] : words) {
+      if (written == word) return value;
+      known += (known.empty() ? "\"" : ", \"") + std::string(word) + "\"";
+    }
+    mistake(key, fmt::format("\"{}\" is none of {}", written, known));
+  }
+  // Given by reference, "env:NAME" or "file:PATH", never in clear.
+  void secret(const char* key, std::string& value) {
+    std::string written;
+    text(key, written);
+    if (written.empty()) return;
+    if (written.rfind("env:", 0) == 0) {
+      const char* variable = std::getenv(written.c_str() + 4);
+      if (!variable || !*variable) mistake(key, "the environment has no " + written.substr(4));
+      value = variable;
+    } else if (written.rfind("file:", 0) == 0) {
+      std::ifstream file(beside(written.substr(5)));
+      std::getline(file, value);
+      if (value.empty()) mistake(key, written.substr(5) + ": no such file, or its first line is empty");
+    } else {
+      mistake(key, "a secret is given by reference: \"env:NAME\" or \"file:PATH\"");
+    }
+    if (value.find_first_of("\r\n") != std::string::npos) mistake(key, "the secret has more than one line");
+  }
+  void path(const char* key, std::string& value) {
+    std::string written;
+    text(key, written);
+    if (written.empty()) return;
+    value = beside(written.rfind("file:", 0) == 0 ? written.substr(5) : written).string();
+    if (!fs::exists(value)) mistake(key, value + ": no such file");
+  }
+  void finish() const {
+    for (const auto& [key, value] : table_) {
+      if (known_.contains(std::string(key.str()))) continue;
+      throw ConfigError(fmt::format("{}:{}: unknown key \"{}\" of a subscription", file_.string(),
+                                    value.source().begin.line, key.str()));
+    }
+  }
+
+ private:
+  const toml::node* find(const char* key) {
+    known_.insert(key);
+    return table_.get(key);
+  }
+  fs::path beside(const fs::path& path) const { return path.is_relative() ? file_.parent_path() / path : path; }
+  const fs::path& file_;
+  const toml::table& table_;
+  std::set<std::string> known_;
+};
+
+bool is_loopback(std::string_view host) {
+  return host.starts_with("127.") || host == "::1" || host == "localhost";
+}
+
+void read_filter(Entry& entry, model::SubscriptionFilter& filter, const model::FacilityDirectory& facilities) {
+  const auto all = [&](const char* key, const std::vector<std::string>& values, auto good, const char* expected) {
+    for (const auto& value : values) {
+      if (!good(value)) entry.mistake(key, fmt::format("\"{}\": {}", value, expected));
+    }
+  };
+  const auto known = [&](const std::string& code) {
+    return facilities.find(code) != nullptr || code.rfind("x-", 0) == 0;
+  };
+  entry.texts("kinds", filter.kinds);
+  all("kinds", filter.kinds, is_kind, "there are no events of this kind (docs/delivery.md lists them)");
+  entry.texts("facilities", filter.facilities);
+  all("facilities", filter.facilities, known, "no facility has this code (schemas/facilities)");
+  entry.texts("areas", filter.areas);
+  all("areas", filter.areas, is_area, "expected a code of GB/T 2260 or its beginning, such as \"2308\"");
+  entry.texts("items", filter.items);
+  all("items", filter.items, is_loinc, "expected a LOINC code, such as \"2823-3\"");
+  entry.texts("centres", filter.centres);
+  all("centres", filter.centres, known, "no facility has this code (schemas/facilities)");
+  entry.texts("parties", filter.parties);
+  all("parties", filter.parties, known, "no facility has this code (schemas/facilities)");
+  filter.flag = entry.choice("flag", {{"abnormal", model::Flag::abnormal}, {"critical", model::Flag::critical}},
+                             model::Flag::any);
+}
+
+std::pair<std::string, std::uint16_t> host_and_port(const std::string& target) {
+  const auto colon = target.rfind(':');
+  if (colon == std::string::npos || colon == 0) return {};
+  const auto digits = target.substr(colon + 1);
+  if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string::npos) return {};
+  const int port = std::atoi(digits.c_str());
+  if (port < 1 || port > 65535) return {};
+  auto host = target.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  return {host, static_cast<std::uint16_t>(port)};
+}
+
+http_sink::TargetGuard guard_of(const Config& config) {
+  std::vector<http_sink::Target> origins;
+  for (const auto& origin : config.delivery.webhooks) {
+    if (auto read = http_sink::read_target(origin)) origins.push_back(*read);
+  }
+  std::vector<http_sink::Network> networks;
+  for (const auto& network : config.delivery.private_networks) {
+    if (auto read = http_sink::read_network(network)) networks.push_back(*read);
+  }
+  return {std::move(origins), std::move(networks)};
+}
+
+void read_target_of(Entry& entry, model::Subscription& subscription, const Config& config) {
+  bool allow_plain = false;
+  entry.text("target", subscription.target);
+  entry.flag("tls", subscription.tls);
+  entry.flag("allow_plain", allow_plain);
+  entry.path("authority", subscription.authority);
+  entry.path("certificate", subscription.certificate);
+  entry.path("key", subscription.key);
+  entry.secret("authorization", subscription.authorization);
+  if (subscription.certificate.empty() != subscription.key.empty())
+    entry.mistake("certificate", "certificate and key belong together");
+  if (subscription.sink == model::SinkKind::mllp) {
+    const auto [host, port] = host_and_port(subscription.target);
+    if (port == 0) entry.mistake("target", "expected \"host:port\", such as \"10.1.2.3:2575\"");
+    if (!subscription.tls && !allow_plain && !is_loopback(host)) {
+      entry.mistake(
+          "target",
+          "leaves this machine without encryption: say tls = true, or allow_plain = true where a gateway encrypts");
+    }
+    if (!subscription.authorization.empty()) entry.mistake("authorization", "MLLP has none; use a certificate");
+    return;
+  }
+  const auto target = http_sink::read_target(subscription.target);
+  if (!target) entry.mistake("target", target.error().message);
+  if (const auto allowed = guard_of(config).check(*target); !allowed) {
+    entry.mistake("target", allowed.error().message + "; add \"" + target->origin() + "\" there");
+  }
+  if (entry.has("tls")) entry.mistake("tls", "the target says so itself, by https://");
+}
+
+model::Subscription read_one(const fs::path& file, const toml::table& table, const Config& config,
+                             const model::FacilityDirectory& facilities) {
+  using model::PayloadKind;
+  using model::SinkKind;
+  Entry entry(file, table);
+  model::Subscription one;
+  entry.text("name", one.name);
+  if (!is_name(one.name))
+    entry.mistake("name",
+                  "expected 1 to 64 characters of A-Z a-z 0-9 . _ - (its place in the log stands under it for ever)");
+  read_filter(entry, one.filter, facilities);
+  if (!entry.has("sink")) entry.mistake("sink", "is missing: \"mllp\" or \"rest-hook\"");
+  one.sink = entry.choice("sink", {{"mllp", SinkKind::mllp}, {"rest-hook", SinkKind::rest_hook}}, SinkKind::rest_hook);
+  read_target_of(entry, one, config);
+  const bool mllp = one.sink == SinkKind::mllp;
+  one.payload = entry.choice("payload",
+                             {{"event", PayloadKind::event},
+                              {"fhir", PayloadKind::fhir},
+                              {"hl7v2", PayloadKind::hl7v2},
+                              {"id-only", PayloadKind::id_only},
+                              {"empty", PayloadKind::empty}},
+                             mllp ? PayloadKind::hl7v2 : PayloadKind::event);
+  if (mllp && one.payload != PayloadKind::hl7v2) entry.mistake("payload", "over MLLP goes \"hl7v2\"");
+  entry.text("version", one.version);
+  if (!hl7v2::can_write_version(one.version))
+    entry.mistake("version", "expected a version of HL7 from \"2.3\" to \"2.8\"");
+  one.charset = entry.choice<std::string>("charset", {{"UTF-8", "UTF-8"}, {"GB18030", "GB18030"}}, "UTF-8");
+  entry.text("receiving_application", one.receiving_application);
+  entry.text("receiving_facility", one.receiving_facility);
+  if (one.payload != PayloadKind::hl7v2) {
+    for (const auto* key : {"version", "charset", "receiving_application", "receiving_facility"}) {
+      if (entry.has(key)) entry.mistake(key, "is of payload = \"hl7v2\"");
+    }
+  }
+  entry.count("connections", one.connections, 1, 64);
+  entry.duration("timeout", one.timeout);
+  entry.count("rate", one.rate, 1, 1'000'000);
+  entry.count("attempts", one.attempts, 1, 1'000);
+  entry.duration("retry_for", one.retry_for);
+  one.on_refusal = entry.choice("on_refusal", {{"hold", model::OnRefusal::hold}, {"skip", model::OnRefusal::skip}},
+                                model::OnRefusal::hold);
+  one.from_beginning = entry.choice("start", {{"now", false}, {"beginning", true}}, false);
+  entry.finish();
+  // A kind that the payload has no words for would never be delivered: said here, not found out later.
+  const auto payload = payload_for(one, config);
+  auto& kinds = one.filter.kinds;
+  for (const auto& kind : kinds) {
+    if (!kind.ends_with(".*") && !payload->has_words_for(kind)) {
+      entry.mistake("kinds", fmt::format("\"{}\" cannot be said as \"{}\"", kind, to_string(one.payload)));
+    }
+  }
+  std::set<std::string> said;
+  for (std::size_t i = 0; i < model::event_kind_count; ++i) {
+    const std::string kind(to_string(static_cast<model::EventKind>(i)));
+    const auto family = kind.substr(0, kind.find('.')) + ".*";
+    const bool wanted = kinds.empty() || std::find(kinds.begin(), kinds.end(), kind) != kinds.end() ||
+                        std::find(kinds.begin(), kinds.end(), family) != kinds.end();
+    if (wanted && payload->has_words_for(kind)) said.insert(kind);
+  }
+  if (said.size() < model::event_kind_count || !kinds.empty()) kinds.assign(said.begin(), said.end());
+  return one;
+}
+
+}  // namespace
+
+std::vector<model::Subscription> read_subscriptions(const Config& config, const model::FacilityDirectory& facilities) {
+  std::vector<model::Subscription> all;
+  const auto folder = config.data / "schemas" / "subscriptions";
+  if (!fs::exists(folder)) return all;
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".toml") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  std::set<std::string> names;
+  for (const auto& file : files) {
+    toml::table root;
+    try {
+      root = toml::parse_file(file.string());
+    } catch (const toml::parse_error& e) {
+      throw ConfigError(fmt::format("{}:{}: {}", file.string(), e.source().begin.line, e.description()));
+    }
+    for (const auto& [key, value] : root) {
+      if (key.str() != "subscription" || !value.is_array_of_tables()) {
+        throw ConfigError(fmt::format("{}:{}: unknown key \"{}\"; expected [[subscription]] entries", file.string(),
+                                      value.source().begin.line, key.str()));
+      }
+      for (const auto& item : *value.as_array()) {
+        auto one = read_one(file, *item.as_table(), config, facilities);
+        if (!names.insert(one.name).second) {
+          throw ConfigError(fmt::format("{}:{}: subscription \"{}\" is declared twice", file.string(),
+                                        item.source().begin.line, one.name));
+        }
+        all.push_back(std::move(one));
+      }
+    }
+  }
+  return all;
+}
+
+std::shared_ptr<port::Sink> sink_for(const model::Subscription& subscription, const Config& config,
+                                     const net::any_io_executor& executor) {
+  if (subscription.sink == model::SinkKind::mllp) {
+    mllp_client::MllpSinkOptions options;
+    std::tie(options.host, options.port) = host_and_port(subscription.target);
+    options.connections = subscription.connections;
+    options.timeout = subscription.timeout;
+    options.tls = subscription.tls;
+    options.authority = subscription.authority;
+    options.certificate = subscription.certificate;
+    options.key = subscription.key;
+    return mllp_client::mllp_sink(executor, std::move(options));
+  }
+  http_sink::RestHookOptions options;
+  if (auto target = http_sink::read_target(subscription.target)) options.target = std::move(*target);
+  options.guard = std::make_shared<http_sink::TargetGuard>(guard_of(config));
+  options.authorization = subscription.authorization;
+  options.connections = subscription.connections;
+  options.timeout = subscription.timeout;
+  options.authority = subscription.authority;
+  options.certificate = subscription.certificate;
+  options.key = subscription.key;
+  return http_sink::rest_hook_sink(executor, std::move(options));
+}
+
+std::shared_ptr<const port::Payload> payload_for(const model::Subscription& subscription, const Config& config) {
+  switch (subscription.payload) {
+    case model::PayloadKind::hl7v2: return hl7v2::hl7v2_payload();
+    case model::PayloadKind::fhir:
+      return fhir::fhir_payload((config.http.public_url.empty() ? "https://hutong.invalid" : config.http.public_url) +
+                                "/fhir");
+    default: return pipeline::event_payload(subscription.payload);
+  }
+}
+
+}  // namespace hutong::app

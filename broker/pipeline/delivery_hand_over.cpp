@@ -1,0 +1,248 @@
+// One delivery: the record, what is known of it in the views, the receiver's format, the receiver.
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "broker/model/event_json.h"
+#include "broker/pipeline/delivery_state.h"
+#include "broker/port/tables.h"
+
+namespace hutong::pipeline {
+namespace {
+
+namespace tables = port::tables;
+using port::Row;
+using port::Taken;
+
+// Columns of tables::reports and report_versions.
+enum : std::size_t { report_version = 4, report_updated = 7, report_event = 9, report_body = 11 };
+enum : std::size_t { earlier_version = 1, earlier_updated = 3, earlier_event = 5, earlier_body = 6 };
+
+std::int64_t number_in(const Row& row, std::size_t column) {
+  return std::get<std::int64_t>(row[column]);
+}
+const std::string& text_in(const Row& row, std::size_t column) {
+  return std::get<std::string>(row[column]);
+}
+
+bool is_labelled(const model::Report& report) {
+  return !report.labels.empty() || std::any_of(report.observations.begin(), report.observations.end(),
+                                               [](const auto& item) { return !item.labels.empty(); });
+}
+
+// What is shown of an event, and what it points to.
+struct Shown {
+  Arena arena;
+  model::RecordView record;
+  model::ReportView report;
+  model::EncounterView encounter;
+  model::OrderView order;
+  port::Notice notice;
+  bool withheld = false;
+};
+
+net::awaitable<Result<PersonId>> person_of(port::Store& store, std::string facility, std::string number) {
+  auto link = co_await store.get(tables::person_of, {facility, number});
+  if (!link) co_return tl::unexpected(link.error());
+  if (*link) co_return PersonId::from_bytes(text_in(**link, 2)).value_or(model::first_person_id(facility, number));
+  co_return model::first_person_id(facility, number);
+}
+
+// The version of a report that this event made, with what earlier messages said of it. Not there: the event's own.
+net::awaitable<Result<void>> show_report(port::Store& store, std::string event_id, Shown& shown) {
+  const std::string id(shown.report.report.id.view());
+  const auto take = [&](const Row& row, std::size_t version, std::size_t updated, std::size_t body) {
+    model::Report report;
+    if (!model::read_report(shown.arena.copy(text_in(row, body)), shown.arena, report)) return;
+    report.id = shown.report.report.id;
+    shown.report.report = report;
+    shown.report.version = static_cast<std::uint64_t>(number_in(row, version));
+    shown.report.updated = {number_in(row, updated)};
+  };
+  auto where = co_await store.get(tables::report_ids, {id});
+  if (!where) co_return tl::unexpected(where.error());
+  if (!*where) co_return Result<void>();
+  const auto& place = **where;
+  auto now = co_await store.get(tables::reports, {place[1], place[2], place[3], id});
+  if (!now) co_return tl::unexpected(now.error());
+  if (*now && text_in(**now, report_event) == event_id) {
+    take(**now, report_version, report_updated, report_body);
+    co_return Result<void>();
+  }
+  port::Scan scan;
+  scan.prefix = {id};
+  auto earlier = co_await store.scan(tables::report_versions, std::move(scan));
+  if (!earlier) co_return tl::unexpected(earlier.error());
+  for (const auto& row : *earlier) {
+    if (text_in(row, earlier_event) == event_id) take(row, earlier_version, earlier_updated, earlier_body);
+  }
+  co_return Result<void>();
+}
+
+net::awaitable<Result<void>> look_up(port::Store& store, Shown& shown) {
+  auto& notice = shown.notice;
+  auto person = co_await person_of(store, std::string(notice.facility), std::string(notice.number));
+  if (!person) co_return tl::unexpected(person.error());
+  notice.person = *person;
+  const auto& event = *notice.event;
+  if (event.report) {
+    shown.report.report = *event.report;
+    shown.report.version = event.version;
+    shown.report.updated = notice.appended;
+    if (auto found = co_await show_report(store, notice.event_id, shown); !found) co_return found;
+    shown.withheld = is_labelled(shown.report.report);
+    shown.report.person = *person;
+    shown.report.facility = notice.facility;
+    shown.report.number = notice.number;
+    shown.report.event_id = shown.arena.copy(notice.event_id);
+    shown.report.item_ids = model::item_ids(shown.report.report);
+    notice.report = &shown.report;
+  } else if (event.order) {
+    shown.order = {*event.order,
+                   *person,
+                   notice.facility,
+                   notice.number,
+                   event.version,
+                   notice.appended,
+                   shown.arena.copy(notice.event_id)};
+    notice.order = &shown.order;
+  } else if (event.kind == model::EventKind::encounter_changed) {
+    shown.encounter = {event.encounter, *person, notice.facility, notice.number, event.version, notice.appended};
+    notice.encounter = &shown.encounter;
+  }
+  co_return Result<void>();
+}
+
+// Errors: corrupt, it does not read.
+Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool replay, Shown& shown) {
+  if (auto read = model::read_record(stored.record.json, shown.arena, shown.record); !read) return read;
+  if (shown.record.id.empty()) shown.record.id = stored.record.id;
+  const auto& events = shown.record.events;
+  const auto event =
+      std::find_if(events.begin(), events.end(), [&](const auto& each) { return each.ordinal == ordinal; });
+  if (event == events.end()) return fail(ErrorCode::corrupt, "the record has no such event");
+  auto& notice = shown.notice;
+  const auto& subject = shown.record.subject;
+  notice.record = &shown.record;
+  notice.event = &*event;
+  notice.event_id = shown.record.id.hex() + "." + std::to_string(ordinal);
+  notice.facility = subject.facility.empty() ? shown.record.source.facility : subject.facility;
+  notice.number = subject.number.empty() ? shown.arena.copy(shown.record.id.hex()) : subject.number;
+  notice.appended = stored.appended;
+  notice.replay = replay;
+  return {};
+}
+
+}  // namespace
+
+struct Delivery::State::Written {
+  port::Parcel parcel;
+  bool withheld = false;
+};
+
+// Errors: invalid and corrupt, this event cannot be said; others: not now.
+net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
+    std::shared_ptr<const port::StoredRecord> record, model::EventRef ref, std::shared_ptr<const port::Payload> payload,
+    const model::Subscription& subscription) {
+  if (!record) {
+    const port::Partition partition{static_cast<port::Topic>(ref.stream.topic), ref.stream.partition};
+    auto slice = co_await deps_.log.read(partition, ref.offset, {1, 1, false});
+    if (!slice) co_return tl::unexpected(slice.error());
+    if (slice->records.empty() || slice->records.front().offset != ref.offset) {
+      co_return fail(ErrorCode::not_found, "the log does not hold this record");
+    }
+    record = std::make_shared<const port::StoredRecord>(std::move(slice->records.front()));
+  }
+  Shown shown;
+  if (auto good = show(*record, ref.ordinal, ref.stream.replay != 0, shown); !good)
+    co_return tl::unexpected(good.error());
+  if (payload->shows_views()) {
+    if (auto found = co_await look_up(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+  }
+  Written written;
+  written.withheld = shown.withheld;
+  if (shown.withheld) co_return written;
+  auto letter = payload->write(shown.notice, subscription);
+  if (!letter) co_return tl::unexpected(letter.error());
+  auto& parcel = written.parcel;
+  parcel.body = std::move(letter->body);
+  parcel.content_type = std::move(letter->content_type);
+  parcel.control_id = std::move(letter->control_id);
+  parcel.event_id = shown.notice.event_id;
+  parcel.kind = to_string(shown.notice.event->kind);
+  parcel.version = shown.notice.event->version;
+  parcel.replay = shown.notice.replay;
+  co_return written;
+}
+
+void Delivery::State::pump(const SubscriberPtr& subscriber) {
+  if (!going() || log_away_ || unrecorded_ >= options_.unrecorded_max || !deps_.confirmed()) return;
+  auto& lanes = *subscriber->lanes;
+  const auto now = deps_.clock.ticks();
+  while (auto* task = lanes.next(now, subscriber->sink->parallel())) {
+    spawn("delivery to " + subscriber->declared.name, hand_over(subscriber, task));
+  }
+  const auto at = lanes.next_at();
+  if (!at) return;
+  subscriber->timer->expires_after(std::max(*at - now, Lanes::Ticks(0)));
+  subscriber->timer->async_wait([weak = weak_from_this(), subscriber](boost::system::error_code cancelled) {
+    if (cancelled) return;
+    if (auto self = weak.lock()) self->pump(subscriber);
+  });
+}
+
+net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes::Task* task) {
+  // The task stays until it is settled here, whatever operators ask for meanwhile.
+  auto& lanes = *subscriber->lanes;
+  const auto& to = subscriber->declared;
+  const auto appended = task->appended;
+  auto written = co_await compose(task->record, task->ref, subscriber->payload, to);
+  port::Receipt receipt;
+  if (!written) {
+    const auto& error = written.error();
+    switch (error.code) {
+      case ErrorCode::unavailable:
+      case ErrorCode::overloaded:
+      case ErrorCode::timeout:
+        co_await pause(std::chrono::milliseconds(200));
+        lanes.put_back(*task);
+        break;
+      default: lanes.cannot_be_said(*task, "cannot be written: " + error.message, deps_.clock.now()); break;
+    }
+    subscriber->broken->add();
+  } else if (written->withheld) {
+    withheld_->add();
+    lanes.settle(*task, {Taken::delivered, "withheld", {}}, deps_.clock.ticks(), deps_.clock.now());
+  } else {
+    auto& parcel = written->parcel;
+    parcel.subscription = to.name;
+    parcel.attempt = task->attempts + 1;
+    receipt = co_await subscriber->sink->hand_over(std::move(parcel));
+    const auto now = deps_.clock.now();
+    lanes.settle(*task, receipt, deps_.clock.ticks(), now);
+    switch (receipt.taken) {
+      case Taken::delivered:
+        subscriber->delivered->add();
+        latency_->observe(std::chrono::duration<double>(now - appended).count());
+        ++unrecorded_;
+        break;
+      case Taken::refused: subscriber->refused->add(); break;
+      default: subscriber->broken->add(); break;
+    }
+    if (lanes.is_shut()) lanes.forget_records();
+  }
+  dirty_ = true;
+  made_room(*subscriber);
+  pump(subscriber);
+}
+
+net::awaitable<Result<port::Letter>> Delivery::State::letter(model::Subscription subscription, model::EventRef ref) {
+  auto written = co_await compose(nullptr, ref, deps_.payload(subscription), subscription);
+  if (!written) co_return tl::unexpected(written.error());
+  if (written->withheld)
+    co_return fail(ErrorCode::forbidden, "what is shown of this event is sensitive, it is told to nobody");
+  co_return port::Letter{std::move(written->parcel.body), std::move(written->parcel.content_type),
+                         std::move(written->parcel.control_id)};
+}
+
+}  // namespace hutong::pipeline

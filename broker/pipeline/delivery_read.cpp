@@ -1,0 +1,430 @@
+// Reading the log for subscribers: the router at its head, and those who read for themselves until they meet it.
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "broker/model/event_json.h"
+#include "broker/pipeline/delivery_state.h"
+#include "broker/pipeline/effects_document.h"
+#include "broker/port/tables.h"
+
+namespace hutong::pipeline {
+namespace {
+
+namespace tables = port::tables;
+using port::Topic;
+
+constexpr std::size_t routed_records = 500, routed_bytes = 4 * 1024 * 1024;
+constexpr std::size_t own_records = 256, own_bytes = 1024 * 1024;
+constexpr std::size_t open_for_replay = 64;  // open events above which a replay waits: what is new goes first
+constexpr std::chrono::milliseconds rest{100}, again{200};
+
+// Whether the fold found that this event changed nothing ("*", " 0 2 ").
+bool says_nothing_new(const std::string* no_change, std::uint32_t ordinal) {
+  if (!no_change) return false;
+  return *no_change == "*" || no_change->find(" " + std::to_string(ordinal) + " ") != std::string::npos;
+}
+
+std::vector<std::pair<std::string, std::string>> read_members(std::string_view json) {
+  std::vector<std::pair<std::string, std::string>> members;
+  rapidjson::Document document;
+  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
+  if (document.HasParseError() || !document.IsArray()) return members;
+  for (const auto& pair : document.GetArray()) {
+    if (pair.IsArray() && pair.Size() == 2 && pair[0].IsString() && pair[1].IsString()) {
+      members.emplace_back(std::string(text_of(pair[0])), std::string(text_of(pair[1])));
+    }
+  }
+  return members;
+}
+
+}  // namespace
+
+// A record counts against the memory for records as long as anything refers to it.
+std::shared_ptr<const port::StoredRecord> Delivery::State::counted(port::StoredRecord record) {
+  const std::size_t bytes = sizeof record + record.record.json.size() + record.record.key.size();
+  *kept_ += bytes;
+  return {new port::StoredRecord(std::move(record)), [bytes, kept = kept_](const port::StoredRecord* gone) {
+            *kept -= bytes;
+            delete gone;
+          }};
+}
+
+net::awaitable<Result<Read>> Delivery::State::read(Positions from, Positions to, std::size_t records,
+                                                   std::size_t bytes) {
+  Read out;
+  out.next = from;
+  std::optional<Timestamp> safe;  // of what lies behind it another partition may have more to come before
+  for (const auto& [partition, first] : from) {
+    const auto end = to.find(partition);
+    if (end == to.end() || first >= end->second) continue;
+    auto slice = co_await deps_.log.read(partition, first, {records, bytes, false});
+    if (!slice) co_return tl::unexpected(slice.error());
+    while (!slice->records.empty() && slice->records.back().offset >= end->second) slice->records.pop_back();
+    if (slice->records.empty()) {
+      out.next[partition] = std::min(std::max(slice->next, first), end->second);  // a gap
+      continue;
+    }
+    const bool more = slice->next < end->second;
+    out.next[partition] = std::min(slice->next, end->second);
+    if (const auto last = slice->records.back().appended; more && (!safe || last < *safe)) safe = last;
+    port::Scan scan;
+    scan.prefix = {std::int64_t{partition.number}};
+    scan.from = static_cast<std::int64_t>(slice->records.front().offset);
+    scan.to = static_cast<std::int64_t>(slice->records.back().offset);
+    scan.limit = slice->records.size();
+    auto rows = co_await deps_.store.scan(tables::no_change, std::move(scan));
+    if (!rows) co_return tl::unexpected(rows.error());
+    for (auto& row : *rows) {
+      out.no_change[{partition, static_cast<port::Offset>(std::get<std::int64_t>(row[1]))}] =
+          std::move(std::get<std::string>(row[2]));
+    }
+    for (auto& record : slice->records) out.records.emplace_back(partition, counted(std::move(record)));
+  }
+  if (from.size() == 1) co_return out;
+  // A merge may name a number whose records lie in another partition: all are looked at in the order of their time.
+  std::stable_sort(out.records.begin(), out.records.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.second->appended, a.first, a.second->offset) <
+           std::tie(b.second->appended, b.first, b.second->offset);
+  });
+  while (safe && !out.records.empty() && out.records.back().second->appended > *safe) {
+    const auto& [partition, record] = out.records.back();
+    out.next[partition] = record->offset;
+    out.records.pop_back();
+  }
+  co_return out;
+}
+
+void Delivery::State::take(Subscriber& subscriber, const port::Partition& partition,
+                           const std::shared_ptr<const port::StoredRecord>& record, const model::RecordView& view,
+                           const model::Event& event, std::uint32_t replay) {
+  Lanes::Task task;
+  task.ref = {{replay, static_cast<std::uint8_t>(partition.topic), partition.number}, record->offset, event.ordinal};
+  if (!subscriber.lanes->wants(task.ref)) return;
+  task.lanes = routing::lanes_of(view, event, record->record.key);
+  task.appended = record->appended;
+  if (*kept_ <= options_.memory) task.record = record;
+  subscriber.lanes->read(std::move(task));
+  dirty_ = true;
+}
+
+// --- the router ---
+
+net::awaitable<void> Delivery::State::route() {
+  while (going()) {
+    auto some = co_await route_some();
+    if (!some) {
+      trouble("cannot be routed: " + some.error().message);
+      co_await pause(again);
+      continue;
+    }
+    if (!log_away_) trouble("");
+    if (*some > 0) {
+      co_await net::post(executor_, net::use_awaitable);  // sockets first
+      continue;
+    }
+    projected_->expires_after(rest);
+    boost::system::error_code cancelled;
+    co_await projected_->async_wait(net::redirect_error(net::use_awaitable, cancelled));
+  }
+}
+
+net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
+  const auto to = bounds();
+  for (const auto& [partition, next] : to) router_.try_emplace(partition, 0);
+  auto some = co_await read(router_, to, routed_records, routed_bytes);
+  if (!some) co_return tl::unexpected(some.error());
+  const bool centres = matcher_.asks_for_centres();
+  if (centres && !some->records.empty()) {
+    if (auto known = co_await identities_known(to); !known) co_return tl::unexpected(known.error());
+  }
+  for (const auto& [partition, record] : some->records) {
+    if (!going()) co_return std::size_t{0};
+    if (!matcher_.wants_none_of(record->record.kinds)) {
+      std::vector<std::string> who;
+      if (centres) {
+        const auto& key = record->record.key;
+        const auto slash = std::min(key.find('/'), key.size());
+        auto found = co_await centres_of(key.substr(0, slash), key.substr(std::min(slash + 1, key.size())));
+        if (!found) co_return tl::unexpected(found.error());
+        who = std::move(*found);
+      }
+      const auto no_change = some->no_change.find({partition, record->offset});
+      look_at(partition, record, no_change == some->no_change.end() ? nullptr : &no_change->second, who);
+    }
+    router_[partition] = record->offset + 1;
+  }
+  if (router_ != some->next) router_ = some->next;
+  router_moved_ = router_moved_ || !some->records.empty();
+  co_return some->records.size();
+}
+
+// One record, at one go: nothing of it is recorded as read before all of it was given.
+void Delivery::State::look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
+                              const std::string* no_change, const std::vector<std::string>& centres) {
+  arena_.reset();
+  model::RecordView view;
+  if (!model::read_record(record->record.json, arena_, view)) return;  // the projector has counted it
+  const auto facilities = deps_.facilities();
+  std::vector<SubscriberPtr> touched;
+  for (const auto& event : view.events) {
+    if (says_nothing_new(no_change, event.ordinal)) continue;
+    auto facts = routing::facts_of(view, event, *facilities);
+    if (facts.labelled) {
+      withheld_->add();
+      continue;
+    }
+    facts.centres = centres;
+    matched_.clear();
+    matcher_.match(facts, scratch_, matched_);
+    for (const auto place : matched_) {
+      const auto& subscriber = places_[place];
+      if (!subscriber->live) continue;
+      if (subscriber->looked_at != record.get()) {
+        subscriber->looked_at = record.get();
+        subscriber->takes = subscriber->lanes->has_room();
+        if (!subscriber->takes) {
+          subscriber->read = router_;  // from this record on it reads for itself
+          subscriber->live = false;
+          subscriber->looked_at = nullptr;
+          subscriber->has_read = dirty_ = true;
+          start_reading(subscriber);
+          continue;
+        }
+        touched.push_back(subscriber);
+      }
+      if (subscriber->takes) take(*subscriber, partition, record, view, event, 0);
+    }
+  }
+  for (const auto& subscriber : touched) {
+    subscriber->looked_at = nullptr;
+    pump(subscriber);
+  }
+}
+
+// --- who the patient is ---
+
+// Until what the projector decided about the persons of these events is applied, too: a link may make somebody's
+// centre.
+net::awaitable<Result<void>> Delivery::State::identities_known(Positions up_to) {
+  while (going()) {
+    port::Scan pending;
+    pending.prefix = {static_cast<std::int64_t>(Topic::identity)};
+    pending.limit = 1;
+    auto waiting = co_await deps_.store.scan(tables::pending, std::move(pending));
+    if (!waiting) co_return tl::unexpected(waiting.error());
+    bool known = waiting->empty();
+    if (!known) {
+      known = true;
+      for (const auto& [partition, next] : up_to) {
+        auto decided = co_await deps_.store.get(tables::decided, {std::int64_t{partition.number}});
+        if (!decided) co_return tl::unexpected(decided.error());
+        known = known && *decided && static_cast<port::Offset>(std::get<std::int64_t>((**decided)[1])) >= next;
+      }
+    }
+    if (known) break;
+    co_await pause(std::chrono::milliseconds(5));
+  }
+  co_return Result<void>();
+}
+
+net::awaitable<Result<std::vector<std::string>>> Delivery::State::centres_of(std::string facility, std::string number) {
+  const auto directory = deps_.facilities();
+  std::vector<std::string> centres;
+  const auto add = [&](const std::string& code) {
+    const auto* known = directory->find(code);
+    if (known && routing::is_centre(*known) && std::find(centres.begin(), centres.end(), code) == centres.end()) {
+      centres.push_back(code);
+    }
+  };
+  add(facility);
+  auto link = co_await deps_.store.get(tables::person_of, {facility, number});
+  if (!link) co_return tl::unexpected(link.error());
+  if (!*link) co_return centres;
+  auto person = co_await deps_.store.get(tables::persons, {std::get<std::string>((**link)[2])});
+  if (!person) co_return tl::unexpected(person.error());
+  if (*person) {
+    for (const auto& [code, patient] : read_members(std::get<std::string>((**person)[1]))) add(code);
+  }
+  co_return centres;
+}
+
+// --- those who read for themselves ---
+
+void Delivery::State::start_reading(const SubscriberPtr& subscriber) {
+  const bool replays = std::any_of(subscriber->replays.begin(), subscriber->replays.end(),
+                                   [](const auto& replay) { return !replay.done_reading; });
+  if (subscriber->reading || (subscriber->live && !replays) || !going()) return;
+  subscriber->reading = true;
+  spawn("delivery reader", read_behind(subscriber));
+}
+
+net::awaitable<void> Delivery::State::read_behind(SubscriberPtr subscriber) {
+  // Never within the router's look at a record, which it has not passed yet.
+  co_await net::post(executor_, net::use_awaitable);
+  while (going()) {
+    bool worked = false;
+    if (!subscriber->live && subscriber->lanes->has_room()) {
+      const auto before = subscriber->read;
+      auto caught_up = co_await catch_up_some(*subscriber);
+      if (!caught_up) {
+        trouble("cannot be read for " + subscriber->declared.name + ": " + caught_up.error().message);
+        co_await pause(again);
+        continue;
+      }
+      worked = subscriber->read != before;  // else it is ahead of the router, which comes
+    }
+    bool replaying = false;
+    std::vector<std::uint32_t> numbers;
+    for (const auto& replay : subscriber->replays) {
+      if (!replay.done_reading) numbers.push_back(replay.number);
+    }
+    for (const auto number : numbers) {
+      replaying = true;
+      if (subscriber->lanes->open() >= open_for_replay || !subscriber->lanes->has_room()) continue;
+      auto some = co_await replay_some(*subscriber, number);
+      if (!some) {
+        trouble("cannot be read again for " + subscriber->declared.name + ": " + some.error().message);
+        co_await pause(again);
+        continue;
+      }
+      worked = worked || *some;
+    }
+    if (subscriber->live && !replaying) break;
+    pump(subscriber);
+    if (worked && subscriber->lanes->has_room()) continue;
+    subscriber->room->expires_after(std::chrono::seconds(1));
+    boost::system::error_code cancelled;
+    co_await subscriber->room->async_wait(net::redirect_error(net::use_awaitable, cancelled));
+  }
+  subscriber->reading = false;
+  pump(subscriber);
+}
+
+void Delivery::State::made_room(Subscriber& subscriber) {
+  // Not for each single place: a read is worth some.
+  if (subscriber.reading && subscriber.lanes->open() <= lane_policy(subscriber.declared).window / 2)
+    subscriber.room->cancel();
+}
+
+net::awaitable<void> Delivery::State::turn_to_read() {
+  while (readers_ >= options_.catching_up && going()) {
+    auto timer = std::make_shared<net::steady_timer>(executor_, std::chrono::seconds(1));
+    waiting_readers_.push_back(timer);
+    boost::system::error_code cancelled;
+    co_await timer->async_wait(net::redirect_error(net::use_awaitable, cancelled));
+    std::erase(waiting_readers_, timer);
+  }
+  ++readers_;
+}
+
+void Delivery::State::give_turn() {
+  --readers_;
+  if (waiting_readers_.empty()) return;
+  waiting_readers_.front()->cancel();
+  waiting_readers_.pop_front();
+}
+
+// Gives the subscriber what it wants of a record that it reads by itself.
+net::awaitable<Result<void>> Delivery::State::take_own(Subscriber& subscriber, port::Partition partition,
+                                                       std::shared_ptr<const port::StoredRecord> record,
+                                                       const std::string* no_change, std::uint32_t replay) {
+  if (subscriber.own.wants_none_of(record->record.kinds)) co_return Result<void>();
+  std::vector<std::string> centres;
+  if (subscriber.own.asks_for_centres()) {
+    const auto& key = record->record.key;
+    const auto slash = std::min(key.find('/'), key.size());
+    auto found = co_await centres_of(key.substr(0, slash), key.substr(std::min(slash + 1, key.size())));
+    if (!found) co_return tl::unexpected(found.error());
+    centres = std::move(*found);
+  }
+  Arena arena;
+  model::RecordView view;
+  if (!model::read_record(record->record.json, arena, view)) co_return Result<void>();  // the projector has counted it
+  const auto facilities = deps_.facilities();
+  for (const auto& event : view.events) {
+    if (says_nothing_new(no_change, event.ordinal)) continue;
+    auto facts = routing::facts_of(view, event, *facilities);
+    facts.centres = centres;
+    if (routing::accepts(subscriber.declared.filter, facts)) take(subscriber, partition, record, view, event, replay);
+  }
+  co_return Result<void>();
+}
+
+namespace {
+const std::string* found_in(const Read& read, const port::Partition& partition, port::Offset offset) {
+  const auto found = read.no_change.find({partition, offset});
+  return found == read.no_change.end() ? nullptr : &found->second;
+}
+}  // namespace
+
+// Whether it has met the router and goes on with it.
+net::awaitable<Result<bool>> Delivery::State::catch_up_some(Subscriber& subscriber) {
+  co_await turn_to_read();
+  auto some = co_await read(subscriber.read, router_, own_records, own_bytes);
+  give_turn();
+  if (!some) co_return tl::unexpected(some.error());
+  bool all = true;
+  for (const auto& [partition, record] : some->records) {
+    if (!going()) co_return false;
+    if (!subscriber.lanes->has_room()) {
+      all = false;
+      break;
+    }
+    auto taken = co_await take_own(subscriber, partition, record, found_in(*some, partition, record->offset), 0);
+    if (!taken) co_return tl::unexpected(taken.error());
+    subscriber.read[partition] = record->offset + 1;
+    subscriber.has_read = router_moved_ = true;
+  }
+  if (all && subscriber.read != some->next) {
+    subscriber.read = some->next;
+    subscriber.has_read = router_moved_ = true;
+  }
+  subscriber.live = subscriber.read == router_;
+  if (subscriber.live) subscriber.has_read = dirty_ = true;
+  co_return subscriber.live;
+}
+
+// Whether anything was read.
+net::awaitable<Result<bool>> Delivery::State::replay_some(Subscriber& subscriber, std::uint32_t number) {
+  const auto find = [&]() -> Replay* {
+    for (auto& replay : subscriber.replays) {
+      if (replay.number == number) return &replay;
+    }
+    return nullptr;
+  };
+  const auto* before = find();
+  if (!before) co_return false;
+  const auto from = before->read, to = before->to;
+  co_await turn_to_read();
+  auto some = co_await read(from, to, own_records, own_bytes);
+  give_turn();
+  if (!some) co_return tl::unexpected(some.error());
+  bool all = true;
+  for (const auto& [partition, record] : some->records) {
+    auto* replay = find();
+    if (!replay || !going()) co_return false;
+    if (!subscriber.lanes->has_room()) {
+      all = false;
+      break;
+    }
+    if (replay->patient.empty() || record->record.key == replay->patient) {
+      auto taken = co_await take_own(subscriber, partition, record, found_in(*some, partition, record->offset), number);
+      if (!taken) co_return tl::unexpected(taken.error());
+      replay = find();
+      if (!replay) co_return false;
+    }
+    replay->read[partition] = record->offset + 1;
+  }
+  auto* replay = find();
+  if (!replay) co_return false;
+  if (all) replay->read = some->next;
+  replay->done_reading = std::all_of(replay->to.begin(), replay->to.end(), [&](const auto& to_here) {
+    return replay->read[to_here.first] >= to_here.second;
+  });
+  subscriber.has_read = dirty_ = true;
+  co_return true;
+}
+
+}  // namespace hutong::pipeline

@@ -1,0 +1,166 @@
+// The working parts of delivery.h; included by delivery*.cpp only.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+
+#include "broker/pipeline/delivery.h"
+#include "broker/pipeline/lanes.h"
+#include "broker/port/scope.h"
+#include "broker/routing/matcher.h"
+
+namespace hutong::pipeline {
+
+using Records = std::vector<std::pair<port::Partition, port::StoredRecord>>;
+
+// Up to where each partition was read.
+using Positions = std::map<port::Partition, port::Offset>;
+
+// Records of several partitions behind given positions, in the order of their time, with what changed nothing.
+struct Read {
+  std::vector<std::pair<port::Partition, std::shared_ptr<const port::StoredRecord>>> records;
+  std::map<std::pair<port::Partition, port::Offset>, std::string> no_change;  // tables::no_change
+  Positions next;  // where to go on once all records are looked at
+};
+
+struct Replay {
+  std::uint32_t number = 0;
+  std::vector<model::DeliveryCommanded::Range> ranges;
+  std::string patient;
+  Positions read, to;
+  bool done_reading = false;
+};
+
+struct Subscriber {
+  model::Subscription declared;
+  std::shared_ptr<port::Sink> sink;
+  std::shared_ptr<const port::Payload> payload;
+  std::unique_ptr<Lanes> lanes;
+  routing::Matcher own;  // of its filter alone, for reading by itself
+  bool live = false;     // the router gives it what it reads
+  bool reading = false;  // a coroutine reads for it
+  Positions read;        // where it is not live
+  std::vector<Replay> replays;
+  std::vector<std::uint32_t> replayed;
+  bool has_read = false;  // since the last record
+  // Of the record that the router looks at: whether it is taken.
+  const port::StoredRecord* looked_at = nullptr;
+  bool takes = false;
+  std::unique_ptr<net::steady_timer> timer, room;
+  port::Counter *delivered = nullptr, *refused = nullptr, *broken = nullptr;
+  port::Gauge *lag = nullptr, *oldest = nullptr, *held = nullptr, *dead = nullptr;
+};
+using SubscriberPtr = std::shared_ptr<Subscriber>;
+
+class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
+ public:
+  State(DeliveryDeps deps, DeliveryOptions options, std::vector<model::Subscription> subscriptions);
+
+  net::awaitable<Result<void>> prepare();
+  net::awaitable<void> run();
+  void stop() { stopping = true; }
+  void reload(std::vector<model::Subscription> subscriptions);
+  void projected(port::Partition partition, port::Offset next);
+
+  mutable std::mutex mutex;  // of what is told to other threads
+  std::shared_ptr<const std::vector<model::Subscription>> declared;
+  std::vector<port::SubscriptionStatus> told;
+  std::atomic<bool> stopping{false}, delivering{false};
+
+ private:
+  // delivery.cpp: beginning, ending, recording, telling
+  net::awaitable<Result<void>> begin();
+  net::awaitable<Result<bool>> is_applied();  // whether all records of deliveries are in the store
+  net::awaitable<void> end();
+  net::awaitable<void> record();
+  net::awaitable<bool> append_progress(bool finally);
+  net::awaitable<void> watch_commands();
+  void obey(const model::DeliveryCommanded& command);
+  SubscriberPtr make(const model::Subscription& subscription);
+  void equip(Subscriber& subscriber, const model::Subscription& subscription);
+  void compile();
+  net::awaitable<void> tell();
+  std::vector<model::StreamCursor> streams_of(const Subscriber& subscriber) const;
+  void add_replay(Subscriber& subscriber, std::uint32_t number, std::vector<model::DeliveryCommanded::Range> ranges,
+                  std::string patient);
+  void trouble(const std::string& what);
+  void spawn(std::string_view name, net::awaitable<void> work);
+  bool going() const { return delivering && !stopping; }
+
+  // delivery_read.cpp: router, catching up, replays
+  net::awaitable<void> route();
+  net::awaitable<Result<std::size_t>> route_some();
+  net::awaitable<void> read_behind(SubscriberPtr subscriber);
+  net::awaitable<Result<bool>> catch_up_some(Subscriber& subscriber);
+  net::awaitable<Result<bool>> replay_some(Subscriber& subscriber, std::uint32_t number);
+  net::awaitable<Result<Read>> read(Positions from, Positions to, std::size_t records, std::size_t bytes);
+  net::awaitable<Result<void>> identities_known(Positions up_to);
+  net::awaitable<Result<std::vector<std::string>>> centres_of(std::string facility, std::string number);
+  void look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
+               const std::string* no_change, const std::vector<std::string>& centres);
+  void take(Subscriber& subscriber, const port::Partition& partition,
+            const std::shared_ptr<const port::StoredRecord>& record, const model::RecordView& view,
+            const model::Event& event, std::uint32_t replay);
+  net::awaitable<Result<void>> take_own(Subscriber& subscriber, port::Partition partition,
+                                        std::shared_ptr<const port::StoredRecord> record, const std::string* no_change,
+                                        std::uint32_t replay);
+  void start_reading(const SubscriberPtr& subscriber);
+  net::awaitable<void> turn_to_read();
+  void give_turn();
+  net::awaitable<void> pause(std::chrono::milliseconds time);
+  Positions bounds() const;
+  std::shared_ptr<const port::StoredRecord> counted(port::StoredRecord record);
+
+  // delivery_hand_over.cpp
+  void pump(const SubscriberPtr& subscriber);
+  net::awaitable<void> hand_over(SubscriberPtr subscriber, Lanes::Task* task);
+  struct Written;
+  net::awaitable<Result<Written>> compose(std::shared_ptr<const port::StoredRecord> record, model::EventRef ref,
+                                          std::shared_ptr<const port::Payload> payload,
+                                          const model::Subscription& subscription);
+  void made_room(Subscriber& subscriber);
+
+ public:
+  // What a subscriber would get of an event, without a subscriber: for operators.
+  net::awaitable<Result<port::Letter>> letter(model::Subscription subscription, model::EventRef ref);
+
+ private:
+  DeliveryDeps deps_;
+  DeliveryOptions options_;
+  net::any_io_executor executor_;
+  port::Scope scope_;
+  std::map<std::string, SubscriberPtr> subscribers_;
+  std::vector<SubscriberPtr> places_;  // as the matcher names them
+  routing::Matcher matcher_;
+  routing::Matcher::Scratch scratch_;
+  std::vector<std::uint32_t> matched_;
+  Arena arena_;
+  Positions router_;
+  bool router_moved_ = false;
+  port::Offset commands_ = 0;  // of operations, read up to here
+  std::uint64_t term_ = 0, sequence_ = 0;
+  std::string run_;  // names the records of this run
+  bool dirty_ = false;
+  bool log_away_ = false;  // progress cannot be recorded: nothing is handed over
+  std::size_t unrecorded_ = 0;
+  std::string trouble_;
+  std::atomic<bool> anew_{false};  // others are declared: it begins again
+  std::vector<model::SubscriberProgress> left_behind_;  // not declared any more: where they stay
+  std::size_t readers_ = 0;
+  std::deque<std::shared_ptr<net::steady_timer>> waiting_readers_;
+  std::shared_ptr<std::atomic<std::size_t>> kept_ = std::make_shared<std::atomic<std::size_t>>(0);  // bytes of records
+  std::unique_ptr<net::steady_timer> projected_, recorder_;
+  std::atomic<bool> woken_{false};
+  mutable std::mutex bounds_mutex_;
+  Positions bounds_;
+  Positions since_;  // where those begin that are new: the log's ends when they were declared
+  port::Histogram* latency_ = nullptr;
+  port::Counter* withheld_ = nullptr;
+};
+
+}  // namespace hutong::pipeline

@@ -1,0 +1,80 @@
+#include "broker/pipeline/event_payload.h"
+
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include "broker/model/event_json.h"
+
+namespace hutong::pipeline {
+namespace {
+
+constexpr const char* json_type = "application/json; charset=utf-8";
+
+class EventPayload final : public port::Payload {
+ public:
+  bool has_words_for(std::string_view) const override { return true; }
+  Result<port::Letter> write(const port::Notice& notice, const model::Subscription&) const override {
+    const auto& record = *notice.record;
+    model::Draft draft;
+    draft.source = record.source;
+    draft.times = record.times;
+    draft.map_version = record.map_version;
+    draft.issues = record.issues;
+    model::Part part;
+    part.subject = record.subject;
+    part.events.push(draft.arena, *notice.event);
+    return port::Letter{std::string(model::write_record(draft.arena, record.id, draft, part)), json_type, {}};
+  }
+};
+
+class IdPayload final : public port::Payload {
+ public:
+  bool has_words_for(std::string_view) const override { return true; }
+  bool shows_views() const override { return true; }
+  Result<port::Letter> write(const port::Notice& notice, const model::Subscription&) const override {
+    const auto& event = *notice.event;
+    rapidjson::StringBuffer out;
+    rapidjson::Writer<rapidjson::StringBuffer> json(out);
+    const auto text = [&](const char* name, std::string_view value) {
+      json.Key(name);
+      json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+    };
+    json.StartObject();
+    text("event", notice.event_id);
+    text("kind", to_string(event.kind));
+    json.Key("version");
+    json.Uint(event.version);
+    text("facility", notice.record->source.facility);
+    text("appended", to_iso(notice.appended));
+    json.Key("resources");
+    json.StartArray();
+    const auto resource = [&](const std::string& path) {
+      json.String(path.data(), static_cast<rapidjson::SizeType>(path.size()));
+    };
+    if (event.report) resource("DiagnosticReport/" + event.report->id.hex());
+    if (event.order) resource("ServiceRequest/" + event.order->id.hex());
+    if (notice.encounter && !event.encounter.id.empty()) resource("Encounter/" + event.encounter.id.hex());
+    resource("Patient/" + notice.person.hex());
+    json.EndArray();
+    json.EndObject();
+    return port::Letter{{out.GetString(), out.GetSize()}, json_type, {}};
+  }
+};
+
+class EmptyPayload final : public port::Payload {
+ public:
+  bool has_words_for(std::string_view) const override { return true; }
+  Result<port::Letter> write(const port::Notice&, const model::Subscription&) const override { return port::Letter{}; }
+};
+
+}  // namespace
+
+std::shared_ptr<const port::Payload> event_payload(model::PayloadKind kind) {
+  switch (kind) {
+    case model::PayloadKind::id_only: return std::make_shared<IdPayload>();
+    case model::PayloadKind::empty: return std::make_shared<EmptyPayload>();
+    default: return std::make_shared<EventPayload>();
+  }
+}
+
+}  // namespace hutong::pipeline

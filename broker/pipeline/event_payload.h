@@ -1,0 +1,14 @@
+// Events in our own words: the document of schemas/event/v1 with this event alone; or only what it is and where it can
+// be read over FHIR; or nothing but that there is one. Pure; threads: any.
+#pragma once
+
+#include <memory>
+
+#include "broker/port/payload.h"
+
+namespace hutong::pipeline {
+
+// `kind`: event, id_only or empty.
+std::shared_ptr<const port::Payload> event_payload(model::PayloadKind kind);
+
+}  // namespace hutong::pipeline

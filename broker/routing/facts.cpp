@@ -1,0 +1,63 @@
+#include "broker/routing/facts.h"
+
+#include <algorithm>
+
+namespace hutong::routing {
+namespace {
+
+using model::Flag;
+
+Flag flag_of(const List<model::Text>& sent) {
+  Flag flag = Flag::any;
+  for (const auto& each : sent) flag = std::max(flag, model::flag_said(each));
+  return flag;
+}
+
+bool any_label(const model::Event& event) {
+  if (!event.labels.empty()) return true;
+  if (event.order && !event.order->labels.empty()) return true;
+  if (!event.report) return false;
+  const auto& items = event.report->observations;
+  return !event.report->labels.empty() ||
+         std::any_of(items.begin(), items.end(), [](const auto& item) { return !item.labels.empty(); });
+}
+
+}  // namespace
+
+Facts facts_of(const model::RecordView& record, const model::Event& event, const model::FacilityDirectory& facilities) {
+  Facts facts;
+  facts.kind = to_string(event.kind);
+  facts.facility = record.source.facility;
+  facts.labelled = any_label(event);
+  if (const auto* facility = facilities.find(facts.facility)) facts.area = facility->area;
+  if (event.report) {
+    Flag worst = Flag::any;
+    for (const auto& item : event.report->observations) {
+      const Flag flag = flag_of(item.flags);
+      worst = std::max(worst, flag);
+      facts.items.push_back({item.code.mapped_code, flag});
+    }
+    facts.items.push_back({event.report->service.mapped_code, worst});  // of a panel: any of its items
+  }
+  if (event.order) facts.items.push_back({event.order->service.mapped_code, Flag::any});
+  return facts;
+}
+
+bool is_centre(const model::Facility& facility) {
+  return facility.kind == "community-centre" || facility.kind == "township-centre" || facility.kind == "village-clinic";
+}
+
+std::vector<std::string> lanes_of(const model::RecordView& record, const model::Event& event, std::string_view key) {
+  std::vector<std::string> lanes{std::string(key)};
+  const auto& merge = event.merge;
+  if (merge.prior_number.empty()) return lanes;
+  const auto facility = !merge.prior_facility.empty()      ? merge.prior_facility
+                        : !record.subject.facility.empty() ? record.subject.facility
+                                                           : record.source.facility;
+  std::string other(facility);
+  other.append("/").append(merge.prior_number);
+  if (other != lanes.front()) lanes.push_back(std::move(other));
+  return lanes;
+}
+
+}  // namespace hutong::routing

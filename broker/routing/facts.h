@@ -1,0 +1,35 @@
+// What routing looks at in an event: a handful of codes. Views into the record; threads: any.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/model/facility.h"
+#include "broker/model/record.h"
+#include "broker/model/subscription.h"
+
+namespace hutong::routing {
+
+struct ItemFact {
+  std::string_view loinc;
+  model::Flag flag = model::Flag::any;
+};
+
+struct Facts {
+  std::string_view kind, facility, area;
+  std::vector<ItemFact> items;
+  std::vector<std::string> centres;  // the caller's: who knows the patient is no matter of the event
+  std::vector<std::string> parties;
+  bool labelled = false;  // sensitive: for nobody until there is an access model
+};
+
+Facts facts_of(const model::RecordView& record, const model::Event& event, const model::FacilityDirectory& facilities);
+
+// Facilities that look after people where they live: whoever is known to one has it as a centre.
+bool is_centre(const model::Facility& facility);
+
+// In whose order an event stands: "FACILITY/NUMBER" of its patient; of a merge or link also of the other number.
+std::vector<std::string> lanes_of(const model::RecordView& record, const model::Event& event, std::string_view key);
+
+}  // namespace hutong::routing

@@ -1,0 +1,173 @@
+// What a subscriber is sent of each golden case: tests/golden/hl7v2/<case>/delivered.hl7 (LF at line ends), in 2.5.1
+// and UTF-8. And in every version and both character sets the message reads back as what it was made of.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "adapters/format/hl7v2/hl7v2.h"
+#include "adapters/format/hl7v2/hl7v2_payload.h"
+#include "broker/app/facilities.h"
+#include "broker/model/event_json.h"
+#include "broker/normalize/normalizer.h"
+
+namespace hutong {
+namespace {
+
+namespace fs = std::filesystem;
+using model::EventKind;
+
+std::string file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// As far as a receiver needs it: what identifies a thing and what it says.
+std::string said(const model::Subject& subject) {
+  std::string text = "subject " + std::string(subject.number) + " " + std::string(to_string(subject.sex)) + " " +
+                     std::string(subject.born.iso);
+  for (const auto& name : subject.names) text += " " + std::string(name.text);
+  for (const auto& id : subject.identifiers) {
+    if (!id.placeholder && id.kind == model::IdentifierKind::resident_card) text += " " + std::string(id.value);
+  }
+  return text + "\n";
+}
+
+std::string said(const model::Report& report) {
+  std::string text =
+      "report " + std::string(report.order_number) + " " + std::string(report.filler_number) + " " +
+      std::string(to_string(report.status)) + " " + std::string(report.observed.iso) + " " +
+      std::string(report.issued.iso) +
+      (report.is_exam ? " exam " + std::string(report.exam.modality) + " " + std::string(report.exam.study_uid) : "") +
+      "\n";
+  for (const auto& item : report.observations) {
+    const auto& value = item.value;
+    text += "  " + std::string(item.code.mapped_code.empty() ? item.code.code : item.code.mapped_code) + " [" +
+            std::string(item.sub_id) + "] ";
+    switch (value.kind) {
+      case model::ValueKind::number:
+        text += std::string(value.comparator) + std::string(value.number) + " " + std::string(value.ucum);
+        break;
+      case model::ValueKind::range:
+      case model::ValueKind::ratio: text += std::string(value.low) + ".." + std::string(value.high); break;
+      case model::ValueKind::time: text += value.time.iso; break;
+      case model::ValueKind::attachment:
+        text += std::string(value.attachment.mime) + " " + std::string(value.attachment.data);
+        break;
+      case model::ValueKind::coded: text += value.coded.code; break;
+      default: text += value.sent;
+    }
+    text += " " + std::string(to_string(item.status)) + " (" + std::string(item.interval.sent) + ")";
+    for (const auto& flag : item.flags) text += " " + std::string(flag);
+    for (const auto& note : item.notes) text += " \"" + std::string(note) + "\"";
+    text += "\n";
+  }
+  return text;
+}
+
+std::string said(const model::Event& event) {
+  if (event.report) return said(*event.report);
+  if (event.kind == EventKind::encounter_changed) {
+    const auto& e = event.encounter;
+    return "encounter " + std::string(e.number) + " " + std::string(e.change) + " " + std::string(to_string(e.status)) +
+           " " + std::string(e.admitted.iso) + " " + std::string(e.discharged.iso) + " " + std::string(e.location) +
+           "\n";
+  }
+  return std::string(to_string(event.kind)) + " " + std::string(event.merge.prior_number) + "\n";
+}
+
+class Delivered : public testing::TestWithParam<std::string> {
+ protected:
+  static const model::FacilityDirectory& facilities() {
+    static const auto directory = app::read_facilities(fs::path(HUTONG_SOURCE_DIR) / "schemas/facilities", "");
+    return *directory;
+  }
+  static const normalize::Normalizer& normalizer() {
+    static const normalize::Normalizer all(
+        terminology::Terminology::load(fs::path(HUTONG_SOURCE_DIR) / "schemas/terminology"));
+    return all;
+  }
+  // What a message that was delivered says to who receives it, of the event that it is about.
+  static std::string read_back(const std::string& bytes, EventKind kind) {
+    const hl7v2::Hl7v2 format;
+    model::Draft draft;
+    port::ReadContext context;
+    context.facilities = &facilities();
+    context.accept_unknown_senders = true;
+    const auto reading = format.read(bytes, context, draft);
+    if (reading.answer != model::Answer::accepted) return "refused: " + std::string(draft.issues.list()[0].code);
+    normalizer().normalize(draft, reading.facility, facilities());
+    for (const auto& event : draft.parts[0].events) {
+      if (event.kind == kind) return said(draft.parts[0].subject) + said(event);
+    }
+    return "another kind";
+  }
+};
+
+TEST_P(Delivered, reads_back_as_what_it_was_made_of) {
+  const fs::path folder = fs::path(HUTONG_SOURCE_DIR) / "tests/golden/hl7v2" / GetParam();
+  std::istringstream records(file(folder / "event.json"));
+  const auto payload = hl7v2::hl7v2_payload();
+  std::string golden;
+  for (std::string line; std::getline(records, line);) {
+    Arena arena;
+    model::RecordView record;
+    ASSERT_TRUE(model::read_record(line, arena, record));
+    for (const auto& event : record.events) {
+      if (!payload->has_words_for(to_string(event.kind))) continue;
+      port::Notice notice;
+      notice.record = &record;
+      notice.event = &event;
+      notice.event_id = record.id.hex() + "." + std::to_string(event.ordinal);
+      notice.facility = record.subject.facility;
+      notice.number = record.subject.number;
+      notice.appended = record.times.appended;
+      for (const auto* version : {"2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8"}) {
+        for (const auto* charset : {"UTF-8", "GB18030"}) {
+          model::Subscription receiver;
+          receiver.version = version;
+          receiver.charset = charset;
+          receiver.receiving_application = "HIS";
+          const auto letter = payload->write(notice, receiver);
+          ASSERT_TRUE(letter) << letter.error().message;
+          EXPECT_EQ(letter->control_id.size(), 20U);
+          EXPECT_EQ(payload->write(notice, receiver)->body, letter->body) << "tried again, it is the same bytes";
+          EXPECT_EQ(read_back(letter->body, event.kind), said(record.subject) + said(event))
+              << version << " " << charset;
+          if (std::string(version) == "2.5.1" && std::string(charset) == "UTF-8") golden += letter->body + "\r";
+        }
+      }
+    }
+  }
+  for (auto& c : golden) {
+    if (c == '\r') c = '\n';
+  }
+  if (std::getenv("HUTONG_ACCEPT")) {
+    if (!golden.empty()) std::ofstream(folder / "delivered.hl7", std::ios::binary) << golden;
+  } else {
+    EXPECT_EQ(golden, file(folder / "delivered.hl7")) << "review the difference; HUTONG_ACCEPT=1 rewrites it";
+  }
+}
+
+TEST(ControlId, is_the_events_and_its_versions) {
+  const auto one = hl7v2::control_id_of("00112233445566778899aabbccddeeff.0", 1);
+  EXPECT_EQ(one, hl7v2::control_id_of("00112233445566778899aabbccddeeff.0", 1));
+  EXPECT_NE(one, hl7v2::control_id_of("00112233445566778899aabbccddeeff.1", 1));
+  EXPECT_NE(one, hl7v2::control_id_of("00112233445566778899aabbccddeeff.0", 2));
+  EXPECT_EQ(one.find_first_not_of("0123456789ABCDEFGHJKMNPQRSTVWXYZ"), std::string::npos);
+}
+
+std::vector<std::string> all_cases() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(fs::path(HUTONG_SOURCE_DIR) / "tests/golden/hl7v2")) {
+    if (entry.is_directory()) names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Hl7v2, Delivered, testing::ValuesIn(all_cases()), [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace hutong
