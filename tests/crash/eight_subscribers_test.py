@@ -225,9 +225,10 @@ class EightSubscribers(Story):
             entitled = [event for event in events if one.is_entitled(event)]
             died = sorted(deaths["broker"] + deaths[one.name])
             wrong, again, first, late = self.judged(one, entitled, taken_by(taken_in / f"{one.name}.taken"), died, letters[one.name], quiet)
-            self.assertFalse(wrong, f"{one.name}: {len(wrong)} faults, e.g. {wrong[:3]}")
+            if wrong:
+                self.fail(f"{one.name}: {len(wrong)} faults, e.g. {wrong[:3]}")
             refused = {event.id for event in entitled if one.mood == "refusing" and event.report.endswith("0")}
-            self.assertEqual(set(letters[one.name]), refused, f"{one.name}: dead letters")
+            self.assertTrue(letters[one.name] == refused, f"{one.name}: {len(letters[one.name])} dead letters, it refused {len(refused)}")
             if one.name in UNDISTURBED:
                 slowest = max(slowest, late[0.99])
             lines.append(f"{one.name:9} entitled to {len(entitled)}, took {len(first)}, {again} again, {len(letters[one.name])} dead letters, "
@@ -264,7 +265,7 @@ class EightSubscribers(Story):
     def dead_letters(live, name):
         found, after, token = [], "", live.token("operator")
         while True:
-            page = live.http("GET", f"/api/v1/deadletters?subscription={name}&state=dead&limit=1000&after={after}", token=token).json()
+            page = live.http("GET", f"/api/v1/deadletters?subscription={name}&state=dead&limit=500&after={after}", token=token).json()
             found += [letter["event"] for letter in page["letters"]]
             after = page.get("next", "")
             if not after:
