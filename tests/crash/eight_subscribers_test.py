@@ -1,5 +1,5 @@
 """Eight subscribers under load while one is dead for half of the time, one answers after two seconds, one refuses every tenth,
-one closes after every message, one is killed and started again, and the broker is killed too (reliability F28 to F32): every
+one closes after every message, one is killed and started again, and the broker is killed too (reliability F1, F16): every
 event that a subscriber is entitled to reaches it, in its patient's order; twice comes only what was under way or a moment old
 when somebody died, under the same id. What the log holds is read from its files, not asked of the broker.
 
