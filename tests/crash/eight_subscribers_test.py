@@ -55,6 +55,7 @@ class One:
         return not self.items or event.potassium
 
 
+TOLD_EVERY = 1.0  # seconds: what the broker tells of subscribers is that old at most
 UNDISTURBED = ["ward", "registry", "index"]
 
 
@@ -221,6 +222,8 @@ class EightSubscribers(Story):
         busy = {name: processor_seconds(program.process.pid) / (ended - began) for name, program in programs.items() if name.endswith("disturbed")}
         self.assertLess(max(busy.values()), 0.7, f"the receivers are what was measured: {busy}")
         self.assertGreaterEqual(said["acked"], RATE * SECONDS * 0.9, f"the feed did not get through what was asked: {said}")
+        live.settle()
+        time.sleep(2 * TOLD_EVERY)
         until(lambda: self.all_told(live), "everybody has everything", 60 + SECONDS)
         caught_up = time.monotonic() - ended
         letters = {one.name: self.dead_letters(live, one.name) for one in ones}
