@@ -7,6 +7,7 @@ SIGTERM: sends nothing new, waits until everything is acknowledged, prints how m
 
 import asyncio
 import json
+import os
 import pathlib
 import signal
 import sys
@@ -61,7 +62,7 @@ class Feed(asyncio.Protocol):
                         for i, (code, name, value, unit, interval) in enumerate(items, 1))
         frame = b"\x0b" + text.encode() + b"\x1c\r"
         self.waiting[f"c{serial}".encode()] = frame
-        if self.transport:
+        if self.transport and not self.transport.is_closing():
             self.transport.write(frame)
 
 
@@ -76,8 +77,10 @@ class Load:
         for feed in feeds:
             feed.connect()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: setattr(self, "ending", True))
-        serial, owed, before = 0, 0.0, time.monotonic()
+        serial, owed, before, story = 0, 0.0, time.monotonic(), os.getppid()
         while not self.ending:
+            if os.getppid() != story:  # it was ended from outside
+                return
             await asyncio.sleep(0.005)
             now = time.monotonic()
             owed = min(owed + (now - before) * self.rate, CATCH_UP * self.rate)

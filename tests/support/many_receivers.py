@@ -124,7 +124,9 @@ async def main(folder, *declared):
         protocol = {"mllp": Mllp, "hook": Hook}[kind]
         await loop.create_server(lambda receiver=receiver, protocol=protocol: protocol(receiver), "127.0.0.1", int(port), backlog=512)
     print("ready", flush=True)
-    await asyncio.Event().wait()
+    story = os.getppid()
+    while os.getppid() == story:  # until it ends us, or was ended itself
+        await asyncio.sleep(1)
 
 
 if __name__ == "__main__":
