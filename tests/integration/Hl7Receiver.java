@@ -12,7 +12,6 @@ import ca.uhn.hl7v2.parser.UnexpectedSegmentBehaviourEnum;
 import ca.uhn.hl7v2.protocol.ReceivingApplication;
 import ca.uhn.hl7v2.protocol.ReceivingApplicationExceptionHandler;
 import ca.uhn.hl7v2.util.Terser;
-import ca.uhn.hl7v2.util.idgenerator.InMemoryIDGenerator;
 import ca.uhn.hl7v2.validation.builder.support.DefaultValidationBuilder;
 import java.net.ServerSocket;
 import java.nio.charset.Charset;
@@ -90,7 +89,6 @@ public class Hl7Receiver {
         port = free.getLocalPort();
       }
       var context = new DefaultHapiContext();
-      context.getParserConfiguration().setIdGenerator(new InMemoryIDGenerator());  // else a file where it was started
       context.getParserConfiguration().setUnexpectedSegmentBehaviour(UnexpectedSegmentBehaviourEnum.THROW_HL7_EXCEPTION);
       context.setValidationRuleBuilder(new DefaultValidationBuilder());
       var protocol = new MinLowerLayerProtocol(encoding.equals("MSH-18"));

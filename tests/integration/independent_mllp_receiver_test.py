@@ -20,10 +20,10 @@ KINDS = ["result.reported", "encounter.changed", "patient.updated", "patient.mer
 class Department:
     """The Java program; what it said of each message, by the port's place."""
 
-    def __init__(self, *encodings):
+    def __init__(self, folder, *encodings):  # HAPI numbers its answers in a file where it is started
         libs = maven.jars("hapi", f"hl7v2-{VERSION}", HAPI)
         self.process = subprocess.Popen(["java", "-cp", f"{libs}/*", pathlib.Path(__file__).with_name("Hl7Receiver.java"), *encodings],
-                                        stdout=subprocess.PIPE, text=True, encoding="utf-8")
+                                        stdout=subprocess.PIPE, text=True, encoding="utf-8", cwd=folder)
         first = self.process.stdout.readline().split()
         assert first[:1] == ["ready"], f"the receiver did not start: {first}"
         self.ports, self.taken = [int(port) for port in first[1:]], []
@@ -44,7 +44,7 @@ class Department:
 
 class IndependentReceiver(Story):
     def test_it_reads_checks_and_answers_every_delivery(self):
-        department = Department("UTF-8", "MSH-18")
+        department = Department(self.directory(), "UTF-8", "MSH-18")
         self.addCleanup(department.close)
         live = self.broker(start=False)
         declare(live, *[{"name": name, "sink": "mllp", "target": f"127.0.0.1:{port}", "kinds": KINDS, "receiving_application": "HIS", **more}
@@ -83,7 +83,7 @@ class IndependentReceiver(Story):
         return [(one["refused"], one["failed"], one["dead"], one["open"]) for one in found]
 
     def test_it_would_not_take_everything(self):
-        department = Department("UTF-8")
+        department = Department(self.directory(), "UTF-8")
         self.addCleanup(department.close)
         with Mllp("127.0.0.1", department.ports[0]) as feed:
             good = oru(control="1", items=ITEMS[:1])
