@@ -9,6 +9,7 @@
 #include <sstream>
 #include <toml++/toml.h>
 
+#include "adapters/sink/file/folder.h"
 #include "adapters/sink/http/target.h"
 
 namespace hutong::app {
@@ -399,6 +400,10 @@ Config read_config(const fs::path& file_given) {
     const auto network = http_sink::read_network(written);
     return network ? "" : network.error().message;
   });
+  delivery.texts("folders", config.delivery.folders, [](const std::string& written) -> std::string {
+    const auto folder = file_sink::read_folder(written);
+    return folder ? "" : folder.error().message;
+  });
   delivery.finish();
 
   Section clients = top.section("clients");
@@ -464,8 +469,9 @@ std::string describe(const Config& c) {
     for (const auto& text : texts) all += (all.empty() ? "" : ", ") + quoted(text);
     return "[" + all + "]";
   };
-  const auto delivery = fmt::format("\n[delivery]\nwebhooks = {}\nprivate_networks = {}\n", list(c.delivery.webhooks),
-                                    list(c.delivery.private_networks));
+  const auto delivery = fmt::format("\n[delivery]\nwebhooks = {}\nprivate_networks = {}\nfolders = {}\n",
+                                    list(c.delivery.webhooks), list(c.delivery.private_networks),
+                                    list(c.delivery.folders));
   std::string clients;
   for (const auto& client : c.clients) {
     clients += fmt::format("\n[clients.\"{}\"]\nscopes = \"{}\"\nfacilities = \"{}\"\njwks = \"{}\"\n", client.name,

@@ -94,6 +94,7 @@ struct Config {
   struct {
     std::vector<std::string> webhooks;          // origins that subscriptions may post to
     std::vector<std::string> private_networks;  // that these origins may lead to
+    std::vector<std::string> folders;           // below which subscriptions may drop files
   } delivery;
 
   struct Client {

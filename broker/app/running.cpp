@@ -174,6 +174,7 @@ struct Running::State {
   net::io_context orders_io{1};
   std::thread orders_thread;
   net::io_context delivery_io{1};
+  sse::EventDesk event_desk{[this] { return delivery->subscriptions(); }};
   std::unique_ptr<pipeline::Delivery> delivery;
   std::unique_ptr<pipeline::DeliveryDesk> delivery_desk;
   std::thread delivery_thread;
@@ -288,7 +289,7 @@ void Running::State::wire() {
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
 
   api::OperateDeps operate{*control, inbox, *operations, metrics, *gate, *sessions, *sign_ins, clients, *live, clock,
-                           config.http.tls.enabled(), delivery_desk.get()};
+                           config.http.tls.enabled(), delivery_desk.get(), &event_desk};
   auto routes = api::operate_routes(operate);
   const api::FhirReferralDeps fhir_referral{{*referrals, *gate, clients}, rendering, identifier_key};
   api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key, api::read_referral_request(fhir_referral),
@@ -321,7 +322,7 @@ void Running::State::wire_delivery() {
                               metrics,
                               clock,
                               [this] { return facilities(); },
-                              [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor()); },
+                              [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor(), event_desk); },
                               [this](const model::Subscription& one) { return payload_for(one, config); },
                               [this] { return projector->ours() && projector->caught_up(); },
                               [this] { return projector->confirmed(); },

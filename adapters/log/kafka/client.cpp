@@ -82,7 +82,7 @@ Result<Configuration> configure(const KafkaOptions& options, const Settings& own
   for (const auto& [name, value] : options.settings) {
     const bool taken = std::any_of(all.begin(), all.end(), [&](const auto& ours) { return ours.first == name; });
     if (taken || std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved)) {
-      return fail(ErrorCode::invalid, "Kafka setting " + name + ": the log's promises rest on it; take it out");
+      return fail(ErrorCode::invalid, "Kafka setting " + name + ": what is promised rests on it; take it out");
     }
     if (auto done = set(configuration.get(), name, value); !done) return tl::unexpected(done.error());
   }
@@ -131,6 +131,12 @@ Result<Client> make_consumer(const KafkaOptions& options) {
   auto configuration = configure(options, consumer_settings());
   if (!configuration) return tl::unexpected(configuration.error());
   return make(RD_KAFKA_CONSUMER, std::move(*configuration));
+}
+
+Result<void> check_producer(const KafkaOptions& options) {
+  auto configuration = configure(options, producer_settings(options));
+  if (!configuration) return tl::unexpected(configuration.error());
+  return {};
 }
 
 std::string topic_name(const KafkaOptions& options, port::Topic topic) {

@@ -40,6 +40,8 @@ class ProducerEvents {
 // Errors: invalid, with librdkafka's own words and the setting that it does not like.
 Result<Client> make_producer(const KafkaOptions& options, ProducerEvents& events);
 Result<Client> make_consumer(const KafkaOptions& options);
+// Whether make_producer would take the settings, without starting anything.
+Result<void> check_producer(const KafkaOptions& options);
 
 std::string topic_name(const KafkaOptions& options, port::Topic topic);
 std::uint32_t partition_count(const KafkaOptions& options, port::Topic topic);
