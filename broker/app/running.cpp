@@ -27,6 +27,7 @@
 #include "adapters/format/fhir/fhir_rendering.h"
 #include "adapters/format/hl7v2/hl7v2.h"
 #include "adapters/metrics/prometheus_metrics.h"
+#include "adapters/source/kafka/kafka_source.h"
 #include "adapters/source/mllp/mllp_source.h"
 #include "broker/access/audit_chain.h"
 #include "broker/access/sessions.h"
@@ -36,6 +37,7 @@
 #include "broker/app/control.h"
 #include "broker/app/data_folder.h"
 #include "broker/app/engines.h"
+#include "broker/app/kafka_brokers.h"
 #include "broker/app/logging.h"
 #include "broker/app/rules.h"
 #include "broker/app/subscriptions.h"
@@ -168,6 +170,7 @@ struct Running::State {
   mllp::SourceOptions mllp_source;
   mllp::Admission admission;
   std::vector<std::unique_ptr<Shard>> shards;
+  std::vector<std::unique_ptr<kafka_source::KafkaSource>> kafka_sources;
   net::io_context projector_io{1};
   std::unique_ptr<pipeline::Projector> projector;
   std::thread projector_thread;
@@ -232,6 +235,15 @@ void Running::State::wire() {
         [this](std::string_view fingerprint, std::string_view name) { return facilities()->by_certificate(fingerprint, name); },
         [](std::string_view level, std::string message) { log_event(level, message); });
     shards.push_back(std::move(shard));
+  }
+
+  check_sources(config, *facilities());
+  for (const auto& one : config.kafka_sources) {
+    kafka_sources.push_back(std::make_unique<kafka_source::KafkaSource>(
+        kafka_source::KafkaSourceOptions{one.name, one.bootstrap, one.topic, one.group, one.facility, one.settings},
+        kafka_source::KafkaSourceDeps{shards.front()->io.get_executor(), []() -> port::Inbox& { return *this_shards_intake; },
+                                      [this] { return facilities(); }, metrics, clock,
+                                      [](std::string_view level, std::string what) { log_event(level, std::move(what)); }}));
   }
 
   pipeline::ProjectorOptions projection;
@@ -383,6 +395,7 @@ void Running::State::start_threads() {
       shard->io.run();
     });
   }
+  for (auto& source : kafka_sources) source->start();
   scope.spawn(projector_io.get_executor(), "projector", projector->run());
   projector_thread = std::thread([this] {
     name_this_thread("projector");
@@ -532,6 +545,7 @@ void Running::State::stop() {
   log_event("info", "stopping: no further connections; sessions finish what they have taken");
   live->stop();
   for (auto& shard : shards) shard->mllp->stop_accepting();
+  for (auto& source : kafka_sources) source->stop();
   const auto on = [](net::io_context& io, auto work) { return net::co_spawn(io, std::move(work), net::use_future).get(); };
   for (auto& shard : shards) {
     if (!on(shard->io, shard->mllp->drain(std::chrono::seconds(15)))) log_event("warning", "sessions were cut off after 15 s");

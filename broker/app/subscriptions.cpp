@@ -4,7 +4,6 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -18,6 +17,7 @@
 #include "adapters/sink/mllp/mllp_sink.h"
 #include "broker/access/permit.h"
 #include "broker/app/clients.h"
+#include "broker/app/kafka_brokers.h"
 #include "broker/app/rules.h"
 #include "broker/model/event.h"
 #include "broker/pipeline/event_payload.h"
@@ -302,34 +302,14 @@ kafka_sink::KafkaSinkOptions kafka_options(const model::Subscription& subscripti
 }
 
 void read_kafka(Entry& entry, model::Subscription& subscription, bool allow_plain) {
-  bool beyond = false;
-  std::size_t brokers = 0;
-  for (std::size_t at = 0; at <= subscription.target.size(); ++brokers) {
-    const auto end = std::min(subscription.target.find(',', at), subscription.target.size());
-    const auto [host, port] = host_and_port(subscription.target.substr(at, end - at));
-    if (port == 0) entry.mistake("target", "expected \"host:port,host:port\", such as \"kafka1.example.org:9093\"");
-    beyond = beyond || !is_loopback(host);
-    at = end + 1;
-  }
+  if (const auto fault = fault_of_brokers(subscription.target); !fault.empty()) entry.mistake("target", fault);
   entry.text("topic", subscription.topic);
-  const auto& topic = subscription.topic;
-  const bool is_topic = !topic.empty() && topic.size() <= 249 && topic != "." && topic != ".." &&
-                        std::all_of(topic.begin(), topic.end(), [](char c) {
-                          return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                                 c == '.' || c == '-' || c == '_';
-                        });
-  if (!is_topic) entry.mistake("topic", "expected a topic's name: 1 to 249 characters of A-Z a-z 0-9 . _ -");
+  if (!is_kafka_topic(subscription.topic)) entry.mistake("topic", std::string(expected_topic));
   entry.settings("settings", subscription.settings);
   if (const auto good = kafka_sink::check_settings(kafka_options(subscription)); !good)
     entry.mistake("settings", good.error().message);
-  const auto protocol = subscription.settings.find("security.protocol");
-  std::string written = protocol == subscription.settings.end() ? "" : protocol->second;
-  std::transform(written.begin(), written.end(), written.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (beyond && !allow_plain && written != "ssl" && written != "sasl_ssl") {
-    entry.mistake("target",
-                  "leaves this machine without encryption: say settings.security.protocol = \"SSL\" or \"SASL_SSL\", "
-                  "or allow_plain = true where a gateway encrypts");
-  }
+  if (!allow_plain && leaves_in_clear(subscription.target, subscription.settings))
+    entry.mistake("target", std::string(in_clear));
   entry.not_of("kafka", {"tls", "authority", "certificate", "key", "authorization"});
 }
 
