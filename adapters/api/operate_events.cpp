@@ -33,11 +33,12 @@ Answering subscriber_events(const OperateDeps& deps, const Request& request) {
     auto permit = co_await deps.gate.decide(*request.principal, demand_of(request, type));
     if (!permit) co_return fault(request.path, permit.error());
   }
-  auto stream = deps.events->connect(name, request.principal->client, std::string(request.header("last-event-id")));
-  if (!stream) co_return fault(request.path, stream.error());
   Response response;
   response.content_type = "text/event-stream; charset=utf-8";
   response.headers.emplace_back("X-Accel-Buffering", "no");
+  if (request.method == "HEAD") co_return response;  // asked about, not connected: whoever is stays
+  auto stream = deps.events->connect(name, request.principal->client, std::string(request.header("last-event-id")));
+  if (!stream) co_return fault(request.path, stream.error());
   response.stream = [stream = std::move(*stream)] { return stream->next(); };
   co_return response;
 }

@@ -77,7 +77,7 @@ std::vector<std::string> resources_of(const std::vector<std::string>& kinds) {
   static const std::pair<std::string_view, std::string_view> about[] = {
       {"result.", "DiagnosticReport"}, {"result.", "Observation"},  {"exam.", "DiagnosticReport"},
       {"order.", "ServiceRequest"},    {"encounter.", "Encounter"}, {"referral.", "Task"},
-      {"critical.", "Observation"}};
+      {"critical", "Observation"}};
   std::vector<std::string> all{"Patient"};
   for (const auto& [family, type] : about) {
     const bool told = kinds.empty() || std::any_of(kinds.begin(), kinds.end(), [family = family](const auto& kind) {

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <thread>
+#include <typeinfo>
 #include <vector>
 
 #include "adapters/log/kafka/client.h"
@@ -127,7 +128,12 @@ class KafkaSource::Work final : private kafka::ConsumerEvents {
         if (is_over()) return false;
         continue;
       }
-      const auto replies = net::co_spawn(deps_.shard, accept(frames), net::use_future).get();
+      std::vector<port::Reply> replies;
+      try {
+        replies = net::co_spawn(deps_.shard, accept(frames), net::use_future).get();
+      } catch (const std::exception& e) {
+        deps_.on_event("error", "source " + options_.name + ": handing in failed: " + typeid(e).name());
+      }
       std::vector<port::Frame> rest;
       for (std::size_t i = 0; i < frames.size(); ++i) {
         if (i >= replies.size() || replies[i].answer == model::Answer::try_again) rest.push_back(frames[i]);
