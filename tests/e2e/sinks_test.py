@@ -102,7 +102,7 @@ class Files(Sinks):
         self.arrived(1, deadline=30)
 
     def test_a_mistake_is_named_with_its_file_and_line(self):
-        (self.out / "link").symlink_to("/tmp")
+        (self.out / "link").symlink_to(self.directory())
         live = self.broker(start=False, config=CONFIG + allow_folders(self.out))
         for wrong, expected in [({"target": "/etc"}, "lies in none of [delivery] folders"), ({"target": "out"}, "a whole path"),
                                 ({"target": f"{self.out}/../etc"}, "without"), ({"target": str(self.out / "link")}, "symbolic link"),
