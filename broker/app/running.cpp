@@ -551,6 +551,7 @@ void Running::State::stop() {
     if (!on(shard->io, shard->mllp->drain(std::chrono::seconds(15)))) log_event("warning", "sessions were cut off after 15 s");
   }
   on(shards.front()->io, server->stop(std::chrono::seconds(5)));
+  event_desk.stop();
   delivery->stop();
   projector->stop();
   placed_orders->stop();

@@ -11,9 +11,6 @@ namespace {
 using port::Receipt;
 using port::Taken;
 
-// An event waits so long for somebody to connect, and is then asked for anew: so a broker that stops need not wait.
-constexpr std::chrono::milliseconds absence_patience{1'000};
-
 class SseSink final : public port::Sink {
  public:
   SseSink(net::any_io_executor executor, std::shared_ptr<Stand> stand, std::size_t parallel,
@@ -30,15 +27,12 @@ class SseSink final : public port::Sink {
   net::awaitable<Receipt> hand_over(port::Parcel parcel) override {
     if (closed_) co_return Receipt{Taken::unreachable, "closed", {}};
     const Stand::Key key{parcel.event_id, parcel.replay};
-    net::steady_timer deadline(executor_, timeout_), absence(executor_, std::min(timeout_, absence_patience));
+    net::steady_timer deadline(executor_, timeout_);
     Stand::Answer under_way;
     auto receipt = co_await port::await_completion<Receipt>([&](const Stand::Answer& answer) {
       under_way = answer;
       deadline.async_wait([stand = stand_, key, answer](boost::system::error_code cancelled) {
         if (!cancelled) stand->too_late(key, answer);
-      });
-      absence.async_wait([stand = stand_, key, answer](boost::system::error_code cancelled) {
-        if (!cancelled) stand->nobody_came(key, answer);
       });
       stand_->take(key, event_text(parcel), answer);
     });
@@ -98,6 +92,11 @@ std::shared_ptr<Stand> EventDesk::stand(const std::string& subscription) {
 std::shared_ptr<port::Sink> EventDesk::sink(net::any_io_executor executor, const model::Subscription& subscription) {
   return std::make_shared<SseSink>(std::move(executor), stand(subscription.name), subscription.connections,
                                    subscription.timeout);
+}
+
+void EventDesk::stop() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, stand] : stands_) stand->shut();
 }
 
 Result<model::Subscription> EventDesk::declared(const std::string& subscription, const std::string& client) const {

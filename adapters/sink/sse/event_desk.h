@@ -30,6 +30,8 @@ class EventDesk final : public port::EventStreams {
   explicit EventDesk(Declared declared) : declared_(std::move(declared)) {}
 
   std::shared_ptr<port::Sink> sink(net::any_io_executor executor, const model::Subscription& subscription);
+  // The broker stops: what waits for a client, or for its word, waits no more.
+  void stop();
 
   Result<std::vector<std::string>> resources(const std::string& subscription, const std::string& client) const override;
   Result<std::shared_ptr<port::EventStream>> connect(const std::string& subscription, const std::string& client,

@@ -117,16 +117,12 @@ void Stand::send(Waiting& waiting) {
 
 void Stand::too_late(const Key& key, const Answer& answer) {
   const std::lock_guard lock(mutex_);
-  late_.insert(key);
-  answer->finish(Receipt{Taken::broken, "no acknowledgement", {}});
-}
-
-void Stand::nobody_came(const Key& key, const Answer& answer) {
-  const std::lock_guard lock(mutex_);
   const bool sent = std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& waiting) {
     return waiting.key == key && waiting.answer == answer && waiting.sent;
   });
-  if (!sent) answer->finish(nobody());
+  if (!sent) return answer->finish(nobody());
+  late_.insert(key);
+  answer->finish(Receipt{Taken::broken, "no acknowledgement", {}});
 }
 
 void Stand::forget(const Key& key, const Answer& answer) {

@@ -47,9 +47,8 @@ class Stand : public std::enable_shared_from_this<Stand> {
   void open();
   void shut();  // what waits is perhaps taken
   void take(const Key& key, std::string text, const Answer& answer);
-  void too_late(const Key& key, const Answer& answer);  // no acknowledgement in time
-  void nobody_came(const Key& key, const Answer& answer);
-  void forget(const Key& key, const Answer& answer);  // it has its receipt
+  void too_late(const Key& key, const Answer& answer);  // nobody came, or did not acknowledge it
+  void forget(const Key& key, const Answer& answer);    // it has its receipt
 
   // --- the client's ---
   Result<std::shared_ptr<port::EventStream>> connect(const std::string& last_event);

@@ -257,6 +257,15 @@ TEST_F(EventDeskTest, closed_it_ends_what_is_under_way_and_its_connection) {
   EXPECT_FALSE(hand_over("a.0")->answered);
 }
 
+TEST_F(EventDeskTest, a_broker_that_stops_waits_for_nobody) {
+  hand_over("a.0");
+  auto waiting = hand_over("b.0");
+  desk.stop();
+  run(5ms);
+  ASSERT_TRUE(waiting->answered);
+  EXPECT_EQ(waiting->receipt.taken, Taken::unreachable);
+}
+
 TEST(EventText, has_a_line_for_each_line_of_the_payload) {
   port::Parcel parcel;
   parcel.event_id = "a.0";
