@@ -432,7 +432,7 @@ std::vector<model::Subscription> read_subscriptions(const Config& config, const 
     if (entry.path().extension() == ".toml") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
-  std::set<std::string> names;
+  std::set<std::string> names, folders;
   for (const auto& file : files) {
     toml::table root;
     try {
@@ -450,6 +450,12 @@ std::vector<model::Subscription> read_subscriptions(const Config& config, const 
         if (!names.insert(one.name).second) {
           throw ConfigError(fmt::format("{}:{}: subscription \"{}\" is declared twice", file.string(),
                                         item.source().begin.line, one.name));
+        }
+        if (one.sink == model::SinkKind::file && !folders.insert(one.target).second) {
+          throw ConfigError(
+              fmt::format("{}:{}: target: another subscription drops into this folder already, and an "
+                          "event has the same name for both",
+                          file.string(), item.source().begin.line));
         }
         all.push_back(std::move(one));
       }

@@ -111,6 +111,8 @@ class Files(Sinks):
             done = live.command("check", expect=2)
             self.assertRegex(done.stderr, r"test\.toml:\d+: ")
             self.assertIn(expected, done.stderr)
+        declare(live, self.file(), self.file("other", target=str(self.out / "ward") + "/"))
+        self.assertIn("into this folder already", live.command("check", expect=2).stderr)
         live.config.write_text(CONFIG + allow_folders("out"))
         self.assertIn("whole path", live.command("check", expect=2).stderr)
 
