@@ -297,6 +297,9 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
     auto& parcel = written->parcel;
     parcel.subscription = to.name;
     parcel.attempt = task->attempts + 1;
+    if (!task->lanes.empty()) parcel.lane = task->lanes.front();
+    parcel.appended = appended;
+    parcel.offset = task->ref.offset;
     receipt = co_await subscriber->sink->hand_over(std::move(parcel));
     const auto now = deps_.clock.now();
     lanes.settle(*task, receipt, deps_.clock.ticks(), now);
