@@ -78,7 +78,9 @@ class Files(Sinks):
         self.assertEqual(found, sent)
         live.command("replay", "--subscriber", "ward", "--from", "0")
         until(lambda: self.status(live, "ward")["delivered"] >= 2 * len(sent) and not self.status(live, "ward")["replaying"], "all once more", 30)
-        self.assertEqual(len(list((self.out / "ward").iterdir())), len(sent), "a replay takes its own places, and no part is left")
+        self.assertEqual(len(self.files()), len(sent), "a replay takes its own places")
+        parts = [each.name for each in (self.out / "ward").iterdir() if each.name.startswith(".")]
+        self.assertLessEqual(len(parts), 1, "of the broker that was killed, at most")
 
     def test_a_folder_that_is_gone_gets_everything_when_it_is_there_again(self):
         live = self.start(self.file(), config=CONFIG + allow_folders(self.out))
@@ -123,9 +125,12 @@ class ServerSentEvents(Sinks):
         return {"name": "app", "sink": "sse", "target": "clinic", "payload": "id-only", "kinds": ["result.reported"], **more}
 
     def connect(self, live, last="", acknowledges=False, client="clinic", name="app"):
-        source = EventSource(live, name, live.token(client), last, acknowledges)
-        self.addCleanup(source.close)
-        return source
+        def connected():
+            source = EventSource(live, name, live.token(client), last, acknowledges)
+            self.addCleanup(source.close)
+            return source if source.status != 503 else None  # it does not deliver yet
+
+        return until(connected, "a connection", 15)
 
     def arrived(self, source, count, deadline=15):
         until(lambda: len(source.taken) >= count, f"{count} events", deadline)
