@@ -26,6 +26,8 @@ kafka::KafkaOptions client_options(const KafkaSinkOptions& options) {
   client.append_deadline = options.timeout;
   client.settings = options.settings;
   client.settings.emplace("partitioner", "murmur2_random");  // as Kafka's Java clients place a key
+  // A topic that was made, or that we may write now, is found soon.
+  client.settings.emplace("topic.metadata.refresh.interval.ms", "10000");
   return client;
 }
 
