@@ -400,10 +400,10 @@ class TaskService {
                                       const std::vector<std::string>& mine) {
     const auto step = std::find_if(stands.steps.begin(), stands.steps.end(),
                                    [&](const auto& each) { return each.version == version + 1; });
-    if (step == stands.steps.end()) co_return false;
+    if (step == stands.steps.end() || step == stands.steps.begin()) co_return false;
     if (!mine.empty() && std::find(mine.begin(), mine.end(), step->facility) == mine.end()) co_return false;
     const auto said = co_await referrals().said(permit, step->command);
-    co_return said&& says_again(task, *said);
+    co_return said&& says_again(task, *said, std::prev(step)->state, step->state);
   }
 
   // In whose name a client speaks that puts a Task: the one party that it acts for; of both, the one whose step it is.

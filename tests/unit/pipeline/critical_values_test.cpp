@@ -167,6 +167,9 @@ TEST_F(CriticalFold, an_order_of_another_patient_under_the_same_number_is_not_wh
 
 TEST_F(CriticalFold, whoever_ordered_for_this_person_is_told_under_its_own_number_of_him) {
   append(Message("0", {.number = "B7", .facility = "county", .card = "230803198001020017"}).order({.number = "1001"}));
+  append(Message("00", {.number = "V1", .facility = "village", .card = "230803198001020017"}));
+  settle();
+  ASSERT_TRUE(same_person("county", "B7", "village", "V1"));
   auto report = lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}});
   report.order = "1001";
   say("1", report, {.number = "V1", .facility = "village", .card = "230803198001020017"});
