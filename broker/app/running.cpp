@@ -253,7 +253,7 @@ void Running::State::wire() {
   // Brokers that share a store each have a projector; one of them writes.
   if (config.store.kind == StoreKind::postgres) projection.take_over = std::chrono::seconds(2);
   projection.on_projected = [this](port::Partition partition, port::Offset next) {
-    recent.projected_below(partition, next);
+    if (partition.topic == port::Topic::events) recent.projected_below(partition, next);
     delivery->projected(partition, next);
   };
   projection.on_turn = [](bool ours) {

@@ -19,7 +19,6 @@
 #include "broker/app/clients.h"
 #include "broker/app/kafka_brokers.h"
 #include "broker/app/rules.h"
-#include "broker/model/event.h"
 #include "broker/pipeline/event_payload.h"
 
 namespace hutong::app {
@@ -45,13 +44,44 @@ bool is_area(const std::string& code) {
 
 // Kinds of events that can be subscribed to, and their families.
 bool is_kind(const std::string& kind) {
-  model::EventKind known;
-  if (model::from_string(kind, known)) return true;
-  if (kind.size() < 3 || !kind.ends_with(".*")) return false;
-  for (std::size_t i = 0; i < model::event_kind_count; ++i) {
-    if (to_string(static_cast<model::EventKind>(i)).starts_with(kind.substr(0, kind.size() - 1))) return true;
+  const auto& all = model::told_kinds();
+  const bool family = kind.size() > 2 && kind.ends_with(".*");
+  return std::any_of(all.begin(), all.end(), [&](const auto& each) {
+    return each == kind || (family && each.starts_with(kind.substr(0, kind.size() - 1)));
+  });
+}
+
+// The kinds by name that the filter wants and that can be told. Errors: invalid, one is named that cannot.
+Result<void> say_kinds(model::SubscriptionFilter& filter, model::PayloadKind payload, const port::Payload& writer) {
+  auto& kinds = filter.kinds;
+  const auto names = [&](const std::string& kind) {
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  };
+  std::vector<std::string> said;
+  for (const auto each : model::told_kinds()) {
+    const std::string kind(each);
+    const bool named = names(kind);
+    if (!kinds.empty() && !named && !names(kind.substr(0, kind.find('.')) + ".*")) continue;
+    if (!writer.has_words_for(kind)) {
+      if (named)
+        return fail(ErrorCode::invalid, fmt::format("\"{}\" cannot be said as \"{}\"", kind, to_string(payload)));
+    } else if (filter.parties.empty() && model::is_for_parties(kind)) {
+      if (named) {
+        return fail(ErrorCode::invalid,
+                    fmt::format("\"{}\" is told to its parties only: say for whom by parties = [...]", kind));
+      }
+    } else {
+      said.push_back(kind);
+    }
   }
-  return false;
+  if (said.empty()) {
+    return fail(ErrorCode::invalid,
+                fmt::format("none of these can be said as \"{}\", or they are told to their parties "
+                            "only (parties = [...])",
+                            to_string(payload)));
+  }
+  kinds = std::move(said);
+  return {};
 }
 
 // One [[subscription]]: what is asked for is known, what is left over is a mistake.
@@ -393,27 +423,13 @@ model::Subscription read_one(const fs::path& file, const toml::table& table, con
                                 model::OnRefusal::hold);
   one.from_beginning = entry.choice("start", {{"now", false}, {"beginning", true}}, false);
   entry.finish();
-  // A kind that the payload has no words for would never be delivered: said here, not found out later.
-  const auto payload = payload_for(one, config);
-  auto& kinds = one.filter.kinds;
-  for (const auto& kind : kinds) {
-    if (!kind.ends_with(".*") && !payload->has_words_for(kind)) {
-      entry.mistake("kinds", fmt::format("\"{}\" cannot be said as \"{}\"", kind, to_string(one.payload)));
-    }
-  }
-  std::set<std::string> said;
-  for (std::size_t i = 0; i < model::event_kind_count; ++i) {
-    const std::string kind(to_string(static_cast<model::EventKind>(i)));
-    const auto family = kind.substr(0, kind.find('.')) + ".*";
-    const bool wanted = kinds.empty() || std::find(kinds.begin(), kinds.end(), kind) != kinds.end() ||
-                        std::find(kinds.begin(), kinds.end(), family) != kinds.end();
-    if (wanted && payload->has_words_for(kind)) said.insert(kind);
-  }
-  if (said.size() < model::event_kind_count || !kinds.empty()) kinds.assign(said.begin(), said.end());
+  // A kind that would never be delivered: said here, not found out later.
+  if (auto said = say_kinds(one.filter, one.payload, *payload_for(one, config)); !said)
+    entry.mistake("kinds", said.error().message);
   if (one.sink == SinkKind::sse) {
     const auto clients = registered_clients(config);
     const access::Principal client{one.target, clients.find(one.target)->scopes, ""};
-    for (const auto& type : sse::resources_of(kinds)) {
+    for (const auto& type : sse::resources_of(one.filter.kinds)) {
       if (!client.has("system/" + type + ".r"))
         entry.mistake("target", "this client lacks system/" + type + ".r, which these events are about");
     }

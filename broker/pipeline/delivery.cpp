@@ -52,6 +52,15 @@ class NoSink final : public port::Sink {
   std::string why_;
 };
 
+// What subscribers are told of.
+std::vector<port::Partition> delivered_partitions(const port::Log& log) {
+  std::vector<port::Partition> all;
+  for (std::uint32_t number = 0; number < log.partitions(Topic::events); ++number)
+    all.push_back({Topic::events, number});
+  all.push_back(operations);
+  return all;
+}
+
 model::Stream stream_of(const port::Partition& partition, std::uint32_t replay = 0) {
   return {replay, static_cast<std::uint8_t>(partition.topic), partition.number};
 }
@@ -95,7 +104,7 @@ net::awaitable<void> Delivery::State::pause(std::chrono::milliseconds time) {
 }
 
 void Delivery::State::projected(port::Partition partition, port::Offset next) {
-  if (partition.topic != Topic::events) return;
+  if (partition.topic != Topic::events && partition.topic != Topic::operations) return;
   {
     const std::lock_guard lock(bounds_mutex_);
     auto& bound = bounds_[partition];
@@ -116,8 +125,7 @@ Positions Delivery::State::bounds() const {
 // --- beginning and ending ---
 
 net::awaitable<Result<void>> Delivery::State::prepare() {
-  for (std::uint32_t number = 0; number < deps_.log.partitions(Topic::events); ++number) {
-    const port::Partition partition{Topic::events, number};
+  for (const auto& partition : delivered_partitions(deps_.log)) {
     auto end = co_await deps_.log.end(partition);
     if (!end) co_return tl::unexpected(end.error());
     const std::lock_guard lock(bounds_mutex_);
@@ -181,8 +189,7 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     if (stopping || !deps_.ours()) co_return fail(ErrorCode::unavailable, "stopped before it began");
     co_await pause(std::chrono::milliseconds(10));
   }
-  for (std::uint32_t number = 0; number < deps_.log.partitions(Topic::events); ++number) {
-    const port::Partition partition{Topic::events, number};
+  for (const auto& partition : delivered_partitions(deps_.log)) {
     auto cursor = co_await deps_.store.cursor(partition);
     if (!cursor) co_return tl::unexpected(cursor.error());
     const std::lock_guard lock(bounds_mutex_);

@@ -4,8 +4,10 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "broker/model/event_json.h"
+#include "broker/pipeline/delivery_matter.h"
 #include "broker/pipeline/delivery_state.h"
 #include "broker/port/tables.h"
+#include "broker/referral/view.h"
 
 namespace hutong::pipeline {
 namespace {
@@ -17,6 +19,8 @@ using port::Taken;
 // Columns of tables::reports and report_versions.
 enum : std::size_t { report_version = 4, report_updated = 7, report_event = 9, report_body = 11 };
 enum : std::size_t { earlier_version = 1, earlier_updated = 3, earlier_event = 5, earlier_body = 6 };
+
+constexpr const char* withheld = "withheld";
 
 std::int64_t number_in(const Row& row, std::size_t column) {
   return std::get<std::int64_t>(row[column]);
@@ -37,9 +41,18 @@ struct Shown {
   model::ReportView report;
   model::EncounterView encounter;
   model::OrderView order;
+  std::optional<Matter> matter;
+  model::ReferralView referral;
+  port::OperationsNotice operations;
   port::Notice notice;
   bool withheld = false;
 };
+
+bool any_of(const std::vector<std::string>& parties, const std::vector<std::string>& these) {
+  return std::any_of(these.begin(), these.end(), [&](const auto& each) {
+    return std::find(parties.begin(), parties.end(), each) != parties.end();
+  });
+}
 
 net::awaitable<Result<PersonId>> person_of(port::Store& store, std::string facility, std::string number) {
   auto link = co_await store.get(tables::person_of, {facility, number});
@@ -125,6 +138,8 @@ Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool 
   const auto& subject = shown.record.subject;
   notice.record = &shown.record;
   notice.event = &*event;
+  notice.kind = to_string(event->kind);
+  notice.version = event->version;
   notice.event_id = shown.record.id.hex() + "." + std::to_string(ordinal);
   notice.facility = subject.facility.empty() ? shown.record.source.facility : subject.facility;
   notice.number = subject.number.empty() ? shown.arena.copy(shown.record.id.hex()) : subject.number;
@@ -133,11 +148,59 @@ Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool 
   return {};
 }
 
+// The same of a record of `operations`, for a subscription for these parties: as it stands now, and to who is still
+// one. Errors: corrupt, it tells nobody anything (any more).
+net::awaitable<Result<void>> show_matter(port::Store& store, const model::FacilityDirectory& facilities,
+                                         std::vector<std::string> parties, const port::StoredRecord& stored,
+                                         bool replay, Shown& shown) {
+  auto found = co_await matter_of(store, stored);
+  if (!found) co_return tl::unexpected(found.error());
+  if (!*found) co_return fail(ErrorCode::corrupt, "the record tells nothing");
+  shown.matter = std::move(*found);
+  const auto& matter = *shown.matter;
+  shown.withheld = matter.labelled || !any_of(parties, matter.parties);
+  auto& notice = shown.notice;
+  notice.record = &shown.record;
+  notice.operations = &shown.operations;
+  notice.kind = matter.kind;
+  notice.event_id = stored.record.id.hex() + ".0";
+  notice.facility = matter.patient_facility;
+  notice.number = matter.patient;
+  notice.person = PersonId::from_hex(matter.person).value_or(PersonId());
+  notice.appended = stored.appended;
+  notice.replay = replay;
+  shown.record.id = stored.record.id;
+  shown.record.source.facility = matter.facility;
+  shown.record.subject.number = matter.patient;
+  auto& operations = shown.operations;
+  operations.document = stored.record.json;
+  if (matter.critical) operations.critical = &*matter.critical;
+  if (matter.referral) {
+    shown.referral = referral::view_of(*matter.referral, facilities, matter.updated, matter.due);
+    operations.referral = &shown.referral;
+    operations.answered = &*matter.answered;
+    operations.command = &*matter.command;
+    operations.follows_sender = matter.follows_sender;
+    operations.follows_number = matter.follows_number;
+    operations.lost = !any_of(parties, {matter.referral->sender, matter.referral->receiver});
+  }
+  co_return Result<void>();
+}
+
+// Who the patient is, as the facility last described it.
+net::awaitable<Result<void>> look_up_patient(port::Store& store, Shown& shown) {
+  auto row =
+      co_await store.get(tables::patients, {std::string(shown.notice.facility), std::string(shown.notice.number)});
+  if (!row) co_return tl::unexpected(row.error());
+  if (!*row) co_return Result<void>();
+  co_return model::read_subject(shown.arena.copy(text_in(**row, 2)), shown.arena, shown.record.subject);
+}
+
 }  // namespace
 
 struct Delivery::State::Written {
   port::Parcel parcel;
-  bool withheld = false;
+  const char* instead = nullptr;  // nothing is handed over, and why
 };
 
 // Errors: invalid and corrupt, this event cannot be said; others: not now.
@@ -154,23 +217,35 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
     record = std::make_shared<const port::StoredRecord>(std::move(slice->records.front()));
   }
   Shown shown;
-  if (auto good = show(*record, ref.ordinal, ref.stream.replay != 0, shown); !good)
-    co_return tl::unexpected(good.error());
-  if (payload->shows_views()) {
-    if (auto found = co_await look_up(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+  const bool replay = ref.stream.replay != 0;
+  if (ref.stream.topic == static_cast<std::uint8_t>(port::Topic::operations)) {
+    const auto facilities = deps_.facilities();
+    auto good = co_await show_matter(deps_.store, *facilities, subscription.filter.parties, *record, replay, shown);
+    if (!good) co_return tl::unexpected(good.error());
+    if (!shown.operations.lost) {
+      if (auto found = co_await look_up_patient(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    }
+  } else {
+    if (auto good = show(*record, ref.ordinal, replay, shown); !good) co_return tl::unexpected(good.error());
+    if (payload->shows_views()) {
+      if (auto found = co_await look_up(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    }
   }
   Written written;
-  written.withheld = shown.withheld;
-  if (shown.withheld) co_return written;
+  if (shown.withheld) {
+    written.instead = withheld;
+    co_return written;
+  }
   auto letter = payload->write(shown.notice, subscription);
   if (!letter) co_return tl::unexpected(letter.error());
+  if (letter->unsaid) written.instead = "nothing to say";
   auto& parcel = written.parcel;
   parcel.body = std::move(letter->body);
   parcel.content_type = std::move(letter->content_type);
   parcel.control_id = std::move(letter->control_id);
   parcel.event_id = shown.notice.event_id;
-  parcel.kind = to_string(shown.notice.event->kind);
-  parcel.version = shown.notice.event->version;
+  parcel.kind = shown.notice.kind;
+  parcel.version = shown.notice.version;
   parcel.replay = shown.notice.replay;
   co_return written;
 }
@@ -210,9 +285,9 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
       default: lanes.cannot_be_said(*task, "cannot be written: " + error.message, deps_.clock.now()); break;
     }
     subscriber->broken->add();
-  } else if (written->withheld) {
-    withheld_->add();
-    lanes.settle(*task, {Taken::delivered, "withheld", {}}, deps_.clock.ticks(), deps_.clock.now());
+  } else if (written->instead) {
+    if (written->instead == withheld) withheld_->add();
+    lanes.settle(*task, {Taken::delivered, written->instead, {}}, deps_.clock.ticks(), deps_.clock.now());
   } else {
     auto& parcel = written->parcel;
     parcel.subscription = to.name;
@@ -242,8 +317,9 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
 net::awaitable<Result<port::Letter>> Delivery::State::letter(model::Subscription subscription, model::EventRef ref) {
   auto written = co_await compose(nullptr, ref, deps_.payload(subscription), subscription);
   if (!written) co_return tl::unexpected(written.error());
-  if (written->withheld)
-    co_return fail(ErrorCode::forbidden, "what is shown of this event is sensitive, it is told to nobody");
+  if (written->instead == withheld)
+    co_return fail(ErrorCode::forbidden,
+                   "what is shown of this event is sensitive, or not for this subscriber any more");
   co_return port::Letter{std::move(written->parcel.body), std::move(written->parcel.content_type),
                          std::move(written->parcel.control_id)};
 }

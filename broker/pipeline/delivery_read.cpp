@@ -5,6 +5,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "broker/model/event_json.h"
+#include "broker/pipeline/delivery_matter.h"
 #include "broker/pipeline/delivery_state.h"
 #include "broker/pipeline/effects_document.h"
 #include "broker/port/tables.h"
@@ -74,13 +75,19 @@ net::awaitable<Result<Read>> Delivery::State::read(Positions from, Positions to,
     scan.from = static_cast<std::int64_t>(slice->records.front().offset);
     scan.to = static_cast<std::int64_t>(slice->records.back().offset);
     scan.limit = slice->records.size();
-    auto rows = co_await deps_.store.scan(tables::no_change, std::move(scan));
-    if (!rows) co_return tl::unexpected(rows.error());
-    for (auto& row : *rows) {
-      out.no_change[{partition, static_cast<port::Offset>(std::get<std::int64_t>(row[1]))}] =
-          std::move(std::get<std::string>(row[2]));
+    if (partition.topic == Topic::events) {
+      auto rows = co_await deps_.store.scan(tables::no_change, std::move(scan));
+      if (!rows) co_return tl::unexpected(rows.error());
+      for (auto& row : *rows) {
+        out.no_change[{partition, static_cast<port::Offset>(std::get<std::int64_t>(row[1]))}] =
+            std::move(std::get<std::string>(row[2]));
+      }
     }
-    for (auto& record : slice->records) out.records.emplace_back(partition, counted(std::move(record)));
+    for (auto& record : slice->records) {
+      // That something was delivered is recorded there, too: to have read that is not worth a record.
+      out.says_something = out.says_something || record.record.kinds != model::delivery_progressed_kind;
+      out.records.emplace_back(partition, counted(std::move(record)));
+    }
   }
   if (from.size() == 1) co_return out;
   // A merge may name a number whose records lie in another partition: all are looked at in the order of their time.
@@ -96,15 +103,19 @@ net::awaitable<Result<Read>> Delivery::State::read(Positions from, Positions to,
   co_return out;
 }
 
-void Delivery::State::take(Subscriber& subscriber, const port::Partition& partition,
-                           const std::shared_ptr<const port::StoredRecord>& record, const model::RecordView& view,
-                           const model::Event& event, std::uint32_t replay) {
+Lanes::Task Delivery::State::task_of(const port::Partition& partition,
+                                     const std::shared_ptr<const port::StoredRecord>& record, std::uint32_t ordinal,
+                                     std::vector<std::string> lanes) const {
   Lanes::Task task;
-  task.ref = {{replay, static_cast<std::uint8_t>(partition.topic), partition.number}, record->offset, event.ordinal};
-  if (!subscriber.lanes->wants(task.ref)) return;
-  task.lanes = routing::lanes_of(view, event, record->record.key);
+  task.ref = {{0, static_cast<std::uint8_t>(partition.topic), partition.number}, record->offset, ordinal};
+  task.lanes = std::move(lanes);
   task.appended = record->appended;
   if (*kept_ <= options_.memory) task.record = record;
+  return task;
+}
+
+void Delivery::State::take(Subscriber& subscriber, Lanes::Task task) {
+  if (!subscriber.lanes->wants(task.ref)) return;
   subscriber.lanes->read(std::move(task));
   dirty_ = true;
 }
@@ -142,22 +153,34 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
   for (const auto& [partition, record] : some->records) {
     if (!going()) co_return std::size_t{0};
     if (!matcher_.wants_none_of(record->record.kinds)) {
+      auto matter = co_await matter_in(partition, *record);
+      if (!matter) co_return tl::unexpected(matter.error());
       std::vector<std::string> who;
       if (centres) {
-        const auto& key = record->record.key;
+        const auto key = *matter ? (**matter).lane() : record->record.key;
         const auto slash = std::min(key.find('/'), key.size());
         auto found = co_await centres_of(key.substr(0, slash), key.substr(std::min(slash + 1, key.size())));
         if (!found) co_return tl::unexpected(found.error());
         who = std::move(*found);
       }
-      const auto no_change = some->no_change.find({partition, record->offset});
-      look_at(partition, record, no_change == some->no_change.end() ? nullptr : &no_change->second, who);
+      if (partition.topic == Topic::events) {
+        const auto no_change = some->no_change.find({partition, record->offset});
+        look_at(partition, record, no_change == some->no_change.end() ? nullptr : &no_change->second, who);
+      } else if (*matter) {
+        look_at(partition, record, **matter, who);
+      }
     }
     router_[partition] = record->offset + 1;
   }
   if (router_ != some->next) router_ = some->next;
-  router_moved_ = router_moved_ || !some->records.empty();
+  router_moved_ = router_moved_ || some->says_something;
   co_return some->records.size();
+}
+
+net::awaitable<Result<std::optional<Matter>>> Delivery::State::matter_in(port::Partition partition,
+                                                                         const port::StoredRecord& record) {
+  if (partition.topic == Topic::events) co_return std::nullopt;
+  co_return co_await matter_of(deps_.store, record);
 }
 
 // One record, at one go: nothing of it is recorded as read before all of it was given.
@@ -171,34 +194,58 @@ void Delivery::State::look_at(const port::Partition& partition, const std::share
   for (const auto& event : view.events) {
     if (says_nothing_new(no_change, event.ordinal)) continue;
     auto facts = routing::facts_of(view, event, *facilities);
-    if (facts.labelled) {
-      withheld_->add();
-      continue;
-    }
     facts.centres = centres;
-    matched_.clear();
-    matcher_.match(facts, scratch_, matched_);
-    for (const auto place : matched_) {
-      const auto& subscriber = places_[place];
-      if (!subscriber->live) continue;
-      if (subscriber->looked_at != record.get()) {
-        subscriber->looked_at = record.get();
-        subscriber->takes = subscriber->lanes->has_room();
-        if (!subscriber->takes) {
-          subscriber->read = router_;  // from this record on it reads for itself
-          subscriber->live = false;
-          subscriber->looked_at = nullptr;
-          subscriber->has_read = dirty_ = true;
-          start_reading(subscriber);
-          continue;
-        }
-        touched.push_back(subscriber);
-      }
-      if (subscriber->takes) take(*subscriber, partition, record, view, event, 0);
-    }
+    if (!is_for_anybody(facts)) continue;
+    offer(task_of(partition, record, event.ordinal, routing::lanes_of(view, event, record->record.key)), touched);
   }
+  offered(touched);
+}
+
+void Delivery::State::look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
+                              const Matter& matter, const std::vector<std::string>& centres) {
+  const auto facilities = deps_.facilities();
+  auto facts = facts_of(matter, *facilities);
+  facts.centres = centres;
+  if (!is_for_anybody(facts)) return;
+  std::vector<SubscriberPtr> touched;
+  offer(task_of(partition, record, 0, {matter.lane()}), touched);
+  offered(touched);
+}
+
+bool Delivery::State::is_for_anybody(const routing::Facts& facts) {
+  matched_.clear();
+  if (facts.labelled) {
+    withheld_->add();
+  } else {
+    matcher_.match(facts, scratch_, matched_);
+  }
+  return !matched_.empty();
+}
+
+// To those who were matched.
+void Delivery::State::offer(const Lanes::Task& task, std::vector<SubscriberPtr>& touched) {
+  for (const auto place : matched_) {
+    const auto& subscriber = places_[place];
+    if (!subscriber->live) continue;
+    if (!subscriber->looked_at) {
+      subscriber->looked_at = true;
+      if (!subscriber->lanes->has_room()) {
+        subscriber->read = router_;  // from this record on it reads for itself
+        subscriber->live = false;
+        subscriber->looked_at = false;
+        subscriber->has_read = dirty_ = true;
+        start_reading(subscriber);
+        continue;
+      }
+      touched.push_back(subscriber);
+    }
+    take(*subscriber, task);
+  }
+}
+
+void Delivery::State::offered(const std::vector<SubscriberPtr>& touched) {
   for (const auto& subscriber : touched) {
-    subscriber->looked_at = nullptr;
+    subscriber->looked_at = false;
     pump(subscriber);
   }
 }
@@ -218,6 +265,7 @@ net::awaitable<Result<void>> Delivery::State::identities_known(Positions up_to) 
     if (!known) {
       known = true;
       for (const auto& [partition, next] : up_to) {
+        if (partition.topic != Topic::events) continue;
         auto decided = co_await deps_.store.get(tables::decided, {std::int64_t{partition.number}});
         if (!decided) co_return tl::unexpected(decided.error());
         known = known && *decided && static_cast<port::Offset>(std::get<std::int64_t>((**decided)[1])) >= next;
@@ -329,25 +377,40 @@ void Delivery::State::give_turn() {
 // Gives the subscriber what it wants of a record that it reads by itself.
 net::awaitable<Result<void>> Delivery::State::take_own(Subscriber& subscriber, port::Partition partition,
                                                        std::shared_ptr<const port::StoredRecord> record,
-                                                       const std::string* no_change, std::uint32_t replay) {
+                                                       const std::string* no_change, std::uint32_t replay,
+                                                       std::string patient) {
   if (subscriber.own.wants_none_of(record->record.kinds)) co_return Result<void>();
+  auto matter = co_await matter_in(partition, *record);
+  if (!matter) co_return tl::unexpected(matter.error());
+  if (partition.topic != Topic::events && !*matter) co_return Result<void>();
+  const auto key = *matter ? (**matter).lane() : record->record.key;
+  if (!patient.empty() && key != patient) co_return Result<void>();
   std::vector<std::string> centres;
   if (subscriber.own.asks_for_centres()) {
-    const auto& key = record->record.key;
     const auto slash = std::min(key.find('/'), key.size());
     auto found = co_await centres_of(key.substr(0, slash), key.substr(std::min(slash + 1, key.size())));
     if (!found) co_return tl::unexpected(found.error());
     centres = std::move(*found);
   }
+  const auto facilities = deps_.facilities();
+  const auto offer_own = [&](routing::Facts facts, std::uint32_t ordinal, std::vector<std::string> lanes) {
+    facts.centres = centres;
+    if (!routing::accepts(subscriber.declared.filter, facts)) return;
+    auto task = task_of(partition, record, ordinal, std::move(lanes));
+    task.ref.stream.replay = replay;
+    take(subscriber, std::move(task));
+  };
+  if (*matter) {
+    offer_own(facts_of(**matter, *facilities), 0, {key});
+    co_return Result<void>();
+  }
   Arena arena;
   model::RecordView view;
   if (!model::read_record(record->record.json, arena, view)) co_return Result<void>();  // the projector has counted it
-  const auto facilities = deps_.facilities();
   for (const auto& event : view.events) {
     if (says_nothing_new(no_change, event.ordinal)) continue;
-    auto facts = routing::facts_of(view, event, *facilities);
-    facts.centres = centres;
-    if (routing::accepts(subscriber.declared.filter, facts)) take(subscriber, partition, record, view, event, replay);
+    offer_own(routing::facts_of(view, event, *facilities), event.ordinal,
+              routing::lanes_of(view, event, record->record.key));
   }
   co_return Result<void>();
 }
@@ -372,14 +435,14 @@ net::awaitable<Result<bool>> Delivery::State::catch_up_some(Subscriber& subscrib
       all = false;
       break;
     }
-    auto taken = co_await take_own(subscriber, partition, record, found_in(*some, partition, record->offset), 0);
+    auto taken = co_await take_own(subscriber, partition, record, found_in(*some, partition, record->offset), 0, {});
     if (!taken) co_return tl::unexpected(taken.error());
     subscriber.read[partition] = record->offset + 1;
-    subscriber.has_read = router_moved_ = true;
+    if (some->says_something) subscriber.has_read = router_moved_ = true;
   }
   if (all && subscriber.read != some->next) {
     subscriber.read = some->next;
-    subscriber.has_read = router_moved_ = true;
+    if (some->says_something) subscriber.has_read = router_moved_ = true;
   }
   subscriber.live = subscriber.read == router_;
   if (subscriber.live) subscriber.has_read = dirty_ = true;
@@ -409,12 +472,11 @@ net::awaitable<Result<bool>> Delivery::State::replay_some(Subscriber& subscriber
       all = false;
       break;
     }
-    if (replay->patient.empty() || record->record.key == replay->patient) {
-      auto taken = co_await take_own(subscriber, partition, record, found_in(*some, partition, record->offset), number);
-      if (!taken) co_return tl::unexpected(taken.error());
-      replay = find();
-      if (!replay) co_return false;
-    }
+    auto taken = co_await take_own(subscriber, partition, record, found_in(*some, partition, record->offset), number,
+                                   replay->patient);
+    if (!taken) co_return tl::unexpected(taken.error());
+    replay = find();
+    if (!replay) co_return false;
     replay->read[partition] = record->offset + 1;
   }
   auto* replay = find();

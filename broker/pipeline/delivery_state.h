@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "broker/pipeline/delivery.h"
+#include "broker/pipeline/delivery_matter.h"
 #include "broker/pipeline/lanes.h"
 #include "broker/port/scope.h"
 #include "broker/routing/matcher.h"
@@ -25,7 +26,8 @@ using Positions = std::map<port::Partition, port::Offset>;
 struct Read {
   std::vector<std::pair<port::Partition, std::shared_ptr<const port::StoredRecord>>> records;
   std::map<std::pair<port::Partition, port::Offset>, std::string> no_change;  // tables::no_change
-  Positions next;  // where to go on once all records are looked at
+  Positions next;               // where to go on once all records are looked at
+  bool says_something = false;  // not only of deliveries
 };
 
 struct Replay {
@@ -48,9 +50,7 @@ struct Subscriber {
   std::vector<Replay> replays;
   std::vector<std::uint32_t> replayed;
   bool has_read = false;  // since the last record
-  // Of the record that the router looks at: whether it is taken.
-  const port::StoredRecord* looked_at = nullptr;
-  bool takes = false;
+  bool looked_at = false;  // takes of the record that the router looks at
   std::unique_ptr<net::steady_timer> timer, room;
   port::Counter *delivered = nullptr, *refused = nullptr, *broken = nullptr;
   port::Gauge *lag = nullptr, *oldest = nullptr, *held = nullptr, *dead = nullptr;
@@ -103,12 +103,19 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   net::awaitable<Result<std::vector<std::string>>> centres_of(std::string facility, std::string number);
   void look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
                const std::string* no_change, const std::vector<std::string>& centres);
-  void take(Subscriber& subscriber, const port::Partition& partition,
-            const std::shared_ptr<const port::StoredRecord>& record, const model::RecordView& view,
-            const model::Event& event, std::uint32_t replay);
+  void look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
+               const Matter& matter, const std::vector<std::string>& centres);
+  bool is_for_anybody(const routing::Facts& facts);  // then they are in matched_
+  void offer(const Lanes::Task& task, std::vector<SubscriberPtr>& touched);
+  void offered(const std::vector<SubscriberPtr>& touched);
+  // Of a record of `operations`: what it tells.
+  net::awaitable<Result<std::optional<Matter>>> matter_in(port::Partition partition, const port::StoredRecord& record);
+  Lanes::Task task_of(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
+                      std::uint32_t ordinal, std::vector<std::string> lanes) const;
+  void take(Subscriber& subscriber, Lanes::Task task);
   net::awaitable<Result<void>> take_own(Subscriber& subscriber, port::Partition partition,
                                         std::shared_ptr<const port::StoredRecord> record, const std::string* no_change,
-                                        std::uint32_t replay);
+                                        std::uint32_t replay, std::string patient);
   void start_reading(const SubscriberPtr& subscriber);
   net::awaitable<void> turn_to_read();
   void give_turn();
