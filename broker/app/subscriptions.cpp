@@ -14,7 +14,6 @@
 #include "adapters/sink/http/rest_hook_sink.h"
 #include "adapters/sink/mllp/mllp_sink.h"
 #include "broker/app/rules.h"
-#include "broker/model/referral.h"
 #include "broker/pipeline/event_payload.h"
 
 namespace hutong::app {
@@ -45,6 +44,39 @@ bool is_kind(const std::string& kind) {
   return std::any_of(all.begin(), all.end(), [&](const auto& each) {
     return each == kind || (family && each.starts_with(kind.substr(0, kind.size() - 1)));
   });
+}
+
+// The kinds by name that the filter wants and that can be told. Errors: invalid, one is named that cannot.
+Result<void> say_kinds(model::SubscriptionFilter& filter, model::PayloadKind payload, const port::Payload& writer) {
+  auto& kinds = filter.kinds;
+  const auto names = [&](const std::string& kind) {
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  };
+  std::vector<std::string> said;
+  for (const auto each : model::told_kinds()) {
+    const std::string kind(each);
+    const bool named = names(kind);
+    if (!kinds.empty() && !named && !names(kind.substr(0, kind.find('.')) + ".*")) continue;
+    if (!writer.has_words_for(kind)) {
+      if (named)
+        return fail(ErrorCode::invalid, fmt::format("\"{}\" cannot be said as \"{}\"", kind, to_string(payload)));
+    } else if (filter.parties.empty() && model::is_for_parties(kind)) {
+      if (named) {
+        return fail(ErrorCode::invalid,
+                    fmt::format("\"{}\" is told to its parties only: say for whom by parties = [...]", kind));
+      }
+    } else {
+      said.push_back(kind);
+    }
+  }
+  if (said.empty()) {
+    return fail(ErrorCode::invalid,
+                fmt::format("none of these can be said as \"{}\", or they are told to their parties "
+                            "only (parties = [...])",
+                            to_string(payload)));
+  }
+  kinds = std::move(said);
+  return {};
 }
 
 // One [[subscription]]: what is asked for is known, what is left over is a mistake.
@@ -284,31 +316,9 @@ model::Subscription read_one(const fs::path& file, const toml::table& table, con
                                 model::OnRefusal::hold);
   one.from_beginning = entry.choice("start", {{"now", false}, {"beginning", true}}, false);
   entry.finish();
-  // A kind that the payload has no words for would never be delivered: said here, not found out later.
-  const auto payload = payload_for(one, config);
-  auto& kinds = one.filter.kinds;
-  for (const auto& kind : kinds) {
-    if (!kind.ends_with(".*") && !payload->has_words_for(kind)) {
-      entry.mistake("kinds", fmt::format("\"{}\" cannot be said as \"{}\"", kind, to_string(one.payload)));
-    }
-  }
-  const bool in_full = one.payload == PayloadKind::fhir || one.payload == PayloadKind::hl7v2;
-  const bool whose = !one.filter.parties.empty();
-  std::set<std::string> said;
-  for (const auto each : model::told_kinds()) {
-    const std::string kind(each);
-    const auto family = kind.substr(0, kind.find('.')) + ".*";
-    const bool named = std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
-    const bool wanted = kinds.empty() || named || std::find(kinds.begin(), kinds.end(), family) != kinds.end();
-    // What a referral says of the patient is for its parties only; that it took a step says nothing of anybody.
-    const bool for_parties = kind == model::referral_answered_kind && in_full;
-    if (for_parties && named && !whose) {
-      entry.mistake("kinds", fmt::format("\"{}\" as \"{}\" is for the referral's parties: say which by parties = [...]",
-                                         kind, to_string(one.payload)));
-    }
-    if (wanted && (whose || !for_parties) && payload->has_words_for(kind)) said.insert(kind);
-  }
-  if (said.size() < model::told_kinds().size() || !kinds.empty()) kinds.assign(said.begin(), said.end());
+  // A kind that would never be delivered: said here, not found out later.
+  if (auto said = say_kinds(one.filter, one.payload, *payload_for(one, config)); !said)
+    entry.mistake("kinds", said.error().message);
   return one;
 }
 

@@ -12,15 +12,23 @@ namespace hutong::model {
 const std::vector<std::string_view>& told_kinds() {
   static const auto kinds = [] {
     std::vector<std::string_view> all;
-    for (std::size_t i = 0; i < event_kind_count; ++i) all.push_back(to_string(static_cast<EventKind>(i)));
-    all.push_back(referral_answered_kind);
-    all.push_back(critical_opened_kind);
-    for (const auto* kind : {"critical-value.told", "critical-value.escalated", "critical-value.confirmed",
-                             "critical-value.withdrawn"})
+    for (std::size_t i = 0; i < event_kind_count; ++i) {
+      const auto kind = static_cast<EventKind>(i);
+      // A message's word of a referral is a claim; what became of it is told.
+      if (kind != EventKind::referral_told) all.push_back(to_string(kind));
+    }
+    for (const std::string_view kind : {referral_answered_kind, critical_opened_kind}) all.push_back(kind);
+    for (const auto* kind :
+         {"critical-value.told", "critical-value.escalated", "critical-value.confirmed", "critical-value.withdrawn"}) {
       all.push_back(kind);
+    }
     return all;
   }();
   return kinds;
+}
+
+bool is_for_parties(std::string_view kind) {
+  return kind.starts_with("referral.") || kind.starts_with("critical-value.");
 }
 
 std::string_view to_string(Flag flag) {

@@ -18,8 +18,10 @@ std::optional<Flag> flag_of(std::string_view text);
 // What a laboratory's flag says: any, where it says normal or nothing.
 Flag flag_said(std::string_view sent);
 
-// What can be subscribed to: events, and what is said of referrals and critical values in `operations`.
+// What can be subscribed to: events, and what becomes of referrals and critical values (topic operations).
 const std::vector<std::string_view>& told_kinds();
+// Of these, what is told only to who says by `parties` for whom: referrals and critical values.
+bool is_for_parties(std::string_view kind);
 
 // What is wanted: each list that is not empty must hold what the event says, in one of its values.
 struct SubscriptionFilter {
@@ -29,7 +31,7 @@ struct SubscriptionFilter {
   std::vector<std::string> items;    // LOINC, of what was measured or ordered
   Flag flag = Flag::any;             // of an item that is wanted
   std::vector<std::string> centres;  // a primary-care facility that the patient is known to
-  std::vector<std::string> parties;  // a facility that sends, receives or is told: referrals, critical values
+  std::vector<std::string> parties;  // of a referral or critical value, which without are told to nobody
 };
 
 enum class SinkKind { mllp, rest_hook };

@@ -20,6 +20,8 @@ using port::Taken;
 enum : std::size_t { report_version = 4, report_updated = 7, report_event = 9, report_body = 11 };
 enum : std::size_t { earlier_version = 1, earlier_updated = 3, earlier_event = 5, earlier_body = 6 };
 
+constexpr const char* withheld = "withheld";
+
 std::int64_t number_in(const Row& row, std::size_t column) {
   return std::get<std::int64_t>(row[column]);
 }
@@ -45,6 +47,12 @@ struct Shown {
   port::Notice notice;
   bool withheld = false;
 };
+
+bool any_of(const std::vector<std::string>& parties, const std::vector<std::string>& these) {
+  return std::any_of(these.begin(), these.end(), [&](const auto& each) {
+    return std::find(parties.begin(), parties.end(), each) != parties.end();
+  });
+}
 
 net::awaitable<Result<PersonId>> person_of(port::Store& store, std::string facility, std::string number) {
   auto link = co_await store.get(tables::person_of, {facility, number});
@@ -140,15 +148,17 @@ Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool 
   return {};
 }
 
-// The same of a record of `operations`. Errors: corrupt, it tells nobody anything (any more).
+// The same of a record of `operations`, for a subscription for these parties: as it stands now, and to who is still
+// one. Errors: corrupt, it tells nobody anything (any more).
 net::awaitable<Result<void>> show_matter(port::Store& store, const model::FacilityDirectory& facilities,
-                                         const port::StoredRecord& stored, bool replay, Shown& shown) {
+                                         std::vector<std::string> parties, const port::StoredRecord& stored,
+                                         bool replay, Shown& shown) {
   auto found = co_await matter_of(store, stored);
   if (!found) co_return tl::unexpected(found.error());
   if (!*found) co_return fail(ErrorCode::corrupt, "the record tells nothing");
   shown.matter = std::move(*found);
   const auto& matter = *shown.matter;
-  shown.withheld = matter.labelled;
+  shown.withheld = matter.labelled || !any_of(parties, matter.parties);
   auto& notice = shown.notice;
   notice.record = &shown.record;
   notice.operations = &shown.operations;
@@ -161,6 +171,7 @@ net::awaitable<Result<void>> show_matter(port::Store& store, const model::Facili
   notice.replay = replay;
   shown.record.id = stored.record.id;
   shown.record.source.facility = matter.facility;
+  shown.record.subject.number = matter.patient;
   auto& operations = shown.operations;
   operations.document = stored.record.json;
   if (matter.critical) operations.critical = &*matter.critical;
@@ -171,16 +182,15 @@ net::awaitable<Result<void>> show_matter(port::Store& store, const model::Facili
     operations.command = &*matter.command;
     operations.follows_sender = matter.follows_sender;
     operations.follows_number = matter.follows_number;
-    const auto& former = matter.referral->former_receivers;
-    if (matter.answered->action == model::ReferralAction::redirect && !former.empty())
-      operations.former_receiver = former.back();
+    operations.lost = !any_of(parties, {matter.referral->sender, matter.referral->receiver});
   }
   co_return Result<void>();
 }
 
 // Who the patient is, as the facility last described it.
 net::awaitable<Result<void>> look_up_patient(port::Store& store, Shown& shown) {
-  auto row = co_await store.get(tables::patients, {std::string(shown.notice.facility), std::string(shown.notice.number)});
+  auto row =
+      co_await store.get(tables::patients, {std::string(shown.notice.facility), std::string(shown.notice.number)});
   if (!row) co_return tl::unexpected(row.error());
   if (!*row) co_return Result<void>();
   co_return model::read_subject(shown.arena.copy(text_in(**row, 2)), shown.arena, shown.record.subject);
@@ -190,7 +200,7 @@ net::awaitable<Result<void>> look_up_patient(port::Store& store, Shown& shown) {
 
 struct Delivery::State::Written {
   port::Parcel parcel;
-  bool withheld = false;
+  const char* instead = nullptr;  // nothing is handed over, and why
 };
 
 // Errors: invalid and corrupt, this event cannot be said; others: not now.
@@ -210,9 +220,11 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
   const bool replay = ref.stream.replay != 0;
   if (ref.stream.topic == static_cast<std::uint8_t>(port::Topic::operations)) {
     const auto facilities = deps_.facilities();
-    if (auto good = co_await show_matter(deps_.store, *facilities, *record, replay, shown); !good)
-      co_return tl::unexpected(good.error());
-    if (auto found = co_await look_up_patient(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    auto good = co_await show_matter(deps_.store, *facilities, subscription.filter.parties, *record, replay, shown);
+    if (!good) co_return tl::unexpected(good.error());
+    if (!shown.operations.lost) {
+      if (auto found = co_await look_up_patient(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    }
   } else {
     if (auto good = show(*record, ref.ordinal, replay, shown); !good) co_return tl::unexpected(good.error());
     if (payload->shows_views()) {
@@ -220,10 +232,13 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
     }
   }
   Written written;
-  written.withheld = shown.withheld;
-  if (shown.withheld) co_return written;
+  if (shown.withheld) {
+    written.instead = withheld;
+    co_return written;
+  }
   auto letter = payload->write(shown.notice, subscription);
   if (!letter) co_return tl::unexpected(letter.error());
+  if (letter->unsaid) written.instead = "nothing to say";
   auto& parcel = written.parcel;
   parcel.body = std::move(letter->body);
   parcel.content_type = std::move(letter->content_type);
@@ -270,9 +285,9 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
       default: lanes.cannot_be_said(*task, "cannot be written: " + error.message, deps_.clock.now()); break;
     }
     subscriber->broken->add();
-  } else if (written->withheld) {
-    withheld_->add();
-    lanes.settle(*task, {Taken::delivered, "withheld", {}}, deps_.clock.ticks(), deps_.clock.now());
+  } else if (written->instead) {
+    if (written->instead == withheld) withheld_->add();
+    lanes.settle(*task, {Taken::delivered, written->instead, {}}, deps_.clock.ticks(), deps_.clock.now());
   } else {
     auto& parcel = written->parcel;
     parcel.subscription = to.name;
@@ -299,8 +314,9 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
 net::awaitable<Result<port::Letter>> Delivery::State::letter(model::Subscription subscription, model::EventRef ref) {
   auto written = co_await compose(nullptr, ref, deps_.payload(subscription), subscription);
   if (!written) co_return tl::unexpected(written.error());
-  if (written->withheld)
-    co_return fail(ErrorCode::forbidden, "what is shown of this event is sensitive, it is told to nobody");
+  if (written->instead == withheld)
+    co_return fail(ErrorCode::forbidden,
+                   "what is shown of this event is sensitive, or not for this subscriber any more");
   co_return port::Letter{std::move(written->parcel.body), std::move(written->parcel.content_type),
                          std::move(written->parcel.control_id)};
 }

@@ -1,6 +1,7 @@
 #include "broker/pipeline/delivery_inherit.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -182,9 +183,11 @@ net::awaitable<Result<std::vector<port::Record>>> inherited_deliveries(port::Log
   if (!all) co_return tl::unexpected(all.error());
   if (all->subscribers.empty()) co_return records;
   Translation translation(log);
+  // Who left nothing of a topic was not told of it: it begins behind everything that was carried.
+  constexpr auto end = std::numeric_limits<Offset>::max();
   const auto routed = [&](Topic topic) {
     const auto* router = cursor_in(all->router, topic, 0);
-    return router ? router->next : Offset{0};
+    return router ? router->next : end;
   };
 
   model::DeliveryProgressed progressed;

@@ -15,14 +15,27 @@ using model::ReferralAction;
 using port::Row;
 using Found = Result<std::optional<Matter>>;
 
-constexpr std::string_view critical_family = "critical-value.";
-
 const std::string& text_in(const Row& row, std::size_t column) {
   return std::get<std::string>(row[column]);
 }
 
 void add(std::vector<std::string>& parties, const std::string& code) {
   if (!code.empty() && std::find(parties.begin(), parties.end(), code) == parties.end()) parties.push_back(code);
+}
+
+// Whose it was before it was given to another by this step.
+net::awaitable<Result<std::string>> former_receiver(port::Store& store, const referral::Referral& referral,
+                                                    RecordId redirected) {
+  std::string receiver;
+  for (const auto& step : referral.steps) {
+    if (step.command == redirected) break;
+    if (step.action != ReferralAction::request && step.action != ReferralAction::redirect) continue;
+    auto row = co_await store.get(tables::referral_commands, {std::string(step.command.view())});
+    if (!row) co_return tl::unexpected(row.error());
+    if (!*row) continue;
+    if (auto asked = model::read_referral_command(text_in(**row, 4))) receiver = std::move(asked->receiver);
+  }
+  co_return receiver == referral.receiver ? std::string() : receiver;
 }
 
 net::awaitable<Found> referral_matter(port::Store& store, const port::StoredRecord& stored) {
@@ -49,9 +62,12 @@ net::awaitable<Found> referral_matter(port::Store& store, const port::StoredReco
   matter.person = referral->person;
   add(matter.parties, referral->sender);
   add(matter.parties, referral->receiver);
-  // Who loses it is told that once, and nothing of what comes after.
-  if (answered->action == ReferralAction::redirect && !referral->former_receivers.empty())
-    add(matter.parties, referral->former_receivers.back());
+  if (answered->action == ReferralAction::redirect) {
+    auto former = co_await former_receiver(store, *referral, command->id);
+    if (!former) co_return tl::unexpected(former.error());
+    matter.former = std::move(*former);
+    add(matter.parties, matter.former);
+  }
   matter.updated = {std::get<std::int64_t>((**row)[referral_column::updated])};
   if (const auto due = std::get<std::int64_t>((**row)[referral_column::due]); due != 0) matter.due = Timestamp{due};
   if (referral->follows) {
@@ -111,14 +127,14 @@ net::awaitable<Found> critical_matter(port::Store& store, const port::StoredReco
 
 }  // namespace
 
-bool may_tell(std::string_view kind) {
-  return kind == model::referral_answered_kind || kind.starts_with(critical_family);
-}
-
 net::awaitable<Found> matter_of(port::Store& store, const port::StoredRecord& stored) {
-  auto found = stored.record.kinds == model::referral_answered_kind   ? co_await referral_matter(store, stored)
-               : std::string_view(stored.record.kinds).starts_with(critical_family) ? co_await critical_matter(store, stored)
-                                                                      : Found(std::nullopt);
+  const std::string_view kind = stored.record.kinds;
+  Found found = std::nullopt;
+  if (kind == model::referral_answered_kind) {
+    found = co_await referral_matter(store, stored);
+  } else if (kind.starts_with("critical-value.")) {
+    found = co_await critical_matter(store, stored);
+  }
   // Nobody's order: its own.
   if (found && *found && (**found).patient.empty()) (**found).patient = stored.record.key;
   co_return found;

@@ -21,13 +21,14 @@ struct Matter {
   std::string facility;                   // who acted, or measured
   std::string patient_facility, patient;  // the local patient; both "" not known
   std::string person;                     // Patient.id
-  std::vector<std::string> parties;
+  std::vector<std::string> parties;       // as they are now, and who has lost it by this step
   bool labelled = false;
 
   std::optional<model::ReferralAnswered> answered;
   std::optional<model::ReferralCommand> command;  // that it answers
   std::optional<referral::Referral> referral;     // as it stands now
   std::string follows_sender, follows_number;     // the referral that this one answers
+  std::string former;                             // who has lost it by this step: told that, and no more
   Timestamp updated;
   std::optional<Timestamp> due;
 
@@ -37,10 +38,8 @@ struct Matter {
   std::string lane() const { return patient_facility + "/" + patient; }
 };
 
-// Whether records of this kind may tell anything: most of the topic does not.
-bool may_tell(std::string_view kind);
-
-// Nothing: it tells nobody anything (refused, repeated, another answer stands). Errors: the store's.
+// Nothing: it tells nobody anything (most of the topic; a command that was refused or repeated, an answer that does not
+// stand). Errors: the store's.
 net::awaitable<Result<std::optional<Matter>>> matter_of(port::Store& store, const port::StoredRecord& stored);
 
 // Views into the matter. Centres are the caller's.

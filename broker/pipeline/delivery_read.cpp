@@ -179,7 +179,7 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
 
 net::awaitable<Result<std::optional<Matter>>> Delivery::State::matter_in(port::Partition partition,
                                                                          const port::StoredRecord& record) {
-  if (partition.topic == Topic::events || !may_tell(record.record.kinds)) co_return std::nullopt;
+  if (partition.topic == Topic::events) co_return std::nullopt;
   co_return co_await matter_of(deps_.store, record);
 }
 

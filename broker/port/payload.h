@@ -14,14 +14,14 @@
 
 namespace hutong::port {
 
-// What a record of `operations` is about.
+// What a record of `operations` tells: a step of a referral, or of a critical value.
 struct OperationsNotice {
-  std::string_view document;                         // as it stands in the log: schemas/operations/v1
-  const model::ReferralView* referral = nullptr;     // as it stands now
+  std::string_view document;                          // as it stands in the log: schemas/operations/v1
+  const model::ReferralView* referral = nullptr;      // as it stands now
   const model::ReferralAnswered* answered = nullptr;  // what became of
   const model::ReferralCommand* command = nullptr;    // this
-  std::string_view follows_sender, follows_number;
-  std::string_view former_receiver;  // that has lost it by this step
+  std::string_view follows_sender, follows_number;    // of the referral that it answers
+  bool lost = false;  // the subscriber is no party any more, by this step: it is told that, and nothing else
   const model::CriticalOpened* critical = nullptr;
 };
 
@@ -44,6 +44,7 @@ struct Notice {
 struct Letter {
   std::string body, content_type;
   std::string control_id;  // where the format has one
+  bool unsaid = false;     // the format has nothing to say of this step to this subscriber
 };
 
 class Payload {

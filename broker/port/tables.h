@@ -81,8 +81,7 @@ inline constexpr Column referral_waiting[] = {{"event_offset", integer}, {"comma
 inline constexpr Column referral_documents[] = {{"document", text}, {"referral", bytes}};
 inline constexpr Column chronic_followups[] = {
     {"facility", text}, {"newest", integer}, {"referral", bytes}, {"person", text}, {"document", json}};
-inline constexpr Column resources[] = {
-    {"facility", text}, {"department", text}, {"at", integer}, {"document", json}};
+inline constexpr Column resources[] = {{"facility", text}, {"department", text}, {"at", integer}, {"document", json}};
 inline constexpr Column deadlines[] = {{"kind", text}, {"rules", text}, {"at", integer}, {"id", bytes}};
 inline constexpr Column derived[] = {{"topic", integer},
                                      {"topic_partition", integer},
@@ -202,9 +201,9 @@ inline constexpr Table referral_waiting{"referral_waiting", 44, detail::referral
 // What travels with a referral or came back with it ("report/<id>") → the referrals: by them it may be read.
 inline constexpr Table referral_documents{"referral_documents", 48, detail::referral_documents, 2};
 // Chronic patients who were sent down, by the centre that follows them up; `newest`: the negated time it took them.
-inline constexpr Table chronic_followups{"chronic_followups", 53, detail::chronic_followups, 3};
+inline constexpr Table chronic_followups{"chronic_followups", 58, detail::chronic_followups, 3};
 // What beds and slots a department has free, in its last word.
-inline constexpr Table resources{"resources", 54, detail::resources, 2};
+inline constexpr Table resources{"resources", 59, detail::resources, 2};
 // Whom a clock will have to tell next, of `kind` referral or critical-value, reckoned by `rules`; when these change the
 // projector reckons anew.
 inline constexpr Table deadlines{"deadlines", 45, detail::deadlines, 4};

@@ -16,7 +16,6 @@ Flag flag_of(const List<model::Text>& sent) {
 bool any_label(const model::Event& event) {
   if (!event.labels.empty()) return true;
   if (event.order && !event.order->labels.empty()) return true;
-  if (event.referral && !event.referral->labels.empty()) return true;
   if (!event.report) return false;
   const auto& items = event.report->observations;
   return !event.report->labels.empty() ||
@@ -41,11 +40,6 @@ Facts facts_of(const model::RecordView& record, const model::Event& event, const
     facts.items.push_back({event.report->service.mapped_code, worst});  // of a panel: any of its items
   }
   if (event.order) facts.items.push_back({event.order->service.mapped_code, Flag::any});
-  if (event.referral) {
-    for (const auto party : {event.referral->sender, event.referral->receiver}) {
-      if (!party.empty()) facts.parties.emplace_back(party);
-    }
-  }
   return facts;
 }
 

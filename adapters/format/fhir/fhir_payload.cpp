@@ -13,7 +13,7 @@ class FhirPayload final : public port::Payload {
   explicit FhirPayload(std::string base_url) : base_url_(std::move(base_url)) {}
 
   bool has_words_for(std::string_view kind) const override {
-    return kind != "message.received" && kind != "referral.told" && !kind.starts_with("critical-value.");
+    return kind != "message.received" && !kind.starts_with("critical-value.");
   }
   bool shows_views() const override { return true; }
 
@@ -23,6 +23,7 @@ class FhirPayload final : public port::Payload {
     }
     const FhirRendering rendering;
     if (notice.operations) {
+      if (notice.operations->lost) return port::Letter{.unsaid = true};
       const port::ReferralEntry parts[] = {{notice.operations->referral, port::ReferralPart::task, {}, {}},
                                            {notice.operations->referral, port::ReferralPart::request, {}, {}}};
       auto body = rendering.referrals({"collection", base_url_, parts, std::nullopt, {}});
