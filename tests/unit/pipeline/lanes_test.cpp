@@ -223,13 +223,38 @@ TEST_F(LanesTest, discarding_frees_the_patient) {
 }
 
 TEST_F(LanesTest, what_is_discarded_while_it_is_under_way_does_not_come_back) {
+  policy.attempts = 1;
+  for (const auto taken : {Taken::delivered, Taken::refused, Taken::broken, Taken::not_now, Taken::unreachable}) {
+    SCOPED_TRACE(to_string(taken));
+    make();
+    read(0, {"a"});
+    read(1, {"a"});
+    ASSERT_EQ(next(), 0);
+    answer(0, Taken::refused);
+    changes();
+    ASSERT_EQ(lanes->retry({ref(0)}), 1U);
+    ASSERT_EQ(next(), 0);
+    EXPECT_EQ(lanes->discard({ref(0)}, Timestamp{7}), 1U);
+    EXPECT_EQ(lanes->held(), 2U) << "until its answer is there";
+    answer(0, taken);
+    EXPECT_EQ(lanes->dead(), 0U);
+    const auto progress = changes();
+    EXPECT_THAT(progress.released, ElementsAre(ref(0)));
+    ASSERT_THAT(progress.done, SizeIs(1));
+    EXPECT_TRUE(progress.done[0].discarded);
+    pass(2min);
+    EXPECT_EQ(next(), 1) << "its patient goes on";
+  }
+}
+
+TEST_F(LanesTest, only_what_is_held_can_be_discarded) {
   policy.attempts = 2;
   make();
   read(0, {"a"});
   ASSERT_EQ(next(), 0);
   answer(0, Taken::refused);
-  lanes->discard({ref(0)}, Timestamp{7});
-  EXPECT_EQ(lanes->open(), 1U) << "only what is held can be discarded";
+  EXPECT_EQ(lanes->discard({ref(0)}, Timestamp{7}), 0U);
+  EXPECT_EQ(lanes->open(), 1U);
 }
 
 TEST_F(LanesTest, a_receiver_that_is_away_is_probed_and_nothing_counts_against_the_events) {
@@ -266,6 +291,42 @@ TEST_F(LanesTest, a_receiver_that_says_when_is_asked_then) {
   EXPECT_EQ(next(), -1);
   pass(1ms);
   EXPECT_EQ(next(), 0);
+}
+
+TEST_F(LanesTest, a_receiver_that_asks_for_no_pause_is_not_flooded) {
+  read(0, {"a"});
+  std::chrono::nanoseconds last{0};
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_EQ(next(), 0);
+    answer(0, Taken::not_now, 0s);
+    EXPECT_EQ(next(), -1);
+    ASSERT_TRUE(lanes->next_at());
+    EXPECT_GT(*lanes->next_at() - now, 100ms);
+    last = *lanes->next_at() - now;
+    pass(last);
+  }
+  EXPECT_GT(last, 1s) << "longer each time";
+}
+
+TEST_F(LanesTest, attempts_through_an_outage_do_not_count_against_an_event_that_is_refused_afterwards) {
+  policy.attempts = 2;
+  make();
+  read(0, {"a"});
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_EQ(next(), 0);
+    answer(0, i % 2 ? Taken::not_now : Taken::broken);
+    ASSERT_TRUE(lanes->next_at());
+    pass(*lanes->next_at() - now);
+  }
+  ASSERT_EQ(next(), 0);
+  answer(0, Taken::refused);
+  EXPECT_EQ(lanes->dead(), 0U) << "refused once";
+  ASSERT_TRUE(lanes->next_at());
+  EXPECT_LE(*lanes->next_at() - now, policy.first_pause);
+  pass(*lanes->next_at() - now);
+  ASSERT_EQ(next(), 0);
+  answer(0, Taken::refused);
+  EXPECT_EQ(lanes->dead(), 1U);
 }
 
 TEST_F(LanesTest, an_event_that_never_gets_an_answer_is_told_from_a_receiver_that_gives_none) {
@@ -396,6 +457,27 @@ TEST_F(LanesTest, what_was_held_is_restored_in_its_order) {
   deliver(0);
   deliver(2);
   EXPECT_EQ(next(), 5);
+}
+
+TEST_F(LanesTest, what_is_held_is_not_read_again_wherever_the_cursor_stands) {
+  model::SubscriberProgress recorded;
+  recorded.cursors = {{{}, 3, 5}};
+  recorded.open = {{ref(3), 1}, {ref(4), 2}};
+  lanes->restore(recorded);
+  model::HeldEvent held;
+  held.lanes = {"a"};
+  held.place = 1;
+  held.state = HeldState::dead;
+  for (const auto at : {3, 7}) {  // open before, and not read yet (of a replay that was carried over)
+    held.ref = ref(static_cast<std::uint64_t>(at));
+    lanes->restore(held);
+  }
+  EXPECT_FALSE(lanes->wants(ref(3)));
+  EXPECT_TRUE(lanes->wants(ref(4)));
+  EXPECT_FALSE(lanes->wants(ref(7)));
+  read(4, {"b"});
+  EXPECT_TRUE(lanes->wants(ref(5)));
+  EXPECT_EQ(next(), 4) << "nothing is awaited";
 }
 
 // --- the game ---
