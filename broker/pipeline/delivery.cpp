@@ -315,10 +315,16 @@ net::awaitable<void> Delivery::State::end() {
   projected_->cancel();
   recorder_->cancel();
   for (const auto& timer : waiting_readers_) timer->cancel();
-  if (!co_await scope_.drained(options_.drain))
-    deps_.on_event("warning", "delivery: something is still under way at the end");
-  // Another broker's is the word from now on, where it took over.
-  if (deps_.ours()) co_await append_progress(true);
+  // What goes on is of this run, and must not meet the next one.
+  for (bool drained = false, told = false; !drained && !(told && stopping); told = true) {
+    drained = co_await scope_.drained(options_.drain);
+    if (!drained && !told) deps_.on_event("warning", "delivery: something is still under way at the end");
+  }
+  // Another broker's is the word from now on, where it took over. Nor may ours come before what is being appended still.
+  if (!appending_) {
+    if (deps_.ours()) co_await append_progress(true);
+    taken_.clear();  // whoever begins from what is recorded delivers it again
+  }
   subscribers_.clear();
   places_.clear();
   const std::lock_guard lock(mutex);
@@ -472,6 +478,14 @@ net::awaitable<void> Delivery::State::record() {
 }
 
 net::awaitable<bool> Delivery::State::append_progress(bool finally) {
+  // A later cursor passes what an earlier record says is held: in the log none may come without the one before.
+  if (!taken_.empty() && !co_await append_taken(finally)) co_return false;
+  take_progress();
+  co_return co_await append_taken(finally);
+}
+
+// Into records, since the last time.
+void Delivery::State::take_progress() {
   std::vector<model::DeliveryProgressed> all(1);
   const auto add = [&](model::SubscriberProgress progress) {
     if (all.back().subscribers.size() >= subscribers_per_record) all.emplace_back();
@@ -501,9 +515,6 @@ net::awaitable<bool> Delivery::State::append_progress(bool finally) {
   // What idle subscribers have read is said last: whoever is not idle any more has been named by then.
   put(all.back().router, router_, 0);
   dirty_ = router_moved_ = false;
-  const std::size_t deliveries = std::exchange(unrecorded_, 0);
-
-  std::vector<port::Record> records;
   for (auto& progressed : all) {
     progressed.log = deps_.log.id();
     progressed.term = term_;
@@ -515,11 +526,17 @@ net::awaitable<bool> Delivery::State::append_progress(bool finally) {
     record.key = "delivery";
     record.kinds = model::delivery_progressed_kind;
     record.json = write(progressed);
-    records.push_back(std::move(record));
+    taken_.push_back(std::move(record));
   }
-  const std::vector<port::RecordView> views(records.begin(), records.end());
+}
+
+net::awaitable<bool> Delivery::State::append_taken(bool finally) {
+  const std::size_t deliveries = std::exchange(unrecorded_, 0);
+  const std::vector<port::RecordView> views(taken_.begin(), taken_.end());
   for (int attempt = 1;; ++attempt) {
+    appending_ = true;
     auto appended = co_await deps_.log.append(Topic::operations, std::span(views));
+    appending_ = false;
     if (appended) break;
     log_away_ = true;
     trouble("what was delivered cannot be recorded, nothing is handed over until it can: " + appended.error().message);
@@ -527,6 +544,7 @@ net::awaitable<bool> Delivery::State::append_progress(bool finally) {
     if ((finally && attempt >= 3) || (!finally && !going())) co_return false;
     co_await pause(again);
   }
+  taken_.clear();
   const bool was_away = std::exchange(log_away_, false);
   if (was_away) {
     trouble("");

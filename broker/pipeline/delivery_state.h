@@ -79,6 +79,8 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   net::awaitable<void> end();
   net::awaitable<void> record();
   net::awaitable<bool> append_progress(bool finally);
+  void take_progress();
+  net::awaitable<bool> append_taken(bool finally);
   net::awaitable<void> watch_commands();
   void obey(const model::DeliveryCommanded& command);
   SubscriberPtr make(const model::Subscription& subscription);
@@ -155,6 +157,8 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   bool dirty_ = false;
   bool log_away_ = false;  // progress cannot be recorded: nothing is handed over
   std::size_t unrecorded_ = 0;
+  std::vector<port::Record> taken_;  // what became of deliveries, not in the log yet
+  bool appending_ = false;
   std::string trouble_;
   std::atomic<bool> anew_{false};  // others are declared: it begins again
   std::vector<model::SubscriberProgress> left_behind_;  // not declared any more: where they stay
