@@ -320,7 +320,8 @@ net::awaitable<void> Delivery::State::end() {
     drained = co_await scope_.drained(options_.drain);
     if (!drained && !told) deps_.on_event("warning", "delivery: something is still under way at the end");
   }
-  // Another broker's is the word from now on, where it took over. Nor may ours come before what is being appended still.
+  // Another broker's is the word from now on, where it took over. Nor may ours come before what is being appended
+  // still.
   if (!appending_) {
     if (deps_.ours()) co_await append_progress(true);
     taken_.clear();  // whoever begins from what is recorded delivers it again

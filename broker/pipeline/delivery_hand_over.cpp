@@ -135,14 +135,14 @@ Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool 
       std::find_if(events.begin(), events.end(), [&](const auto& each) { return each.ordinal == ordinal; });
   if (event == events.end()) return fail(ErrorCode::corrupt, "the record has no such event");
   auto& notice = shown.notice;
-  const auto& subject = shown.record.subject;
+  const auto patient = routing::patient_of(shown.record, shown.record.id);
   notice.record = &shown.record;
   notice.event = &*event;
   notice.kind = to_string(event->kind);
   notice.version = event->version;
   notice.event_id = shown.record.id.hex() + "." + std::to_string(ordinal);
-  notice.facility = subject.facility.empty() ? shown.record.source.facility : subject.facility;
-  notice.number = subject.number.empty() ? shown.arena.copy(shown.record.id.hex()) : subject.number;
+  notice.facility = shown.arena.copy(patient.facility);
+  notice.number = shown.arena.copy(patient.number);
   notice.appended = stored.appended;
   notice.replay = replay;
   return {};

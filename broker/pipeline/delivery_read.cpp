@@ -155,17 +155,19 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
     if (!matcher_.wants_none_of(record->record.kinds)) {
       auto matter = co_await matter_in(partition, *record);
       if (!matter) co_return tl::unexpected(matter.error());
+      arena_.reset();
+      model::RecordView view;
+      const bool is_event = partition.topic == Topic::events &&
+                            model::read_record(record->record.json, arena_, view);  // else the projector has counted it
       std::vector<std::string> who;
-      if (centres) {
-        const auto key = *matter ? (**matter).lane() : record->record.key;
-        const auto slash = std::min(key.find('/'), key.size());
-        auto found = co_await centres_of(key.substr(0, slash), key.substr(std::min(slash + 1, key.size())));
+      if (centres && (is_event || *matter)) {
+        auto found = co_await centres_of(*matter ? (**matter).local() : routing::patient_of(view, record->record.id));
         if (!found) co_return tl::unexpected(found.error());
         who = std::move(*found);
       }
-      if (partition.topic == Topic::events) {
+      if (is_event) {
         const auto no_change = some->no_change.find({partition, record->offset});
-        look_at(partition, record, no_change == some->no_change.end() ? nullptr : &no_change->second, who);
+        look_at(partition, record, view, no_change == some->no_change.end() ? nullptr : &no_change->second, who);
       } else if (*matter) {
         look_at(partition, record, **matter, who);
       }
@@ -185,18 +187,17 @@ net::awaitable<Result<std::optional<Matter>>> Delivery::State::matter_in(port::P
 
 // One record, at one go: nothing of it is recorded as read before all of it was given.
 void Delivery::State::look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
-                              const std::string* no_change, const std::vector<std::string>& centres) {
-  arena_.reset();
-  model::RecordView view;
-  if (!model::read_record(record->record.json, arena_, view)) return;  // the projector has counted it
+                              const model::RecordView& view, const std::string* no_change,
+                              const std::vector<std::string>& centres) {
   const auto facilities = deps_.facilities();
+  const auto patient = routing::patient_of(view, record->record.id);
   std::vector<SubscriberPtr> touched;
   for (const auto& event : view.events) {
     if (says_nothing_new(no_change, event.ordinal)) continue;
     auto facts = routing::facts_of(view, event, *facilities);
     facts.centres = centres;
     if (!is_for_anybody(facts)) continue;
-    offer(task_of(partition, record, event.ordinal, routing::lanes_of(view, event, record->record.key)), touched);
+    offer(task_of(partition, record, event.ordinal, routing::lanes_of(event, patient)), touched);
   }
   offered(touched);
 }
@@ -277,7 +278,7 @@ net::awaitable<Result<void>> Delivery::State::identities_known(Positions up_to) 
   co_return Result<void>();
 }
 
-net::awaitable<Result<std::vector<std::string>>> Delivery::State::centres_of(std::string facility, std::string number) {
+net::awaitable<Result<std::vector<std::string>>> Delivery::State::centres_of(routing::Patient patient) {
   const auto directory = deps_.facilities();
   std::vector<std::string> centres;
   const auto add = [&](const std::string& code) {
@@ -286,14 +287,14 @@ net::awaitable<Result<std::vector<std::string>>> Delivery::State::centres_of(std
       centres.push_back(code);
     }
   };
-  add(facility);
-  auto link = co_await deps_.store.get(tables::person_of, {facility, number});
+  add(patient.facility);
+  auto link = co_await deps_.store.get(tables::person_of, {patient.facility, patient.number});
   if (!link) co_return tl::unexpected(link.error());
   if (!*link) co_return centres;
   auto person = co_await deps_.store.get(tables::persons, {std::get<std::string>((**link)[2])});
   if (!person) co_return tl::unexpected(person.error());
   if (*person) {
-    for (const auto& [code, patient] : read_members(std::get<std::string>((**person)[1]))) add(code);
+    for (const auto& [code, number] : read_members(std::get<std::string>((**person)[1]))) add(code);
   }
   co_return centres;
 }
@@ -383,12 +384,15 @@ net::awaitable<Result<void>> Delivery::State::take_own(Subscriber& subscriber, p
   auto matter = co_await matter_in(partition, *record);
   if (!matter) co_return tl::unexpected(matter.error());
   if (partition.topic != Topic::events && !*matter) co_return Result<void>();
-  const auto key = *matter ? (**matter).lane() : record->record.key;
-  if (!patient.empty() && key != patient) co_return Result<void>();
+  Arena arena;
+  model::RecordView view;
+  if (!*matter && !model::read_record(record->record.json, arena, view))
+    co_return Result<void>();  // the projector has counted it
+  const auto whose = *matter ? (**matter).local() : routing::patient_of(view, record->record.id);
+  if (!patient.empty() && whose.lane() != patient) co_return Result<void>();
   std::vector<std::string> centres;
   if (subscriber.own.asks_for_centres()) {
-    const auto slash = std::min(key.find('/'), key.size());
-    auto found = co_await centres_of(key.substr(0, slash), key.substr(std::min(slash + 1, key.size())));
+    auto found = co_await centres_of(whose);
     if (!found) co_return tl::unexpected(found.error());
     centres = std::move(*found);
   }
@@ -401,16 +405,12 @@ net::awaitable<Result<void>> Delivery::State::take_own(Subscriber& subscriber, p
     take(subscriber, std::move(task));
   };
   if (*matter) {
-    offer_own(facts_of(**matter, *facilities), 0, {key});
+    offer_own(facts_of(**matter, *facilities), 0, {whose.lane()});
     co_return Result<void>();
   }
-  Arena arena;
-  model::RecordView view;
-  if (!model::read_record(record->record.json, arena, view)) co_return Result<void>();  // the projector has counted it
   for (const auto& event : view.events) {
     if (says_nothing_new(no_change, event.ordinal)) continue;
-    offer_own(routing::facts_of(view, event, *facilities), event.ordinal,
-              routing::lanes_of(view, event, record->record.key));
+    offer_own(routing::facts_of(view, event, *facilities), event.ordinal, routing::lanes_of(event, whose));
   }
   co_return Result<void>();
 }

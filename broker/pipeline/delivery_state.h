@@ -49,7 +49,7 @@ struct Subscriber {
   Positions read;        // where it is not live
   std::vector<Replay> replays;
   std::vector<std::uint32_t> replayed;
-  bool has_read = false;  // since the last record
+  bool has_read = false;   // since the last record
   bool looked_at = false;  // takes of the record that the router looks at
   std::unique_ptr<net::steady_timer> timer, room;
   port::Counter *delivered = nullptr, *refused = nullptr, *broken = nullptr;
@@ -102,9 +102,9 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   net::awaitable<Result<bool>> replay_some(Subscriber& subscriber, std::uint32_t number);
   net::awaitable<Result<Read>> read(Positions from, Positions to, std::size_t records, std::size_t bytes);
   net::awaitable<Result<void>> identities_known(Positions up_to);
-  net::awaitable<Result<std::vector<std::string>>> centres_of(std::string facility, std::string number);
+  net::awaitable<Result<std::vector<std::string>>> centres_of(routing::Patient patient);
   void look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
-               const std::string* no_change, const std::vector<std::string>& centres);
+               const model::RecordView& view, const std::string* no_change, const std::vector<std::string>& centres);
   void look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
                const Matter& matter, const std::vector<std::string>& centres);
   bool is_for_anybody(const routing::Facts& facts);  // then they are in matched_
@@ -160,7 +160,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   std::vector<port::Record> taken_;  // what became of deliveries, not in the log yet
   bool appending_ = false;
   std::string trouble_;
-  std::atomic<bool> anew_{false};  // others are declared: it begins again
+  std::atomic<bool> anew_{false};                       // others are declared: it begins again
   std::vector<model::SubscriberProgress> left_behind_;  // not declared any more: where they stay
   std::size_t readers_ = 0;
   std::deque<std::shared_ptr<net::steady_timer>> waiting_readers_;
