@@ -168,27 +168,57 @@ net::awaitable<void> Delivery::State::run() {
   }
 }
 
-net::awaitable<Result<bool>> Delivery::State::is_applied() {
-  auto cursor = co_await deps_.store.cursor(operations);
-  if (!cursor) co_return tl::unexpected(cursor.error());
-  commands_ = *cursor ? (*cursor)->next : 0;
-  if (commands_ >= term_) co_return true;
-  auto rest = co_await deps_.log.read(operations, commands_, {1, 1, false});
-  if (!rest) co_return tl::unexpected(rest.error());
-  co_return rest->records.empty() || rest->records.front().offset >= term_;  // a gap
-}
-
-net::awaitable<Result<void>> Delivery::State::begin() {
-  auto end = co_await deps_.log.end(operations);
-  if (!end) co_return tl::unexpected(end.error());
-  term_ = *end;
+net::awaitable<Result<void>> Delivery::State::applied(port::Offset end) {
   for (;;) {
-    auto applied = co_await is_applied();
-    if (!applied) co_return tl::unexpected(applied.error());
-    if (*applied) break;
+    auto cursor = co_await deps_.store.cursor(operations);
+    if (!cursor) co_return tl::unexpected(cursor.error());
+    commands_ = *cursor ? (*cursor)->next : 0;
+    if (commands_ >= end) co_return Result<void>();
+    auto rest = co_await deps_.log.read(operations, commands_, {1, 1, false});
+    if (!rest) co_return tl::unexpected(rest.error());
+    if (rest->records.empty() || rest->records.front().offset >= end) co_return Result<void>();  // a gap
     if (stopping || !deps_.ours()) co_return fail(ErrorCode::unavailable, "stopped before it began");
     co_await pause(std::chrono::milliseconds(10));
   }
+}
+
+// Its term, in the log and in the store: what another appends from now on changes no row any more, and what it appended
+// before stands in them.
+net::awaitable<Result<void>> Delivery::State::begin_term() {
+  auto end = co_await deps_.log.end(operations);
+  if (!end) co_return tl::unexpected(end.error());
+  term_ = *end;
+  if (auto known = co_await applied(*end); !known) co_return known;
+  auto former = co_await deps_.store.get(tables::subscribers, {std::string()});
+  if (!former) co_return tl::unexpected(former.error());
+  if (*former) {
+    auto standing = model::read_standing(std::get<std::string>((**former)[1]));
+    if (!standing) co_return tl::unexpected(standing.error());
+    term_ = std::max(term_, standing->term + 1);
+  }
+  std::vector<port::Record> begun;
+  begun.push_back(record_of({}));
+  auto appended = co_await deps_.log.append(Topic::operations, std::move(begun));
+  if (!appended) co_return tl::unexpected(appended.error());
+  co_return co_await applied(appended->front().offset + 1);
+}
+
+port::Record Delivery::State::record_of(model::DeliveryProgressed progressed) {
+  progressed.log = deps_.log.id();
+  progressed.term = term_;
+  progressed.at = deps_.clock.now();
+  progressed.id =
+      RecordId(PartsHash().add(model::delivery_progressed_kind).add(run_).add(std::to_string(++sequence_)).finish());
+  port::Record record;
+  record.id = progressed.id;
+  record.key = "delivery";
+  record.kinds = model::delivery_progressed_kind;
+  record.json = write(progressed);
+  return record;
+}
+
+net::awaitable<Result<void>> Delivery::State::begin() {
+  if (auto begun = co_await begin_term(); !begun) co_return begun;
   for (const auto& partition : delivered_partitions(deps_.log)) {
     auto cursor = co_await deps_.store.cursor(partition);
     if (!cursor) co_return tl::unexpected(cursor.error());
@@ -217,8 +247,8 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     if (!standing) co_return tl::unexpected(standing.error());
     const auto& name = std::get<std::string>(row[0]);
     if (name.empty()) {
-      begun_before = true;
-      term_ = std::max(term_, standing->term + 1);
+      if (standing->term > term_) co_return fail(ErrorCode::unavailable, "another has begun to deliver meanwhile");
+      begun_before = !standing->cursors.empty();
       for (const auto& cursor : standing->cursors) router_[partition_of(cursor.stream)] = cursor.next;
     } else {
       known[name] = {std::move(*standing), std::get<std::int64_t>(row[2]) != 0};
@@ -516,19 +546,7 @@ void Delivery::State::take_progress() {
   // What idle subscribers have read is said last: whoever is not idle any more has been named by then.
   put(all.back().router, router_, 0);
   dirty_ = router_moved_ = false;
-  for (auto& progressed : all) {
-    progressed.log = deps_.log.id();
-    progressed.term = term_;
-    progressed.at = deps_.clock.now();
-    progressed.id =
-        RecordId(PartsHash().add(model::delivery_progressed_kind).add(run_).add(std::to_string(++sequence_)).finish());
-    port::Record record;
-    record.id = progressed.id;
-    record.key = "delivery";
-    record.kinds = model::delivery_progressed_kind;
-    record.json = write(progressed);
-    taken_.push_back(std::move(record));
-  }
+  for (auto& progressed : all) taken_.push_back(record_of(std::move(progressed)));
 }
 
 net::awaitable<bool> Delivery::State::append_taken(bool finally) {

@@ -75,7 +75,9 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
  private:
   // delivery.cpp: beginning, ending, recording, telling
   net::awaitable<Result<void>> begin();
-  net::awaitable<Result<bool>> is_applied();  // whether all records of deliveries are in the store
+  net::awaitable<Result<void>> begin_term();
+  net::awaitable<Result<void>> applied(port::Offset end);  // until the records of deliveries below are in the store
+  port::Record record_of(model::DeliveryProgressed progressed);
   net::awaitable<void> end();
   net::awaitable<void> record();
   net::awaitable<bool> append_progress(bool finally);

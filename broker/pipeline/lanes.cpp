@@ -40,6 +40,7 @@ Lanes::Task* Lanes::insert(Task task) {
 }
 
 bool Lanes::wants(const EventRef& ref) const {
+  if (tasks_.contains(ref)) return false;  // it is held
   const auto before = read_before_.find(ref.stream);
   return before == read_before_.end() || ref.offset >= before->second || awaited_.contains(ref);
 }
@@ -80,6 +81,7 @@ void Lanes::restore(const model::HeldEvent& held) {
   places_ = std::max(places_, held.place);
   Task* made = insert(std::move(task));
   held_.insert(made->ref);
+  awaited_.erase(made->ref);
   if (held.state != HeldState::dead) {
     enter(*made);  // what was tried is tried again: the receiver may have changed with us
     return;

@@ -222,7 +222,8 @@ TEST_F(DeliveryRun, what_is_held_is_not_lost_when_a_reload_comes_while_the_log_f
   append(result("X", {.number = "P1"}));
   append(result("Y", {.number = "P2"}));
   log->fail_appends(1'000'000, {ErrorCode::unavailable, "the log is away"});
-  ASSERT_TRUE(until([&] { return is_told("Y") && !events.empty() && events.back().find("recorded") != std::string::npos; }));
+  ASSERT_TRUE(
+      until([&] { return is_told("Y") && !events.empty() && events.back().find("recorded") != std::string::npos; }));
   receiver.on_close = [&] { log->fail_appends(0, {}); };  // Y settles, and the log is back
   reload();
   ASSERT_TRUE(until([&] { return status().dead == 1; }, 3s));

@@ -17,7 +17,7 @@ TEST(EventPayload, what_was_noticed_of_another_report_of_the_message_does_not_go
   record.id = RecordId(sha256("r"));
   record.source.facility = "lab";
   record.subject.number = "P1";
-  record.issues.add(arena, {model::Severity::warning, "unmapped-code", "OBR[2].4", "HIV1/2", ""});
+  record.issues.add(arena, {model::Severity::warning, "unmapped-code", "OBR[2].4", "HIV1/2", "", ""});
   model::Report glucose;
   glucose.service.code = "GLU";
   glucose.path = "OBR[1]";
