@@ -61,9 +61,6 @@ std::vector<port::Partition> delivered_partitions(const port::Log& log) {
   return all;
 }
 
-model::Stream stream_of(const port::Partition& partition, std::uint32_t replay = 0) {
-  return {replay, static_cast<std::uint8_t>(partition.topic), partition.number};
-}
 port::Partition partition_of(const model::Stream& stream) {
   return {static_cast<Topic>(stream.topic), stream.partition};
 }
@@ -160,8 +157,9 @@ net::awaitable<void> Delivery::State::run() {
       start_reading(subscriber);
       pump(subscriber);
     }
-    for (bool sure = true; !stopping && !anew_ && deps_.ours(); co_await pause(look_every)) {
-      if (std::exchange(sure, deps_.confirmed()) || !sure) continue;
+    for (; !stopping && !anew_ && deps_.ours(); co_await pause(look_every)) {
+      if (!unsure_ || !deps_.confirmed()) continue;
+      unsure_ = false;
       for (const auto& [name, subscriber] : subscribers_) pump(subscriber);
     }
     co_await end();
@@ -420,6 +418,12 @@ void Delivery::State::compile() {
 }
 
 void Delivery::State::reload(std::vector<model::Subscription> subscriptions) {
+  {
+    // Beginning anew cuts off what is slow: not where all is as it was. In a file may stand something else by now.
+    const auto names_files = [](const auto& one) { return !one.authority.empty() || !one.certificate.empty(); };
+    const std::lock_guard lock(mutex);
+    if (subscriptions == *declared && std::none_of(declared->begin(), declared->end(), names_files)) return;
+  }
   const auto since = bounds();
   {
     const std::lock_guard lock(bounds_mutex_);

@@ -284,7 +284,11 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
 }
 
 void Delivery::State::pump(const SubscriberPtr& subscriber) {
-  if (!going() || log_away_ || unrecorded_ >= options_.unrecorded_max || !deps_.confirmed()) return;
+  if (!going() || log_away_ || unrecorded_ >= options_.unrecorded_max) return;
+  if (!deps_.confirmed()) {
+    unsure_ = true;
+    return;
+  }
   auto& lanes = *subscriber->lanes;
   const auto now = deps_.clock.ticks();
   while (auto* task = lanes.next(now, subscriber->sink->parallel())) {

@@ -107,7 +107,7 @@ Lanes::Task Delivery::State::task_of(const port::Partition& partition,
                                      const std::shared_ptr<const port::StoredRecord>& record, std::uint32_t ordinal,
                                      std::vector<std::string> lanes) const {
   Lanes::Task task;
-  task.ref = {{0, static_cast<std::uint8_t>(partition.topic), partition.number}, record->offset, ordinal};
+  task.ref = {stream_of(partition), record->offset, ordinal};
   task.lanes = std::move(lanes);
   task.appended = record->appended;
   if (*kept_ <= options_.memory) task.record = record;
@@ -331,7 +331,8 @@ net::awaitable<void> Delivery::State::read_behind(SubscriberPtr subscriber) {
     }
     for (const auto number : numbers) {
       replaying = true;
-      if (subscriber->lanes->open() >= open_for_replay || !subscriber->lanes->has_room()) continue;
+      const auto& lanes = *subscriber->lanes;
+      if (!lanes.has_room() || (lanes.open() >= open_for_replay && !lanes.awaits())) continue;
       auto some = co_await replay_some(*subscriber, number);
       if (!some) {
         trouble("cannot be read again for " + subscriber->declared.name + ": " + some.error().message);
@@ -422,10 +423,17 @@ const std::string* found_in(const Read& read, const port::Partition& partition, 
 }
 }  // namespace
 
+// While something is awaited: to where it was read before.
+Positions Delivery::State::not_beyond(Positions to, const Lanes& lanes, std::uint32_t replay) {
+  if (!lanes.awaits()) return to;
+  for (auto& [partition, end] : to) end = std::min(end, lanes.read_before(stream_of(partition, replay)));
+  return to;
+}
+
 // Whether it has met the router and goes on with it.
 net::awaitable<Result<bool>> Delivery::State::catch_up_some(Subscriber& subscriber) {
   co_await turn_to_read();
-  auto some = co_await read(subscriber.read, router_, own_records, own_bytes);
+  auto some = co_await read(subscriber.read, not_beyond(router_, *subscriber.lanes, 0), own_records, own_bytes);
   give_turn();
   if (!some) co_return tl::unexpected(some.error());
   bool all = true;
@@ -444,7 +452,8 @@ net::awaitable<Result<bool>> Delivery::State::catch_up_some(Subscriber& subscrib
     subscriber.read = some->next;
     if (some->says_something) subscriber.has_read = router_moved_ = true;
   }
-  subscriber.live = subscriber.read == router_;
+  for (const auto& [partition, next] : subscriber.read) subscriber.lanes->passed(stream_of(partition), next);
+  subscriber.live = subscriber.read == router_ && !subscriber.lanes->awaits();
   if (subscriber.live) subscriber.has_read = dirty_ = true;
   co_return subscriber.live;
 }
@@ -459,7 +468,9 @@ net::awaitable<Result<bool>> Delivery::State::replay_some(Subscriber& subscriber
   };
   const auto* before = find();
   if (!before) co_return false;
-  const auto from = before->read, to = before->to;
+  const auto from = before->read;
+  auto to = before->to;
+  to = not_beyond(std::move(to), *subscriber.lanes, number);
   co_await turn_to_read();
   auto some = co_await read(from, to, own_records, own_bytes);
   give_turn();
@@ -482,9 +493,11 @@ net::awaitable<Result<bool>> Delivery::State::replay_some(Subscriber& subscriber
   auto* replay = find();
   if (!replay) co_return false;
   if (all) replay->read = some->next;
+  for (const auto& [partition, next] : replay->read) subscriber.lanes->passed(stream_of(partition, number), next);
   replay->done_reading = std::all_of(replay->to.begin(), replay->to.end(), [&](const auto& to_here) {
     return replay->read[to_here.first] >= to_here.second;
   });
+  if (replay->read == from && !replay->done_reading) co_return false;
   subscriber.has_read = dirty_ = true;
   co_return true;
 }

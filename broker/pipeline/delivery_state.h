@@ -57,6 +57,10 @@ struct Subscriber {
 };
 using SubscriberPtr = std::shared_ptr<Subscriber>;
 
+inline model::Stream stream_of(const port::Partition& partition, std::uint32_t replay = 0) {
+  return {replay, static_cast<std::uint8_t>(partition.topic), partition.number};
+}
+
 class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
  public:
   State(DeliveryDeps deps, DeliveryOptions options, std::vector<model::Subscription> subscriptions);
@@ -125,6 +129,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   void give_turn();
   net::awaitable<void> pause(std::chrono::milliseconds time);
   Positions bounds() const;
+  static Positions not_beyond(Positions to, const Lanes& lanes, std::uint32_t replay);
   std::shared_ptr<const port::StoredRecord> counted(port::StoredRecord record);
 
   // delivery_hand_over.cpp
@@ -157,6 +162,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   std::uint64_t term_ = 0, sequence_ = 0;
   std::string run_;  // names the records of this run
   bool dirty_ = false;
+  bool unsure_ = false;    // something was not handed over because it is not known whose turn it is
   bool log_away_ = false;  // progress cannot be recorded: nothing is handed over
   std::size_t unrecorded_ = 0;
   std::vector<port::Record> taken_;  // what became of deliveries, not in the log yet

@@ -45,6 +45,19 @@ bool Lanes::wants(const EventRef& ref) const {
   return before == read_before_.end() || ref.offset >= before->second || awaited_.contains(ref);
 }
 
+std::uint64_t Lanes::read_before(const model::Stream& stream) const {
+  const auto found = read_before_.find(stream);
+  return found == read_before_.end() ? 0 : found->second;
+}
+
+void Lanes::passed(const model::Stream& stream, std::uint64_t offset) {
+  const auto first = awaited_.lower_bound(EventRef{stream, 0, 0});
+  const auto last = awaited_.lower_bound(EventRef{stream, offset, 0});
+  if (first == last) return;
+  awaited_.erase(first, last);
+  changed_ = true;
+}
+
 void Lanes::read(Task given) {
   if (const auto again = awaited_.find(given.ref); again != awaited_.end()) {
     given.place = again->second;
@@ -439,14 +452,9 @@ model::SubscriberProgress Lanes::take_changes(std::string name, const std::vecto
   for (const auto& ref : open_) open.emplace(ref, tasks_.at(ref)->place);
   for (model::StreamCursor cursor : streams) {
     const auto start = EventRef{cursor.stream, 0, 0};
-    // What was open and did not come again where it stood is not wanted any more: the filter is another.
-    for (auto at = awaited_.lower_bound(start); at != awaited_.end() && at->first.stream == cursor.stream;) {
-      if (at->first.offset < cursor.read) {
-        at = awaited_.erase(at);
-      } else {
-        open.insert(*at++);
-      }
-    }
+    passed(cursor.stream, cursor.read);
+    for (auto at = awaited_.lower_bound(start); at != awaited_.end() && at->first.stream == cursor.stream; ++at)
+      open.insert(*at);
     if (const auto before = read_before_.find(cursor.stream); before != read_before_.end()) {
       if (cursor.read >= before->second) {
         read_before_.erase(before);
@@ -497,8 +505,11 @@ void Lanes::forget_records() {
 }
 
 bool Lanes::has_open(const model::Stream& stream) const {
-  const auto first = open_.lower_bound(EventRef{stream, 0, 0});
-  return first != open_.end() && first->stream == stream;
+  const EventRef start{stream, 0, 0};
+  const auto first = open_.lower_bound(start);
+  const auto awaited = awaited_.lower_bound(start);
+  return (first != open_.end() && first->stream == stream) ||
+         (awaited != awaited_.end() && awaited->first.stream == stream);
 }
 
 std::optional<Timestamp> Lanes::oldest_open() const {
