@@ -95,12 +95,28 @@ net::awaitable<Result<Read>> Delivery::State::read(Positions from, Positions to,
     return std::tie(a.second->appended, a.first, a.second->offset) <
            std::tie(b.second->appended, b.first, b.second->offset);
   });
-  while (safe && !out.records.empty() && out.records.back().second->appended > *safe) {
-    const auto& [partition, record] = out.records.back();
-    out.next[partition] = record->offset;
-    out.records.pop_back();
-  }
+  if (safe) give_back(out, *safe);
   co_return out;
+}
+
+// What is of a later time than this.
+void Delivery::State::give_back(Read& some, Timestamp safe) {
+  while (!some.records.empty() && some.records.back().second->appended > safe) {
+    const auto& [partition, record] = some.records.back();
+    some.next[partition] = record->offset;
+    some.records.pop_back();
+  }
+}
+
+// Nor before what the projector has not reached in another partition.
+net::awaitable<Result<void>> Delivery::State::keep_order(Read& some, Positions applied) {
+  if (some.records.empty() || some.next.size() == 1) co_return Result<void>();
+  for (const auto& [partition, next] : applied) {
+    auto slice = co_await deps_.log.read(partition, next, {1, 1, false});
+    if (!slice) co_return tl::unexpected(slice.error());
+    if (!slice->records.empty()) give_back(some, slice->records.front().appended);
+  }
+  co_return Result<void>();
 }
 
 Lanes::Task Delivery::State::task_of(const port::Partition& partition,
@@ -146,6 +162,7 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
   for (const auto& [partition, next] : to) router_.try_emplace(partition, 0);
   auto some = co_await read(router_, to, routed_records, routed_bytes);
   if (!some) co_return tl::unexpected(some.error());
+  if (auto kept = co_await keep_order(*some, to); !kept) co_return tl::unexpected(kept.error());
   const bool centres = matcher_.asks_for_centres();
   if (centres && !some->records.empty()) {
     if (auto known = co_await identities_known(to); !known) co_return tl::unexpected(known.error());

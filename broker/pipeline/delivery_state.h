@@ -107,6 +107,8 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   net::awaitable<Result<bool>> catch_up_some(Subscriber& subscriber);
   net::awaitable<Result<bool>> replay_some(Subscriber& subscriber, std::uint32_t number);
   net::awaitable<Result<Read>> read(Positions from, Positions to, std::size_t records, std::size_t bytes);
+  static void give_back(Read& some, Timestamp safe);
+  net::awaitable<Result<void>> keep_order(Read& some, Positions applied);
   net::awaitable<Result<void>> identities_known(Positions up_to);
   net::awaitable<Result<std::vector<std::string>>> centres_of(routing::Patient patient);
   void look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
