@@ -487,11 +487,18 @@ net::awaitable<Result<bool>> Delivery::State::replay_some(Subscriber& subscriber
   if (!before) co_return false;
   const auto from = before->read;
   auto to = before->to;
+  // What lies beyond is not known to the views yet: whether it is sensitive, or says nothing new.
+  Positions short_of;
+  for (const auto& [partition, applied] : bounds()) {
+    const auto end = to.find(partition);
+    if (end != to.end() && applied < end->second) short_of[partition] = end->second = applied;
+  }
   to = not_beyond(std::move(to), *subscriber.lanes, number);
   co_await turn_to_read();
   auto some = co_await read(from, to, own_records, own_bytes);
   give_turn();
   if (!some) co_return tl::unexpected(some.error());
+  if (auto kept = co_await keep_order(*some, std::move(short_of)); !kept) co_return tl::unexpected(kept.error());
   bool all = true;
   for (const auto& [partition, record] : some->records) {
     auto* replay = find();
