@@ -257,8 +257,8 @@ void Lanes::stop_resting(Task& task) {
 }
 
 void Lanes::shut(Ticks now, std::optional<std::chrono::milliseconds> asked) {
-  const auto pause = asked ? std::chrono::duration_cast<Ticks>(std::min(*asked, policy_.longest_pause))
-                           : jittered(policy_.first_probe, failures_, policy_.longest_probe);
+  auto pause = jittered(policy_.first_probe, failures_, policy_.longest_probe);
+  if (asked) pause = std::max(pause, std::chrono::duration_cast<Ticks>(std::min(*asked, policy_.longest_pause)));
   shut_until_ = now + pause;
   ++failures_;
 }
@@ -304,8 +304,8 @@ void Lanes::settle(Task& task, const port::Receipt& receipt, Ticks now, Timestam
     opened();
     ++refused_;
     if (task.discarded) return finish(task, time, true);
-    if (task.attempts >= policy_.attempts) return die(task);
-    return rest(task, now, policy_.first_pause, task.attempts - 1);
+    if (++task.refusals >= policy_.attempts) return die(task);
+    return rest(task, now, policy_.first_pause, task.refusals - 1);
   }
   ++broken_;
   if (task.discarded) return finish(task, time, true);
@@ -403,7 +403,7 @@ std::size_t Lanes::retry(const std::vector<EventRef>& letters) {
   }
   for (Task* task : dead) {
     task->stage = Stage::waiting;
-    task->attempts = task->overtaken = 0;
+    task->attempts = task->refusals = task->overtaken = 0;
     task->first_failed = {};
     --dead_;
     changed_ = true;

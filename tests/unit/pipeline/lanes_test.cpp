@@ -561,7 +561,7 @@ class Game {
       auto* task = under_way_[which];
       under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(which));
       const auto receipt = answers_.at(task->ref.offset);
-      if (receipt.taken == Taken::refused && task->attempts + 1 >= policy_.attempts)
+      if (receipt.taken == Taken::refused && task->refusals + 1 >= policy_.attempts)
         was_refused_.insert(task->ref.offset);
       lanes_->settle(*task, receipt, now_,
                      Timestamp{std::chrono::duration_cast<std::chrono::microseconds>(now_).count()});
