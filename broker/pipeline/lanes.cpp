@@ -1,6 +1,7 @@
 #include "broker/pipeline/lanes.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "broker/base/invariant.h"
 
@@ -15,6 +16,13 @@ constexpr std::uint32_t silences_allowed = 3;  // answers that did not come, in 
 constexpr std::chrono::milliseconds after_silence{100};
 constexpr std::uint32_t exponent_max = 20;
 constexpr double whole_token = 1 - 1e-6;  // sums of tenths
+
+// From the back: what was read last is asked for, and before it may stand all that a dead letter holds.
+template <class Queue, class Task>
+auto place_in(Queue& queue, const Task* task) {
+  const auto at = std::find(queue.rbegin(), queue.rend(), task);
+  return at == queue.rend() ? queue.end() : std::prev(at.base());
+}
 
 }  // namespace
 
@@ -70,7 +78,7 @@ void Lanes::read(Task given) {
   enter(*task);
   const bool behind_held = std::any_of(task->lanes.begin(), task->lanes.end(), [&](const auto& lane) {
     const auto& queue = lanes_[lane];
-    const auto at = std::find(queue.begin(), queue.end(), task);
+    const auto at = place_in(queue, task);
     return at != queue.begin() && (*std::prev(at))->held;
   });
   if (behind_held) {
@@ -381,7 +389,7 @@ void Lanes::hold(Task& task) {
     if (policy_.on_refusal == model::OnRefusal::skip && one.stage == Stage::under_way) continue;  // it is dying
     for (const auto& lane : one.lanes) {
       const auto& queue = lanes_[lane];
-      auto at = std::find(queue.begin(), queue.end(), &one);
+      auto at = place_in(queue, &one);
       for (at = at == queue.end() ? at : at + 1; at != queue.end(); ++at) rest.push_back(*at);
     }
   }
@@ -512,22 +520,23 @@ bool Lanes::has_open(const model::Stream& stream) const {
          (awaited != awaited_.end() && awaited->first.stream == stream);
 }
 
-std::optional<Timestamp> Lanes::oldest_open() const {
+// The first of each stream: within one times never fall.
+std::optional<Timestamp> Lanes::oldest_of(const std::set<EventRef>& refs) const {
+  constexpr auto end = std::numeric_limits<std::uint64_t>::max();
   std::optional<Timestamp> oldest;
-  for (const auto& ref : open_) {
-    const auto& task = *tasks_.at(ref);
+  for (auto at = refs.begin(); at != refs.end(); at = refs.lower_bound(EventRef{at->stream, end, 0})) {
+    const auto& task = *tasks_.at(*at);
     if (!oldest || task.appended < *oldest) oldest = task.appended;
   }
   return oldest;
 }
 
+std::optional<Timestamp> Lanes::oldest_open() const {
+  return oldest_of(open_);
+}
+
 std::optional<Timestamp> Lanes::oldest_held() const {
-  std::optional<Timestamp> oldest;
-  for (const auto& ref : held_) {
-    const auto& task = *tasks_.at(ref);
-    if (!oldest || task.appended < *oldest) oldest = task.appended;
-  }
-  return oldest;
+  return oldest_of(held_);
 }
 
 }  // namespace hutong::pipeline

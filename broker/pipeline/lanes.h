@@ -55,7 +55,7 @@ class Lanes {
     bool held = false;
     bool out_of_lanes = false;  // a dead letter that its patient's events go past
     std::uint32_t attempts = 0;
-    std::uint32_t refusals = 0;  // of these: what says something of the event
+    std::uint32_t refusals = 0;   // of these: what says something of the event
     std::uint32_t overtaken = 0;  // how often others got through since it failed
     std::uint64_t through_at_failure = 0;
     Timestamp first_failed, last;
@@ -154,6 +154,7 @@ class Lanes {
   void opened();
   Ticks jittered(std::chrono::milliseconds base, std::uint32_t exponent, std::chrono::milliseconds longest);
   bool take_token(Ticks now);
+  std::optional<Timestamp> oldest_of(const std::set<model::EventRef>& refs) const;
 
   LanePolicy policy_;
   std::minstd_rand random_;

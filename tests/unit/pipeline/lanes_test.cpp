@@ -480,6 +480,35 @@ TEST_F(LanesTest, what_is_held_is_not_read_again_wherever_the_cursor_stands) {
   EXPECT_EQ(next(), 4) << "nothing is awaited";
 }
 
+TEST_F(LanesTest, the_oldest_is_told_of_all_streams) {
+  EXPECT_FALSE(lanes->oldest_open());
+  for (const std::uint32_t partition : {0U, 1U, 2U}) {
+    for (std::uint64_t offset = 5; offset < 8; ++offset) {
+      Lanes::Task task;
+      task.ref = {{0, 0, partition}, offset, 0};
+      task.lanes = {"p" + std::to_string(partition)};
+      task.appended = {static_cast<std::int64_t>((3 - partition) * 100 + offset)};
+      lanes->read(std::move(task));
+    }
+  }
+  EXPECT_EQ(lanes->oldest_open(), Timestamp{105});
+  EXPECT_FALSE(lanes->oldest_held());
+}
+
+// Ten thousand behind one dead letter are read at the cost of each, not of all before it.
+TEST_F(LanesTest, behind_a_dead_letter_as_many_may_stand_as_there_is_room_for) {
+  policy.attempts = 1;
+  make();
+  read(0, {"a"});
+  ASSERT_EQ(next(), 0);
+  answer(0, Taken::refused);
+  const auto began = std::chrono::steady_clock::now();
+  for (std::uint64_t i = 1; i < 50'000; ++i) read(i, {"a"});
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 2s);
+  EXPECT_EQ(lanes->held(), 49'999U);
+  EXPECT_EQ(lanes->oldest_held(), Timestamp{0});
+}
+
 // --- the game ---
 
 // A subscriber with everything around it: a log, what is recorded, a receiver with its moods, and a broker that is
