@@ -344,9 +344,9 @@ net::awaitable<void> Delivery::State::end() {
   recorder_->cancel();
   for (const auto& timer : waiting_readers_) timer->cancel();
   // What goes on is of this run, and must not meet the next one.
-  for (bool drained = false, told = false; !drained && !(told && stopping); told = true) {
+  for (bool drained = false, warned = false; !drained && !(warned && stopping); warned = true) {
     drained = co_await scope_.drained(options_.drain);
-    if (!drained && !told) deps_.on_event("warning", "delivery: something is still under way at the end");
+    if (!drained && !warned) deps_.on_event("warning", "delivery: something is still under way at the end");
   }
   // Another broker's is the word from now on, where it took over. Nor may ours come before what is being appended
   // still.

@@ -41,8 +41,7 @@ TEST(Names, dead_ones_are_asked_for_once_at_a_time_given_up_and_hold_up_nobody) 
   const auto began = std::chrono::steady_clock::now();
   const auto alive = await(resolve("alive"));
   EXPECT_LT(std::chrono::steady_clock::now() - began, 150ms);
-  ASSERT_TRUE(alive);
-  EXPECT_EQ(alive->front().to_string(), "192.0.2.1");
+  EXPECT_TRUE(alive && alive->front().to_string() == "192.0.2.1");
   io.restart();
   io.run_for(1s);
   EXPECT_EQ(given_up, 5);
