@@ -80,6 +80,14 @@ Result<void> say_kinds(model::SubscriptionFilter& filter, model::PayloadKind pay
                             "only (parties = [...])",
                             to_string(payload)));
   }
+  for (const auto& kind : kinds) {
+    if (!kind.ends_with(".*")) continue;
+    const auto is_of_it = [&](const auto& each) { return each.starts_with(kind.substr(0, kind.size() - 1)); };
+    if (std::any_of(said.begin(), said.end(), is_of_it)) continue;
+    return fail(ErrorCode::invalid, fmt::format("nothing of \"{}\" can be said as \"{}\", or it is told to its parties "
+                                                "only (parties = [...])",
+                                                kind, to_string(payload)));
+  }
   kinds = std::move(said);
   return {};
 }

@@ -76,6 +76,23 @@ class ProjectorDelivery : public ProjectorTest {
   int records_ = 0;
 };
 
+TEST_F(ProjectorDelivery, who_begins_ends_the_term_of_the_one_before) {
+  tell(progress(7, 5));
+  auto begun = progress(0, 6);
+  begun.router.clear();
+  begun.subscribers.clear();
+  tell(begun);
+  EXPECT_EQ(cursor_of(""), 7U) << "the router stays where it was";
+  auto late = progress(8, 5);
+  late.subscribers[0].held = {held(7, HeldState::dead, 1)};
+  tell(late);
+  EXPECT_EQ(cursor_of("ward"), 7U);
+  EXPECT_THAT(states(), IsEmpty());
+  tell(progress(9, 6));
+  EXPECT_EQ(cursor_of("ward"), 9U);
+  expect_rebuild_is_equal();
+}
+
 TEST_F(ProjectorDelivery, a_subscribers_place_is_what_was_said_last_and_a_rebuild_finds_it) {
   tell(progress(7));
   tell(progress(9));
