@@ -250,6 +250,7 @@ class TaskService {
     command.facility = speaker(command.action, shown->referral, own(request));
     command.practitioner = std::string(request.header("x-hutong-practitioner"));
     command.id = command_id(request, command, referrals().now());
+    if (auto good = co_await referrals().check_documents(*permit, command); !good) co_return not_named(good.error());
     const auto verdict = co_await referrals().command(*permit, std::move(command));
     if (!verdict) co_return failed(verdict.error());
     co_return co_await answered(request, *permit, *verdict, ReferralPart::task);
@@ -304,6 +305,10 @@ class TaskService {
   Response failed(const Error& error) const {
     return document(http_status(error.code), outcome(error.message, error.code));
   }
+  Response not_named(const Error& error) const {
+    return error.code == ErrorCode::invalid ? document(422, outcome(error.message, ErrorCode::not_found))
+                                            : failed(error);
+  }
   static Result<void> is_typed(const JsonTree& resource, std::string_view type) {
     if (resource["resourceType"].text() == type) return {};
     return fail(ErrorCode::invalid, "resourceType: expected " + std::string(type));
@@ -339,13 +344,12 @@ class TaskService {
       co_return error.code == ErrorCode::not_found ? document(422, outcome(error.message, ErrorCode::not_found))
                                                    : failed(error);
     }
-    if (auto good = co_await referrals().check_documents(patient->person, command.documents); !good)
-      co_return document(422, outcome(good.error().message, ErrorCode::not_found));
     command.person = patient->person.hex();
     command.patient_of = patient->facility;
     command.patient = patient->number;
     command.referral = model::referral_id(command.facility, command.number);
     command.id = command_id(request, command, referrals().now());
+    if (auto good = co_await referrals().check_documents(permit, command); !good) co_return not_named(good.error());
     const auto verdict = co_await referrals().command(permit, std::move(command));
     if (!verdict) co_return failed(verdict.error());
     co_return co_await answered(request, permit, *verdict, part);

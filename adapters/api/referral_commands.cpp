@@ -108,6 +108,11 @@ Result<void> read_body(const JsonTree& body, const Request& request, ReferralCom
   return {};
 }
 
+Response not_named(const Request& request, const Error& error) {
+  return error.code == ErrorCode::invalid ? fault(request.path, 422, "document-unknown", error.message)
+                                          : fault(request.path, error);
+}
+
 ReferralAnswer answered(const ReferralDeps& deps, const Request& request, const access::Permit& permit,
                         const query::Verdict& verdict) {
   const std::string referral = verdict.referral.hex();
@@ -170,10 +175,10 @@ ReferralAnswer request_referral(const ReferralDeps& deps, const Request& request
   command.person = patient->person.hex();
   command.patient_of = patient->facility;
   command.patient = patient->number;
-  if (auto good = co_await deps.referrals.check_documents(patient->person, command.documents); !good)
-    co_return fault(request.path, 422, "document-unknown", good.error().message);
   command.referral = model::referral_id(command.facility, command.number);
   command.id = command_id(request, command, deps.referrals.now());
+  if (auto good = co_await deps.referrals.check_documents(*permit, command); !good)
+    co_return not_named(request, good.error());
   const auto verdict = co_await deps.referrals.command(*permit, std::move(command));
   if (!verdict) co_return fault(request.path, verdict.error());
   co_return co_await answered(deps, request, *permit, *verdict);
@@ -207,8 +212,9 @@ ReferralAnswer command_referral(const ReferralDeps& deps, const Request& request
       co_return fault(request.path, 400, "invalid", "facility is needed: in whose name this is said");
     if (auto may = acts_for(deps.clients, request, command.facility); !may) co_return fault(request.path, may.error());
   }
-  for (auto& document : command.documents) document.version = std::max<std::uint64_t>(document.version, 1);
   command.id = command_id(request, command, deps.referrals.now());
+  if (auto good = co_await deps.referrals.check_documents(*permit, command); !good)
+    co_return not_named(request, good.error());
   const auto verdict = co_await deps.referrals.command(*permit, std::move(command));
   if (!verdict) co_return fault(request.path, verdict.error());
   co_return co_await answered(deps, request, *permit, *verdict);
