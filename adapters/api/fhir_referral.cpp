@@ -355,8 +355,9 @@ class TaskService {
     co_return co_await answered(request, permit, *verdict, part);
   }
 
-  net::awaitable<Response> answered(const Request& request, const access::Permit& permit, const query::Verdict& verdict,
+  net::awaitable<Response> answered(const Request& request, const access::Permit& permit, const query::Verdict& found,
                                     std::optional<ReferralPart> part) {
+    const auto verdict = told(found);
     if (!verdict.answer) {
       auto response = document(202, deps_.rendering.outcome(ErrorCode::timeout,
                                                             "appended and durable, not decided within two seconds; "
@@ -373,7 +374,7 @@ class TaskService {
                          outcome(std::string(to_string(*verdict.answer->refusal)) + ": " + why.en + " " + why.zh,
                                  status == 404 ? ErrorCode::not_found : ErrorCode::conflict));
     }
-    const auto shown = co_await referrals().read(permit, verdict.referral, {});
+    const auto shown = co_await referrals().read(permit, verdict.referral, own(request));
     if (!shown) co_return failed(shown.error());
     if (part) {
       auto response = one(*shown, *part, status);

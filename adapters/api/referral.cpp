@@ -158,6 +158,15 @@ void write(JsonText& json, const query::Referrals& referrals, const query::Shown
   json.end_object();
 }
 
+query::Verdict told(query::Verdict verdict) {
+  auto& answer = verdict.answer;
+  if (!answer || answer->refusal != model::Refusal::not_a_party) return verdict;
+  answer->refusal = model::Refusal::unknown_referral;
+  answer->from = answer->to = model::ReferralState::none;
+  answer->version = 0;
+  return verdict;
+}
+
 void write(JsonText& json, const query::Verdict& verdict) {
   json.begin_object("command").add("id", verdict.command.hex()).add("referral", verdict.referral.hex());
   if (!verdict.answer) {

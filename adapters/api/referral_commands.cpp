@@ -113,8 +113,10 @@ Response not_named(const Request& request, const Error& error) {
                                           : fault(request.path, error);
 }
 
+// `who`: in whose name it was said; none: in anybody's.
 ReferralAnswer answered(const ReferralDeps& deps, const Request& request, const access::Permit& permit,
-                        const query::Verdict& verdict) {
+                        const query::Verdict& found, const std::vector<std::string>& who) {
+  const auto verdict = told(found);
   const std::string referral = verdict.referral.hex();
   const int status = status_of(verdict);
   JsonText json;
@@ -127,7 +129,8 @@ ReferralAnswer answered(const ReferralDeps& deps, const Request& request, const 
   write(json, verdict);
   std::optional<std::uint64_t> version;
   if (status != 404 && status != 202) {
-    const auto shown = co_await deps.referrals.read(permit, verdict.referral, {});
+    // Whoever has lost it since hears what became of its command, and not how it goes on.
+    const auto shown = co_await deps.referrals.read(permit, verdict.referral, who);
     if (shown) {
       version = shown->referral.version;
       json.begin_object("now").add("state", to_string(shown->referral.state)).add("version", *version).end_object();
@@ -181,7 +184,7 @@ ReferralAnswer request_referral(const ReferralDeps& deps, const Request& request
     co_return not_named(request, good.error());
   const auto verdict = co_await deps.referrals.command(*permit, std::move(command));
   if (!verdict) co_return fault(request.path, verdict.error());
-  co_return co_await answered(deps, request, *permit, *verdict);
+  co_return co_await answered(deps, request, *permit, *verdict, facilities_of(deps.clients, request));
 }
 
 ReferralAnswer command_referral(const ReferralDeps& deps, const Request& request) {
@@ -217,7 +220,8 @@ ReferralAnswer command_referral(const ReferralDeps& deps, const Request& request
     co_return not_named(request, good.error());
   const auto verdict = co_await deps.referrals.command(*permit, std::move(command));
   if (!verdict) co_return fault(request.path, verdict.error());
-  co_return co_await answered(deps, request, *permit, *verdict);
+  const auto who = coordinates ? std::vector<std::string>() : facilities_of(deps.clients, request);
+  co_return co_await answered(deps, request, *permit, *verdict, who);
 }
 
 }  // namespace hutong::api
