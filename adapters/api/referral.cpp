@@ -110,18 +110,18 @@ void write(JsonText& json, const query::Referrals& referrals, const query::Shown
     put(json, "number", referral.patient);
     json.end_object();
     put(json, "insuranceFiling", referral.insurance_filing);
+    put(json, "outside", referral.outside);  // free words may say more than they should
     write(json, "documents", referral.documents);
     write(json, "reports", referral.reports);
   }
   put(json, "choice", to_string(referral.choice));
-  put(json, "outside", referral.outside);
   put(json, "proposed", referral.proposed);
   for (const auto& [name, reason] :
        {std::pair("indication", &referral.indication), std::pair("reason", &referral.reason)}) {
     if (!reason->said() || (reason == &referral.indication && !with_patient)) continue;
     json.begin_object(name);
     put(json, "code", reason->code);
-    if (with_patient) put(json, "text", reason->text);  // free words may say more than they should
+    if (with_patient) put(json, "text", reason->text);
     json.end_object();
   }
   if (referral.slot) {
