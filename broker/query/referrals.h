@@ -104,7 +104,8 @@ class Referrals {
   net::awaitable<Result<void>> check_documents(const access::Permit& permit, model::ReferralCommand& command);
 
   // Appends the command (`id` is the caller's, `at` is given here) and waits for what becomes of it. One that was met
-  // before is not appended again. Errors: invalid (a text too long, control characters), those of log and store.
+  // before is not appended again, unless it was refused: then it is judged anew, under an id of its own. Errors: invalid
+  // (a text too long, control characters), those of log and store.
   net::awaitable<Result<Verdict>> command(const access::Permit& permit, model::ReferralCommand command);
   // Errors: not_found.
   net::awaitable<Result<Verdict>> verdict(const access::Permit& permit, RecordId command);
@@ -118,6 +119,7 @@ class Referrals {
 
  private:
   net::awaitable<Result<std::optional<Verdict>>> known(RecordId command);
+  net::awaitable<Result<std::pair<RecordId, bool>>> attempt(RecordId command);
   ShownReferral shown(referral::Referral referral, Timestamp updated) const;
   net::awaitable<Result<Answer>> people(const access::Permit& permit, PersonSearch search);
   net::awaitable<Result<std::vector<port::Row>>> of_person(const access::Permit& permit, PersonId person);
