@@ -237,11 +237,13 @@ class TaskService {
     if (!version) co_return failed(version.error());
     const auto shown = co_await referrals().read(*permit, *id, own(request));
     if (!shown) co_return failed(shown.error());
+    const bool old = *version && **version != shown->referral.version;
+    if (old && co_await stands_already(*permit, *task, shown->referral, **version, own(request)))
+      co_return one(*shown, ReferralPart::task, 200);
     auto change = read_change(*task, shown->referral);
     if (!change) co_return failed(change.error());
     if (!*change) {
-      if (*version && **version != shown->referral.version)
-        co_return document(412, outcome("The referral has changed since you read it; read it again."));
+      if (old) co_return document(412, outcome("The referral has changed since you read it; read it again."));
       co_return one(*shown, ReferralPart::task, 200);
     }
     auto command = std::move(**change);
@@ -390,6 +392,18 @@ class TaskService {
                                                    {&view, ReferralPart::task, {}, "201 Created"}};
     const std::string service = base(request);
     co_return document(200, deps_.rendering.referrals({"transaction-response", service, entries, {}, {}}));
+  }
+
+  // Whether what is put for an earlier version was put for it before, and has made the next one.
+  net::awaitable<bool> stands_already(const access::Permit& permit, const JsonTree& task,
+                                      const referral::Referral& stands, std::uint64_t version,
+                                      const std::vector<std::string>& mine) {
+    const auto step = std::find_if(stands.steps.begin(), stands.steps.end(),
+                                   [&](const auto& each) { return each.version == version + 1; });
+    if (step == stands.steps.end() || step == stands.steps.begin()) co_return false;
+    if (!mine.empty() && std::find(mine.begin(), mine.end(), step->facility) == mine.end()) co_return false;
+    const auto said = co_await referrals().said(permit, step->command);
+    co_return said&& says_again(task, *said, std::prev(step)->state, step->state);
   }
 
   // In whose name a client speaks that puts a Task: the one party that it acts for; of both, the one whose step it is.

@@ -98,8 +98,8 @@ Result<query::LedgerSearch> search_of(const ReferralDeps& deps, const Request& r
 
 ReferralAnswer referral_ledger(const ReferralDeps& deps, const Request& request) {
   const auto patient = PersonId::from_hex(request.parameter("patient"));  // the audit takes nothing that is none
-  auto permit = co_await look_permit(deps, request, access::Action::search, patient ? patient->hex() : "",
-                                     "referral-ledger");
+  auto permit =
+      co_await look_permit(deps, request, access::Action::search, patient ? patient->hex() : "", "referral-ledger");
   if (!permit) co_return fault(request.path, permit.error());
   auto search = search_of(deps, request, *permit);
   if (!search) co_return fault(request.path, search.error());

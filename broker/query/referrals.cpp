@@ -344,6 +344,13 @@ net::awaitable<Result<Verdict>> Referrals::verdict(const access::Permit&, Record
   co_return std::move(**found);
 }
 
+net::awaitable<Result<ReferralCommand>> Referrals::said(const access::Permit&, RecordId command) {
+  auto row = co_await store_.get(tables::referral_commands, {std::string(command.view())});
+  if (!row) co_return pass(row.error());
+  if (!*row) co_return fail(ErrorCode::not_found, "no such command");
+  co_return model::read_referral_command(text(**row, 4));
+}
+
 // The first of a command's attempts that was not refused, and whether it was met. Each attempt follows a refusal of all
 // before it, so they are found by halves however often somebody has tried; two that try at once are one attempt.
 net::awaitable<Result<std::pair<RecordId, bool>>> Referrals::attempt(RecordId command) {

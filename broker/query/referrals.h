@@ -104,11 +104,13 @@ class Referrals {
   net::awaitable<Result<void>> check_documents(const access::Permit& permit, model::ReferralCommand& command);
 
   // Appends the command (`id` is the caller's, `at` is given here) and waits for what becomes of it. One that was met
-  // before is not appended again, unless it was refused: then it is judged anew, under an id of its own. Errors: invalid
-  // (a text too long, control characters), those of log and store.
+  // before is not appended again, unless it was refused: then it is judged anew, under an id of its own. Errors:
+  // invalid (a text too long, control characters), those of log and store.
   net::awaitable<Result<Verdict>> command(const access::Permit& permit, model::ReferralCommand command);
   // Errors: not_found.
   net::awaitable<Result<Verdict>> verdict(const access::Permit& permit, RecordId command);
+  // What a command said. Errors: not_found.
+  net::awaitable<Result<model::ReferralCommand>> said(const access::Permit& permit, RecordId command);
   // Whom the identifiers name, and which of its numbers is this facility's, else the first one. Errors: invalid,
   // not_found, conflict (several).
   struct Patient {
