@@ -104,9 +104,10 @@ bool is_telling(Action action) {
   return action == Action::remind || action == Action::escalate;
 }
 
-// An arrival, a report and an end come through however often slots and papers were changed before.
+// An arrival, a report, an end and whatever a clock does come through however often slots and papers were changed
+// before.
 bool leads_on(const Transition& rule) {
-  return is_telling(rule.action) ||
+  return rule.by.has(Role::clock) ||
          (rule.to && (is_end(*rule.to) || (is_taken(*rule.to) && *rule.to != State::accepted)));
 }
 
