@@ -21,9 +21,6 @@ using referral::Referral;
 constexpr std::chrono::milliseconds look_every_near{20}, look_every_far{100};
 constexpr std::size_t commands_at_once = 200, records_at_once = 600;
 constexpr int replaced_hops_max = 64;
-// A critical value that stood in the log for longer before it was found (a rebuild by a program that knows more) is
-// kept, and calls nobody.
-constexpr std::chrono::hours told_within{24};
 constexpr port::Partition operations{port::Topic::operations, 0};
 
 const std::string& text_in(const port::Row& row, std::size_t column) {
@@ -274,9 +271,8 @@ net::awaitable<Result<void>> DutyDesk::append_derived(Look& look) {
     late.action = model::CriticalAction::withdrawn;
     late.at = look.now;
     late.reason = "late";
-    const bool is_late = time_.newest_at_start() - opened->at > told_within;
     look.records.push_back(std::move(record));
-    if (is_late) look.records.push_back(record_of(late));
+    if (opened->late) look.records.push_back(record_of(late));
   }
   co_return Result<void>();
 }

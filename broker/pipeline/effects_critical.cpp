@@ -18,7 +18,8 @@ using port::Row;
 
 // A result that comes later than this is history (a feed that is caught up with): nobody is called for it.
 constexpr std::chrono::days told_within{7};
-constexpr std::size_t items_of_report = 10'000, orders_of_number = 16;
+constexpr std::chrono::hours told_after_rebuild{24};
+constexpr std::size_t items_of_report = 10'000, orders_of_number = 16, rows_at_once = 500;
 constexpr int zone_minutes = 480;
 
 const std::string& text_in(const Row& row, std::size_t column) {
@@ -214,6 +215,30 @@ net::awaitable<void> find_critical(Overlay& overlay, Cause cause, CriticalReport
   for (const auto& [observation, critical] : now.critical) {
     if (!stand.contains(observation)) co_await open_loop(overlay, cause, about, observation, critical, facility, rules);
   }
+}
+
+net::awaitable<Result<void>> mark_late(port::Store& store, Timestamp newest) {
+  port::Scan scan;
+  scan.limit = rows_at_once;
+  for (bool more = true; more;) {
+    const auto rows = co_await store.scan(tables::derived, scan);
+    if (!rows) co_return tl::unexpected(rows.error());
+    more = rows->size() == rows_at_once;
+    if (more) scan.after = port::Key(rows->back().begin(), rows->back().begin() + 4);
+    port::StoreBatch batch;
+    for (const auto& row : *rows) {
+      auto opened = text_in(row, 5) == model::critical_opened_kind ? model::read_critical_opened(text_in(row, 6))
+                                                                   : tl::unexpected(Error{});
+      if (!opened || newest - opened->at <= told_after_rebuild) continue;
+      opened->late = true;
+      Row marked = row;
+      marked[6] = model::write(*opened);
+      batch.put(tables::derived, std::move(marked));
+    }
+    if (batch.changes.empty()) continue;
+    if (auto written = co_await store.write(std::move(batch)); !written) co_return tl::unexpected(written.error());
+  }
+  co_return Result<void>();
 }
 
 net::awaitable<void> apply(Overlay& overlay, model::CriticalOpened opened, const critical::Rules* rules) {

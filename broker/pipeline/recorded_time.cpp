@@ -11,7 +11,7 @@ constexpr std::size_t looked_at_once = 100, looked_at_bytes = 8 * 1024 * 1024;
 }  // namespace
 
 RecordedTime::RecordedTime(const Clock& clock, Timestamp newest_recorded)
-    : clock_(clock), newest_at_start_(newest_recorded), time_(clock.now(), clock.ticks(), newest_recorded) {}
+    : clock_(clock), time_(clock.now(), clock.ticks(), newest_recorded) {}
 
 Timestamp RecordedTime::now() {
   const std::lock_guard lock(mutex_);
