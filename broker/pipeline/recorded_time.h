@@ -24,7 +24,8 @@ class RecordedTime {
   referral::SteadyTime time_;
 };
 
-// When the newest record of all topics was appended, deliveries aside; zero where there is none.
+// When the newest record of all topics was appended, deliveries aside, or what time the last commands, answers and
+// steps were given, where that is later; zero where there is none.
 net::awaitable<Result<Timestamp>> newest_recorded(port::Log& log);
 
 }  // namespace hutong::pipeline
