@@ -87,16 +87,32 @@ Looked by_id(const Report& report, Found found) {
   return looked;
 }
 
-// Who ordered it, and so must be told: as a known order of this number says, else whose patient it is; a laboratory
-// that tells of its own patient hears of it itself.
+net::awaitable<PersonId> person_of(Overlay& overlay, const std::string& facility, const std::string& number) {
+  const Row* row = co_await overlay.get(tables::person_of, {facility, number});
+  const auto linked = row ? PersonId::from_bytes(text_in(*row, 2)) : std::nullopt;
+  co_return linked.value_or(model::first_person_id(facility, number));
+}
+
+// Who ordered it, and so must be told: as a known order of this number for this person says, else whose patient it is;
+// a laboratory that tells of its own patient hears of it itself. Numbers of orders are their facility's own, so one of
+// another's patient says nothing: whoever has it would be told of a stranger. Only where the laboratory numbered the
+// patient itself, who may be known to nobody else as that person, the number alone counts.
 net::awaitable<std::string> orderer_of(Overlay& overlay, const CriticalReport& about) {
   const auto& report = *about.now;
   if (!report.order_number.empty()) {
-    std::set<std::string> orderers;
+    const bool known = about.patient_of != report.issuer;
+    const auto person = co_await person_of(overlay, about.patient_of, about.patient);
+    std::set<std::string> orderers, named;
     for (const auto& row :
-         co_await overlay.scan(tables::order_numbers, {std::string(report.order_number)}, orders_of_number))
-      orderers.insert(text_in(row, 1));
-    orderers.erase(std::string(report.issuer));
+         co_await overlay.scan(tables::order_numbers, {std::string(report.order_number)}, orders_of_number)) {
+      const auto& orderer = text_in(row, 1);
+      if (orderer == report.issuer) continue;
+      named.insert(orderer);
+      const Row* order = co_await overlay.get(tables::order_ids, {text_in(row, 2)});
+      if (order && co_await person_of(overlay, text_in(*order, 1), text_in(*order, 2)) == person)
+        orderers.insert(orderer);
+    }
+    if (orderers.empty() && !known) orderers = std::move(named);
     if (orderers.size() == 1) co_return *orderers.begin();
     if (orderers.contains(about.patient_of)) co_return about.patient_of;
   }
@@ -111,8 +127,6 @@ net::awaitable<void> open_loop(Overlay& overlay, Cause cause, const CriticalRepo
   const auto value = model::critical_id(hex, observation, static_cast<std::uint64_t>(about.version));
   overlay.put(tables::critical_items, {std::string(report.id.view()), observation, std::string(value.view())});
   if (co_await overlay.get(tables::critical_values, {std::string(value.view())})) co_return;  // a rebuild met it before
-  const Row* person = co_await overlay.get(tables::person_of, {about.patient_of, about.patient});
-  const auto stands = person ? PersonId::from_bytes(text_in(*person, 2)) : std::nullopt;
   model::CriticalOpened opened;
   opened.id = model::opened_id(value);
   opened.value = value;
@@ -120,7 +134,7 @@ net::awaitable<void> open_loop(Overlay& overlay, Cause cause, const CriticalRepo
   opened.report = hex;
   opened.observation = observation;
   opened.version = static_cast<std::uint64_t>(about.version);
-  opened.person = stands.value_or(model::first_person_id(about.patient_of, about.patient)).hex();
+  opened.person = (co_await person_of(overlay, about.patient_of, about.patient)).hex();
   opened.laboratory = report.issuer;
   opened.facility = facility;
   opened.department = report.department.name.empty() ? report.department.code : report.department.name;
