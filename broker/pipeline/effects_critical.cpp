@@ -202,10 +202,11 @@ void index(Overlay& overlay, const Row* before, const CriticalValue& now, const 
 net::awaitable<void> find_critical(Overlay& overlay, Cause cause, CriticalReport about, const critical::Rules& rules) {
   const auto& report = *about.now;
   const auto happened = moment_of(report.issued).value_or(moment_of(report.observed).value_or(about.appended));
-  if (report.is_exam || about.appended - happened > told_within) co_return;
+  if (report.is_exam) co_return;
+  const bool is_news = about.appended - happened <= told_within;
   auto found = look_at(report, about, rules);
   const bool any = std::any_of(found.begin(), found.end(), [](const auto& each) { return each.has_value(); });
-  if (!any && about.version == 1) co_return;
+  if (about.version == 1 && (!any || !is_news)) co_return;
   const auto now = by_id(report, std::move(found));
   std::set<std::string> stand;  // loops that go on as they are
   if (about.version > 1) {
@@ -214,7 +215,9 @@ net::awaitable<void> find_critical(Overlay& overlay, Cause cause, CriticalReport
     for (const auto& row : rows) {
       const auto& observation = text_in(row, 1);
       const auto was = before.items.find(observation), is = now.items.find(observation);
-      if (now.critical.contains(observation) && was != before.items.end() && same_word(*was->second, *is->second)) {
+      // What is critical still in a late word about the same patient waits as it did: nothing is opened in its place.
+      const bool same = was != before.items.end() && is != now.items.end() && same_word(*was->second, *is->second);
+      if (now.critical.contains(observation) && (same || (about.before && !is_news))) {
         stand.insert(observation);
         continue;
       }
@@ -224,7 +227,7 @@ net::awaitable<void> find_critical(Overlay& overlay, Cause cause, CriticalReport
       if (value) co_await withdraw(overlay, cause, *value, gone ? "cancelled" : "corrected", about.appended);
     }
   }
-  if (now.critical.size() == stand.size()) co_return;
+  if (!is_news || now.critical.size() == stand.size()) co_return;
   const auto facility = co_await orderer_of(overlay, about);
   for (const auto& [observation, critical] : now.critical) {
     if (!stand.contains(observation)) co_await open_loop(overlay, cause, about, observation, critical, facility, rules);
