@@ -220,9 +220,7 @@ net::awaitable<bool> apply(Overlay& overlay, model::ReferralAnswered answered, C
     if (!fits(before ? &*before : nullptr, answered)) co_return false;
     const auto now = referral::apply(before ? &*before : nullptr, *command, answered);
     index(overlay, row, now, answered.at, rules);
-    if (rules && now.direction == model::Direction::down && referral::is_taken(answered.to) &&
-        !referral::is_taken(answered.from))
-      co_await derive_followup(overlay, cause, now, answered.at, *rules);
+    if (rules) co_await derive_followup(overlay, cause, before ? &*before : nullptr, now, *rules);
     if (const auto further = referral::follow_up(now, *command, answered)) {
       if (!co_await overlay.get(tables::referral_commands, {std::string(further->id.view())}))
         co_await derive(overlay, cause, further->id, further->referral.hex(), model::referral_commanded_kind,
