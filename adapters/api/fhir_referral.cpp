@@ -201,6 +201,9 @@ class TaskService {
     if (!version) co_return failed(version.error());
     const auto shown = co_await referrals().read(*permit, *id, own(request));
     if (!shown) co_return failed(shown.error());
+    const bool old = *version && **version != shown->referral.version;
+    if (old && co_await stands_already(*permit, *task, shown->referral, **version, own(request)))
+      co_return one(*shown, ReferralPart::task, 200);
     auto change = read_change(*task, shown->referral);
     if (!change) co_return failed(change.error());
     const bool old = *version && **version != shown->referral.version;

@@ -23,8 +23,6 @@ enum : std::size_t { order_body = 9 };  // of tables::orders
 
 constexpr const char* withheld = "withheld";
 
-constexpr const char* withheld = "withheld";
-
 std::int64_t number_in(const Row& row, std::size_t column) {
   return std::get<std::int64_t>(row[column]);
 }

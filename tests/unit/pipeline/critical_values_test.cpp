@@ -246,6 +246,8 @@ TEST_F(CriticalFold, what_a_rebuild_by_a_later_program_finds_in_the_log_calls_no
     made.number = "R2";
     return made;
   }());
+  clock.advance(std::chrono::hours(1));
+  say("4", lab({{"NA", "141"}}));
   store = std::make_unique<store::MemoryStore>();
   ASSERT_TRUE(await(rebuild(log, *store, metrics, clock, with_rules())));
   begin();
