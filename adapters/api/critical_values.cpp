@@ -15,11 +15,6 @@ namespace {
 using Answering = net::awaitable<Response>;
 using query::ShownCritical;
 
-// Clinical users see whose it is and what; who only operates sees how long it took.
-bool is_clinical(const Request& request) {
-  return request.principal && request.principal->has("system/Observation.s");
-}
-
 net::awaitable<Result<access::Permit>> permit_for(const CriticalDeps& deps, const Request& request,
                                                   access::Action action, std::string resource, std::string subject) {
   if (!request.principal) co_return fail(ErrorCode::forbidden, "this needs a token: run hutong token --client NAME");
@@ -32,12 +27,17 @@ net::awaitable<Result<access::Permit>> permit_for(const CriticalDeps& deps, cons
   co_return co_await deps.gate.decide(*request.principal, std::move(demand));
 }
 
+// Clinical users see whose it is and what, where their facilities were told; who only operates, how long all took.
 net::awaitable<Result<access::Permit>> look_permit(const CriticalDeps& deps, const Request& request,
                                                    access::Action action, std::string subject) {
-  const bool clinical = is_clinical(request) || !request.principal || !request.principal->has("hutong/operate");
-  if (!clinical) action = access::Action::operate;
-  co_return co_await permit_for(deps, request, action, clinical ? "Observation" : "critical-values",
+  const bool operates =
+      request.principal && request.principal->has("hutong/operate") && !request.principal->has("system/Observation.s");
+  if (operates) action = access::Action::operate;
+  co_return co_await permit_for(deps, request, action, operates ? "critical-values" : "Observation",
                                 std::move(subject));
+}
+bool is_clinical(const access::Permit& permit) {
+  return permit.demand().action != access::Action::operate;
 }
 
 void put(JsonText& json, std::string_view name, std::string_view value) {
@@ -96,7 +96,7 @@ void write(JsonText& json, const ShownCritical& shown, bool clinical) {
 Answering list_values(const CriticalDeps& deps, const Request& request) {
   auto permit = co_await look_permit(deps, request, access::Action::search, "");
   if (!permit) co_return fault(request.path, permit.error());
-  const bool clinical = is_clinical(request);
+  const bool clinical = is_clinical(*permit);
   query::CriticalSearch search;
   search.facility = request.parameter("facility");
   if (clinical) {
@@ -136,7 +136,7 @@ Answering one_value(const CriticalDeps& deps, const Request& request) {
   auto permit = co_await look_permit(deps, request, access::Action::read, id ? id->hex() : "");
   if (!permit) co_return fault(request.path, permit.error());
   if (!id) co_return fault(request.path, 404, "not-found", "a critical value's id has 32 hexadecimal digits");
-  const bool clinical = is_clinical(request);
+  const bool clinical = is_clinical(*permit);
   const auto own = clinical ? facilities_of(deps.clients, request) : std::vector<std::string>();
   const auto found = co_await deps.criticals.read(*permit, *id, own);
   if (!found) co_return fault(request.path, found.error());

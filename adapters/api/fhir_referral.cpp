@@ -203,9 +203,11 @@ class TaskService {
     if (!shown) co_return failed(shown.error());
     auto change = read_change(*task, shown->referral);
     if (!change) co_return failed(change.error());
+    const bool old = *version && **version != shown->referral.version;
+    if (old && co_await stands_already(*permit, *task, shown->referral, **version, own(request)))
+      co_return one(*shown, ReferralPart::task, 200);
     if (!*change) {
-      if (*version && **version != shown->referral.version)
-        co_return document(412, outcome("The referral has changed since you read it; read it again."));
+      if (old) co_return document(412, outcome("The referral has changed since you read it; read it again."));
       co_return one(*shown, ReferralPart::task, 200);
     }
     auto command = std::move(**change);
@@ -214,6 +216,7 @@ class TaskService {
     command.facility = speaker(command.action, shown->referral, own(request));
     command.practitioner = std::string(request.header("x-hutong-practitioner"));
     command.id = command_id(request, command, referrals().now());
+    if (auto good = co_await referrals().check_documents(*permit, command); !good) co_return not_named(good.error());
     const auto verdict = co_await referrals().command(*permit, std::move(command));
     if (!verdict) co_return failed(verdict.error());
     co_return co_await answered(request, *permit, *verdict, ReferralPart::task);
@@ -268,6 +271,10 @@ class TaskService {
   Response failed(const Error& error) const {
     return document(http_status(error.code), outcome(error.message, error.code));
   }
+  Response not_named(const Error& error) const {
+    return error.code == ErrorCode::invalid ? document(422, outcome(error.message, ErrorCode::not_found))
+                                            : failed(error);
+  }
   static Result<void> is_typed(const JsonTree& resource, std::string_view type) {
     if (resource["resourceType"].text() == type) return {};
     return fail(ErrorCode::invalid, "resourceType: expected " + std::string(type));
@@ -303,20 +310,20 @@ class TaskService {
       co_return error.code == ErrorCode::not_found ? document(422, outcome(error.message, ErrorCode::not_found))
                                                    : failed(error);
     }
-    if (auto good = co_await referrals().check_documents(patient->person, command.documents); !good)
-      co_return document(422, outcome(good.error().message, ErrorCode::not_found));
     command.person = patient->person.hex();
     command.patient_of = patient->facility;
     command.patient = patient->number;
     command.referral = model::referral_id(command.facility, command.number);
     command.id = command_id(request, command, referrals().now());
+    if (auto good = co_await referrals().check_documents(permit, command); !good) co_return not_named(good.error());
     const auto verdict = co_await referrals().command(permit, std::move(command));
     if (!verdict) co_return failed(verdict.error());
     co_return co_await answered(request, permit, *verdict, part);
   }
 
-  net::awaitable<Response> answered(const Request& request, const access::Permit& permit, const query::Verdict& verdict,
+  net::awaitable<Response> answered(const Request& request, const access::Permit& permit, const query::Verdict& found,
                                     std::optional<ReferralPart> part) {
+    const auto verdict = told(found);
     if (!verdict.answer) {
       auto response = document(202, deps_.rendering.outcome(ErrorCode::timeout,
                                                             "appended and durable, not decided within two seconds; "
@@ -333,7 +340,7 @@ class TaskService {
                          outcome(std::string(to_string(*verdict.answer->refusal)) + ": " + why.en + " " + why.zh,
                                  status == 404 ? ErrorCode::not_found : ErrorCode::conflict));
     }
-    const auto shown = co_await referrals().read(permit, verdict.referral, {});
+    const auto shown = co_await referrals().read(permit, verdict.referral, own(request));
     if (!shown) co_return failed(shown.error());
     if (part) {
       auto response = one(*shown, *part, status);
@@ -349,6 +356,18 @@ class TaskService {
                                                    {&view, ReferralPart::task, {}, "201 Created"}};
     const std::string service = base(request);
     co_return document(200, deps_.rendering.referrals({"transaction-response", service, entries, {}, {}}));
+  }
+
+  // Whether what is put for an earlier version was put for it before, and has made the next one.
+  net::awaitable<bool> stands_already(const access::Permit& permit, const JsonTree& task,
+                                      const referral::Referral& stands, std::uint64_t version,
+                                      const std::vector<std::string>& mine) {
+    const auto step = std::find_if(stands.steps.begin(), stands.steps.end(),
+                                   [&](const auto& each) { return each.version == version + 1; });
+    if (step == stands.steps.end()) co_return false;
+    if (!mine.empty() && std::find(mine.begin(), mine.end(), step->facility) == mine.end()) co_return false;
+    const auto said = co_await referrals().said(permit, step->command);
+    co_return said&& says_again(task, *said);
   }
 
   // In whose name a client speaks that puts a Task: the one party that it acts for; of both, the one whose step it is.

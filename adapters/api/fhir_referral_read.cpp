@@ -4,6 +4,7 @@
 #include <array>
 
 #include "adapters/api/fhir_search.h"
+#include "broker/model/referral_view.h"
 
 namespace hutong::api {
 namespace {
@@ -262,6 +263,45 @@ Result<std::optional<ReferralAction>> action_of(const JsonTree& task, const Refe
   return std::nullopt;
 }
 
+bool same(const model::CodedReason& a, const model::CodedReason& b) {
+  return a.code == b.code && a.text == b.text;
+}
+
+// What a Task that was put says of this action.
+Result<ReferralCommand> command_of(const JsonTree& task, ReferralAction action, Details in, Details out) {
+  ReferralCommand command;
+  command.action = action;
+  command.reason = reason_of(task["statusReason"]);
+  switch (command.action) {
+    case ReferralAction::accept: command.slot = out.slot; break;
+    case ReferralAction::decline: command.receiver = out.proposed; break;
+    case ReferralAction::redirect: {
+      command.receiver = organization_of(task["owner"]);
+      const auto choice = model::choice_of(in.choice);
+      if (!choice) return fail(ErrorCode::invalid, "input choice: expected agreed, by-guardian or refused");
+      command.choice = *choice;
+      command.outside = in.outside;
+      break;
+    }
+    case ReferralAction::arrive:
+    case ReferralAction::treat:
+      if (const auto span = parse_iso(task["executionPeriod"]["start"].text())) command.happened = span->first;
+      break;
+    case ReferralAction::report: command.documents = std::move(out.documents); break;
+    case ReferralAction::amend: {
+      command.reason = {};  // what stands there is an earlier decision's
+      const auto priority = priority_of(task);
+      if (!priority) return tl::unexpected<Error>(priority.error());
+      command.urgency = *priority;
+      command.documents = std::move(in.documents);
+      command.insurance_filing = std::move(in.filing);
+      break;
+    }
+    default: break;
+  }
+  return command;
+}
+
 }  // namespace
 
 std::string organization_of(const JsonTree& reference) {
@@ -348,39 +388,25 @@ Result<std::optional<ReferralCommand>> read_change(const JsonTree& task, const R
   const auto action = action_of(task, stands, *in, *out);
   if (!action) return tl::unexpected<Error>(action.error());
   if (!*action) return std::nullopt;
-  ReferralCommand command;
-  command.referral = stands.id;
-  command.action = **action;
-  command.reason = reason_of(task["statusReason"]);
-  switch (command.action) {
-    case ReferralAction::accept: command.slot = out->slot; break;
-    case ReferralAction::decline: command.receiver = out->proposed; break;
-    case ReferralAction::redirect: {
-      command.receiver = organization_of(task["owner"]);
-      const auto choice = model::choice_of(in->choice);
-      if (!choice) return fail(ErrorCode::invalid, "input choice: expected agreed, by-guardian or refused");
-      command.choice = *choice;
-      command.outside = in->outside;
-      break;
-    }
-    case ReferralAction::arrive:
-    case ReferralAction::treat:
-      if (const auto span = parse_iso(task["executionPeriod"]["start"].text()); span && !stands.arrived_at)
-        command.happened = span->first;
-      break;
-    case ReferralAction::report: command.documents = std::move(out->documents); break;
-    case ReferralAction::amend: {
-      command.reason = {};  // what stands there is an earlier decision's
-      const auto priority = priority_of(task);
-      if (!priority) return tl::unexpected<Error>(priority.error());
-      command.urgency = *priority;
-      command.documents = std::move(in->documents);
-      command.insurance_filing = std::move(in->filing);
-      break;
-    }
-    default: break;
-  }
-  return command;
+  auto command = command_of(task, **action, std::move(*in), std::move(*out));
+  if (!command) return tl::unexpected<Error>(command.error());
+  command->referral = stands.id;
+  if (stands.arrived_at) command->happened.reset();  // where it stands, it is put back as it was read
+  if (model::shows_reason(stands.state) && same(command->reason, stands.reason))
+    command->reason = {};  // and so is this
+  return std::optional(std::move(*command));
+}
+
+bool says_again(const JsonTree& task, const ReferralCommand& said) {
+  auto in = details_of(task["input"], false);
+  auto out = details_of(task["output"], true);
+  if (!in || !out) return false;
+  const auto put = command_of(task, said.action, std::move(*in), std::move(*out));
+  return put && (same(put->reason, said.reason) || !said.reason.said()) &&
+         (put->happened == said.happened || !said.happened) && put->slot == said.slot && put->choice == said.choice &&
+         put->receiver == said.receiver && put->outside == said.outside && put->urgency == said.urgency &&
+         put->insurance_filing == said.insurance_filing && !has_new(put->documents, said.documents) &&
+         !has_new(said.documents, put->documents);
 }
 
 }  // namespace hutong::api

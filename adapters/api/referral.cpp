@@ -110,18 +110,18 @@ void write(JsonText& json, const query::Referrals& referrals, const query::Shown
     put(json, "number", referral.patient);
     json.end_object();
     put(json, "insuranceFiling", referral.insurance_filing);
+    put(json, "outside", referral.outside);  // free words may say more than they should
     write(json, "documents", referral.documents);
     write(json, "reports", referral.reports);
   }
   put(json, "choice", to_string(referral.choice));
-  put(json, "outside", referral.outside);
   put(json, "proposed", referral.proposed);
   for (const auto& [name, reason] :
        {std::pair("indication", &referral.indication), std::pair("reason", &referral.reason)}) {
     if (!reason->said() || (reason == &referral.indication && !with_patient)) continue;
     json.begin_object(name);
     put(json, "code", reason->code);
-    if (with_patient) put(json, "text", reason->text);  // free words may say more than they should
+    if (with_patient) put(json, "text", reason->text);
     json.end_object();
   }
   if (referral.slot) {
@@ -156,6 +156,15 @@ void write(JsonText& json, const query::Referrals& referrals, const query::Shown
   if (with_patient) write_actions(json, referral, who);
   write_steps(json, referral);
   json.end_object();
+}
+
+query::Verdict told(query::Verdict verdict) {
+  auto& answer = verdict.answer;
+  if (!answer || answer->refusal != model::Refusal::not_a_party) return verdict;
+  answer->refusal = model::Refusal::unknown_referral;
+  answer->from = answer->to = model::ReferralState::none;
+  answer->version = 0;
+  return verdict;
 }
 
 void write(JsonText& json, const query::Verdict& verdict) {

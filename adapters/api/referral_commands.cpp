@@ -108,8 +108,15 @@ Result<void> read_body(const JsonTree& body, const Request& request, ReferralCom
   return {};
 }
 
+Response not_named(const Request& request, const Error& error) {
+  return error.code == ErrorCode::invalid ? fault(request.path, 422, "document-unknown", error.message)
+                                          : fault(request.path, error);
+}
+
+// `who`: in whose name it was said; none: in anybody's.
 ReferralAnswer answered(const ReferralDeps& deps, const Request& request, const access::Permit& permit,
-                        const query::Verdict& verdict) {
+                        const query::Verdict& found, const std::vector<std::string>& who) {
+  const auto verdict = told(found);
   const std::string referral = verdict.referral.hex();
   const int status = status_of(verdict);
   JsonText json;
@@ -122,7 +129,8 @@ ReferralAnswer answered(const ReferralDeps& deps, const Request& request, const 
   write(json, verdict);
   std::optional<std::uint64_t> version;
   if (status != 404 && status != 202) {
-    const auto shown = co_await deps.referrals.read(permit, verdict.referral, {});
+    // Whoever has lost it since hears what became of its command, and not how it goes on.
+    const auto shown = co_await deps.referrals.read(permit, verdict.referral, who);
     if (shown) {
       version = shown->referral.version;
       json.begin_object("now").add("state", to_string(shown->referral.state)).add("version", *version).end_object();
@@ -170,13 +178,13 @@ ReferralAnswer request_referral(const ReferralDeps& deps, const Request& request
   command.person = patient->person.hex();
   command.patient_of = patient->facility;
   command.patient = patient->number;
-  if (auto good = co_await deps.referrals.check_documents(patient->person, command.documents); !good)
-    co_return fault(request.path, 422, "document-unknown", good.error().message);
   command.referral = model::referral_id(command.facility, command.number);
   command.id = command_id(request, command, deps.referrals.now());
+  if (auto good = co_await deps.referrals.check_documents(*permit, command); !good)
+    co_return not_named(request, good.error());
   const auto verdict = co_await deps.referrals.command(*permit, std::move(command));
   if (!verdict) co_return fault(request.path, verdict.error());
-  co_return co_await answered(deps, request, *permit, *verdict);
+  co_return co_await answered(deps, request, *permit, *verdict, facilities_of(deps.clients, request));
 }
 
 ReferralAnswer command_referral(const ReferralDeps& deps, const Request& request) {
@@ -207,11 +215,13 @@ ReferralAnswer command_referral(const ReferralDeps& deps, const Request& request
       co_return fault(request.path, 400, "invalid", "facility is needed: in whose name this is said");
     if (auto may = acts_for(deps.clients, request, command.facility); !may) co_return fault(request.path, may.error());
   }
-  for (auto& document : command.documents) document.version = std::max<std::uint64_t>(document.version, 1);
   command.id = command_id(request, command, deps.referrals.now());
+  if (auto good = co_await deps.referrals.check_documents(*permit, command); !good)
+    co_return not_named(request, good.error());
   const auto verdict = co_await deps.referrals.command(*permit, std::move(command));
   if (!verdict) co_return fault(request.path, verdict.error());
-  co_return co_await answered(deps, request, *permit, *verdict);
+  const auto who = coordinates ? std::vector<std::string>() : facilities_of(deps.clients, request);
+  co_return co_await answered(deps, request, *permit, *verdict, who);
 }
 
 }  // namespace hutong::api

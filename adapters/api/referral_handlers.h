@@ -19,6 +19,8 @@ net::awaitable<Result<access::Permit>> referral_permit(const ReferralDeps& deps,
 // `with_patient`: clinical users; an operator sees the course of things, not whose.
 void write(JsonText& json, const query::Referrals& referrals, const query::ShownReferral& shown,
            const std::vector<std::string>& who, bool with_patient);
+// What may be said of a verdict: whoever is no party is answered as if there were no such referral.
+query::Verdict told(query::Verdict verdict);
 // {"id","outcome","refusal","text",…} under "command".
 void write(JsonText& json, const query::Verdict& verdict);
 // What became of a command on the wire: 200, 201 for what is new, 409, 412, 404; 202 not decided yet.

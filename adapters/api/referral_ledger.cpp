@@ -8,16 +8,20 @@ namespace hutong::api {
 namespace {
 
 // Clinical users see the patients of the facilities they act for; who only operates, the course of all.
-bool sees_patients(const Request& request) {
-  return request.principal && request.principal->has("system/Task.s");
-}
-
 net::awaitable<Result<access::Permit>> look_permit(const ReferralDeps& deps, const Request& request,
                                                    access::Action action, std::string subject, std::string parameters) {
-  const bool clinical = sees_patients(request) || !request.principal || !request.principal->has("hutong/operate");
-  if (!clinical) action = access::Action::operate;
-  co_return co_await referral_permit(deps, request, action, clinical ? "Task" : "referrals", std::move(subject),
+  const bool operates =
+      request.principal && request.principal->has("hutong/operate") && !request.principal->has("system/Task.s");
+  if (operates) action = access::Action::operate;
+  co_return co_await referral_permit(deps, request, action, operates ? "referrals" : "Task", std::move(subject),
                                      std::move(parameters));
+}
+bool sees_patients(const access::Permit& permit) {
+  return permit.demand().action != access::Action::operate;
+}
+// In whose name somebody looks; none: in anybody's.
+std::vector<std::string> looks_for(const ReferralDeps& deps, const Request& request, const access::Permit& permit) {
+  return sees_patients(permit) ? facilities_of(deps.clients, request) : std::vector<std::string>();
 }
 
 Result<std::optional<bool>> yes_or_no(const Request& request, std::string_view name) {
@@ -28,10 +32,10 @@ Result<std::optional<bool>> yes_or_no(const Request& request, std::string_view n
   return fail(ErrorCode::invalid, std::string(name) + ": expected true or false");
 }
 
-Result<query::LedgerSearch> search_of(const ReferralDeps& deps, const Request& request) {
+Result<query::LedgerSearch> search_of(const ReferralDeps& deps, const Request& request, const access::Permit& permit) {
   query::LedgerSearch search;
   search.facility = request.parameter("facility");
-  if (sees_patients(request)) {
+  if (sees_patients(permit)) {
     const auto own = facilities_of(deps.clients, request);
     if (search.facility.empty() && own.size() == 1) search.facility = own.front();
     if (auto may = acts_for(deps.clients, request, search.facility); !may) {
@@ -93,17 +97,18 @@ Result<query::LedgerSearch> search_of(const ReferralDeps& deps, const Request& r
 }  // namespace
 
 ReferralAnswer referral_ledger(const ReferralDeps& deps, const Request& request) {
-  auto permit = co_await look_permit(deps, request, access::Action::search, std::string(request.parameter("patient")),
-                                     "referral-ledger");
+  const auto patient = PersonId::from_hex(request.parameter("patient"));  // the audit takes nothing that is none
+  auto permit =
+      co_await look_permit(deps, request, access::Action::search, patient ? patient->hex() : "", "referral-ledger");
   if (!permit) co_return fault(request.path, permit.error());
-  auto search = search_of(deps, request);
+  auto search = search_of(deps, request, *permit);
   if (!search) co_return fault(request.path, search.error());
-  const bool with_patient = sees_patients(request);
+  const bool with_patient = sees_patients(*permit);
   if (search->person && !with_patient)
     co_return fault(request.path, 403, "forbidden", "patient needs a token with the scope system/Task.s");
   const auto ledger = co_await deps.referrals.ledger(*permit, std::move(*search));
   if (!ledger) co_return fault(request.path, ledger.error());
-  const auto who = facilities_of(deps.clients, request);
+  const auto who = looks_for(deps, request, *permit);
   JsonText json;
   json.begin_object().add("at", deps.referrals.now());
   if (!ledger->next.empty()) json.add("next", ledger->next);
@@ -120,12 +125,11 @@ ReferralAnswer one_referral(const ReferralDeps& deps, const Request& request) {
   auto permit = co_await look_permit(deps, request, access::Action::read, id ? id->hex() : "", "referral");
   if (!permit) co_return fault(request.path, permit.error());
   if (!id) co_return fault(request.path, 404, "not-found", "a referral's id has 32 hexadecimal digits");
-  const bool with_patient = sees_patients(request);
-  const auto who = with_patient ? facilities_of(deps.clients, request) : std::vector<std::string>();
+  const auto who = looks_for(deps, request, *permit);
   const auto shown = co_await deps.referrals.read(*permit, *id, who);
   if (!shown) co_return fault(request.path, shown.error());
   JsonText json;
-  write(json, deps.referrals, *shown, who, with_patient);
+  write(json, deps.referrals, *shown, who, sees_patients(*permit));
   auto response = json_response(json.take());
   response.headers.emplace_back("ETag", "W/\"" + std::to_string(shown->referral.version) + "\"");
   response.headers.emplace_back("X-Hutong-Offset", std::to_string(shown->offset));
@@ -160,11 +164,11 @@ ReferralAnswer referral_verdict(const ReferralDeps& deps, const Request& request
   const auto verdict =
       id ? co_await deps.referrals.verdict(*permit, *id) : fail(ErrorCode::not_found, "no such command");
   if (!verdict) co_return fault(request.path, verdict.error());
-  if (verdict->client != request.principal->client && sees_patients(request))
+  if (verdict->client != request.principal->client && sees_patients(*permit))
     co_return fault(request.path, 404, "not-found", "no such command of this client");
   JsonText json;
   json.begin_object();
-  write(json, *verdict);
+  write(json, told(*verdict));
   json.end_object();
   co_return json_response(json.take(), verdict->answer ? 200 : 202);
 }

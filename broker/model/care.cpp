@@ -12,8 +12,9 @@ tl::unexpected<Error> broken() {
 
 }  // namespace
 
-RecordId followup_id(const ReferralId& referral, std::string_view facility) {
-  return RecordId(PartsHash().add("chronic-followup").add(referral.view()).add(facility).finish());
+RecordId followup_id(const ReferralId& referral, std::string_view facility, Timestamp at) {
+  return RecordId(
+      PartsHash().add("chronic-followup").add(referral.view()).add(facility).add(std::to_string(at.micros)).finish());
 }
 
 std::string write(const ChronicFollowup& followup) {

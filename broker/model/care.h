@@ -21,7 +21,7 @@ inline constexpr std::string_view resource_updated_kind = "resource.updated";
 
 // chronic.followup: a downward referral of a chronic patient was taken.
 struct ChronicFollowup {
-  RecordId id;  // from referral and facility
+  RecordId id;  // from referral, facility and time
   ReferralId referral;
   Timestamp at;                     // when the centre took the patient
   std::string facility;             // that follows up
@@ -42,7 +42,7 @@ struct ResourceUpdated {
   std::string client;  // who handed it in, as authenticated
 };
 
-RecordId followup_id(const ReferralId& referral, std::string_view facility);
+RecordId followup_id(const ReferralId& referral, std::string_view facility, Timestamp at);
 
 std::string write(const ChronicFollowup& followup);
 std::string write(const ResourceUpdated& updated);

@@ -65,7 +65,9 @@ std::string write(const CriticalOpened& opened) {
     if (opened.degree) out.text("degree", to_string(*opened.degree));
     out.text("basis", opened.basis);
   }
-  return out.text("rules", opened.rules).close().take();
+  out.text("rules", opened.rules);
+  if (opened.late) out.flag("late", true);
+  return out.close().take();
 }
 
 std::string write(const CriticalStep& step) {
@@ -102,6 +104,7 @@ Result<CriticalOpened> read_critical_opened(std::string_view json) {
   opened.degree = degree_of(in.text("degree"));
   opened.basis = in.text("basis");
   opened.rules = in.text("rules");
+  opened.late = in.flag("late").value_or(false);
   return opened;
 }
 

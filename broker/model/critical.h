@@ -36,6 +36,7 @@ struct CriticalOpened {
   std::optional<Degree> degree;
   std::string basis;  // "flag HH", "limit high 6.2 mmol/L"
   std::string rules;  // version of schemas/critical
+  bool late = false;  // found by a rebuild so long after it came that nobody is called
 };
 
 enum class CriticalAction { told, escalated, confirmed, withdrawn };

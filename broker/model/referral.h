@@ -177,8 +177,8 @@ struct ReferralAnswered {
   RecordId id;  // from the command's
   RecordId command;
   ReferralId referral;
-  ReferralAction action = ReferralAction::request;
-  Timestamp at;  // the command's
+  ReferralAction action = ReferralAction::request;  // the command's; redirect, where an amend names another receiver
+  Timestamp at;                                     // the command's
   CommandOutcome outcome = CommandOutcome::refused;
   ReferralRole role = ReferralRole::outsider;  // as which the command was taken
   ReferralState from = ReferralState::none, to = ReferralState::none;

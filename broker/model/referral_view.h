@@ -30,4 +30,10 @@ struct ReferralView {
   std::optional<Timestamp> arrived, due;
 };
 
+// Whether the last decision's reason says why it stands so: in other states it is an earlier one's.
+constexpr bool shows_reason(ReferralState state) {
+  return state == ReferralState::declined || state == ReferralState::redirected || state == ReferralState::closed ||
+         state == ReferralState::cancelled;
+}
+
 }  // namespace hutong::model

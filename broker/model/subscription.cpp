@@ -61,12 +61,16 @@ std::string_view to_string(SinkKind kind) {
   switch (kind) {
     case SinkKind::mllp: return "mllp";
     case SinkKind::rest_hook: return "rest-hook";
+    case SinkKind::file: return "file";
+    case SinkKind::kafka: return "kafka";
+    case SinkKind::sse: return "sse";
   }
   return "rest-hook";
 }
 
 std::optional<SinkKind> sink_kind_of(std::string_view text) {
-  for (auto each : {SinkKind::mllp, SinkKind::rest_hook}) {
+  using enum SinkKind;
+  for (auto each : {mllp, rest_hook, file, kafka, sse}) {
     if (to_string(each) == text) return each;
   }
   return std::nullopt;

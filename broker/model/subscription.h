@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,7 +36,7 @@ struct SubscriptionFilter {
   bool operator==(const SubscriptionFilter&) const = default;
 };
 
-enum class SinkKind { mllp, rest_hook };
+enum class SinkKind { mllp, rest_hook, file, kafka, sse };
 std::string_view to_string(SinkKind kind);
 std::optional<SinkKind> sink_kind_of(std::string_view text);
 
@@ -59,12 +60,15 @@ struct Subscription {
   SubscriptionFilter filter;
 
   SinkKind sink = SinkKind::rest_hook;
-  std::string target;                         // "host:port" or a URL
-  std::size_t connections = 1;                // as many deliveries are under way at once
-  std::chrono::milliseconds timeout{30'000};  // until an answer
-  std::string authorization;                  // rest-hook: the header's value, a secret
-  bool tls = false;                           // mllp
-  std::string authority, certificate, key;    // PEM files: whom to believe, who we are
+  // mllp "host:port", rest_hook a URL, file the folder, kafka "host:port,host:port", sse the client that connects
+  std::string target;
+  std::size_t connections = 1;                  // as many deliveries are under way at once
+  std::chrono::milliseconds timeout{30'000};    // until an answer
+  std::string authorization;                    // rest-hook: the header's value, a secret
+  bool tls = false;                             // mllp
+  std::string authority, certificate, key;      // PEM files: whom to believe, who we are
+  std::string topic;                            // kafka
+  std::map<std::string, std::string> settings;  // kafka: librdkafka's, by its own names
 
   PayloadKind payload = PayloadKind::event;
   // hl7v2

@@ -23,6 +23,8 @@ enum : std::size_t { order_body = 9 };  // of tables::orders
 
 constexpr const char* withheld = "withheld";
 
+constexpr const char* withheld = "withheld";
+
 std::int64_t number_in(const Row& row, std::size_t column) {
   return std::get<std::int64_t>(row[column]);
 }
@@ -329,6 +331,9 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
     auto& parcel = written->parcel;
     parcel.subscription = to.name;
     parcel.attempt = task->attempts + 1;
+    if (!task->lanes.empty()) parcel.lane = task->lanes.front();
+    parcel.appended = appended;
+    parcel.offset = task->ref.offset;
     receipt = co_await subscriber->sink->hand_over(std::move(parcel));
     const auto now = deps_.clock.now();
     lanes.settle(*task, receipt, deps_.clock.ticks(), now);

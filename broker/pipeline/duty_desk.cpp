@@ -21,9 +21,6 @@ using referral::Referral;
 constexpr std::chrono::milliseconds look_every_near{20}, look_every_far{100};
 constexpr std::size_t commands_at_once = 200, records_at_once = 600;
 constexpr int replaced_hops_max = 64;
-// A critical value that stood in the log for longer before it was found (a rebuild by a program that knows more) is
-// kept, and calls nobody.
-constexpr std::chrono::hours told_within{24};
 constexpr port::Partition operations{port::Topic::operations, 0};
 
 const std::string& text_in(const port::Row& row, std::size_t column) {
@@ -113,7 +110,7 @@ net::awaitable<Result<std::string>> DutyDesk::person_today(std::string person) {
   co_return person;
 }
 
-net::awaitable<Result<void>> DutyDesk::decide(Look& look, model::ReferralCommand command) {
+net::awaitable<Result<model::CommandOutcome>> DutyDesk::decide(Look& look, model::ReferralCommand command) {
   auto stands = co_await referral_of(look, command.referral);
   if (!stands) co_return pass(stands.error());
   const auto& rules = *look.rules;
@@ -144,14 +141,14 @@ net::awaitable<Result<void>> DutyDesk::decide(Look& look, model::ReferralCommand
   }
   const auto answered = referral::decide(*stands, judged, *rules.referral, around);
   look.records.push_back(record_of(answered));
-  if (answered.outcome != model::CommandOutcome::applied) co_return Result<void>();
+  if (answered.outcome != model::CommandOutcome::applied) co_return answered.outcome;
   const auto after = referral::apply(*stands, command, answered);
   look.referrals.insert_or_assign(command.referral, after);
   if (auto further = referral::follow_up(after, command, answered)) {
     look.records.push_back(record_of(*further));
-    co_return co_await decide(look, std::move(*further));
+    if (auto decided = co_await decide(look, std::move(*further)); !decided) co_return pass(decided.error());
   }
-  co_return Result<void>();
+  co_return answered.outcome;
 }
 
 net::awaitable<Result<void>> DutyDesk::decide_waiting(Look& look) {
@@ -168,33 +165,51 @@ net::awaitable<Result<void>> DutyDesk::decide_waiting(Look& look) {
     if (!row || !text_in(*row, 5).empty()) continue;
     auto command = model::read_referral_command(text_in(*row, 4));
     if (!command) co_return pass(command.error());
-    if (auto decided = co_await decide(look, std::move(*command)); !decided) co_return decided;
+    if (auto decided = co_await decide(look, std::move(*command)); !decided) co_return pass(decided.error());
     if (look.records.size() >= records_at_once) break;
   }
   co_return Result<void>();
 }
 
+// A deadline that comes to nothing stays where it is, and holds none up that is due later.
 net::awaitable<Result<void>> DutyDesk::tell_due(Look& look) {
   port::Scan scan;
   scan.prefix = {std::string(referral_deadline), look.rules->referral->version()};
   scan.to = look.now.micros;
   scan.limit = commands_at_once;
-  const auto due = co_await store_.scan(tables::deadlines, std::move(scan));
-  if (!due) co_return pass(due.error());
-  for (const auto& row : *due) {
-    if (look.records.size() >= records_at_once) break;
-    const auto id = ReferralId::from_bytes(text_in(row, 3));
-    if (!id) continue;
-    const auto stands = co_await referral_of(look, *id);
-    if (!stands) co_return pass(stands.error());
-    if (!*stands) continue;
-    // As it stands after what was decided just now.
-    const auto deadline = referral::next(**stands, *look.rules->referral);
-    if (!deadline || deadline->at > look.now) continue;
-    auto command = referral::clock_command(**stands, *deadline, look.now);
-    look.records.push_back(record_of(command));
-    if (auto decided = co_await decide(look, std::move(command)); !decided) co_return decided;
+  left_.clear();
+  for (bool more = true; more && look.records.size() < records_at_once;) {
+    const auto due = co_await store_.scan(tables::deadlines, scan);
+    if (!due) co_return pass(due.error());
+    for (const auto& row : *due) {
+      if (look.records.size() >= records_at_once) break;
+      if (auto told = co_await tell_clock(look, row); !told) co_return told;
+    }
+    more = due->size() == commands_at_once;
+    if (more) scan.after = port::Key(due->back().begin(), due->back().begin() + 4);
   }
+  co_return Result<void>();
+}
+
+net::awaitable<Result<void>> DutyDesk::tell_clock(Look& look, const port::Row& row) {
+  const auto id = ReferralId::from_bytes(text_in(row, 3));
+  if (!id) co_return Result<void>();
+  const auto stands = co_await referral_of(look, *id);
+  if (!stands) co_return pass(stands.error());
+  if (!*stands) co_return Result<void>();
+  // As it stands after what was decided just now.
+  const auto deadline = referral::next(**stands, *look.rules->referral);
+  if (!deadline || deadline->at > look.now) co_return Result<void>();
+  auto command = referral::clock_command(**stands, *deadline, look.now);
+  const auto before = look.records.size();
+  look.records.push_back(record_of(command));
+  const auto decided = co_await decide(look, std::move(command));
+  if (!decided) co_return pass(decided.error());
+  if (*decided == model::CommandOutcome::applied) co_return Result<void>();
+  // The table has no such step, though the rules reckoned it: a defect. Nothing is said twice every look because of it.
+  look.records.resize(before);
+  left_ = "the clock of referral " + id->hex() + " is refused: " + std::string(to_string(deadline->action)) +
+          "; nobody is told by it until somebody changes the referral";
   co_return Result<void>();
 }
 
@@ -256,9 +271,8 @@ net::awaitable<Result<void>> DutyDesk::append_derived(Look& look) {
     late.action = model::CriticalAction::withdrawn;
     late.at = look.now;
     late.reason = "late";
-    const bool is_late = time_.newest_at_start() - opened->at > told_within;
     look.records.push_back(std::move(record));
-    if (is_late) look.records.push_back(record_of(late));
+    if (opened->late) look.records.push_back(record_of(late));
   }
   co_return Result<void>();
 }
@@ -290,7 +304,7 @@ net::awaitable<void> DutyDesk::run(std::function<void(std::string_view)> on_trou
   std::string trouble;
   while (!stopping_) {
     const auto done = co_await work();
-    if (const std::string now = done ? "" : done.error().message; now != trouble) on_trouble(trouble = now);
+    if (const std::string now = done ? left_ : done.error().message; now != trouble) on_trouble(trouble = now);
     timer.expires_after(store_.is_far() ? look_every_far : look_every_near);
     co_await timer.async_wait(net::use_awaitable);
   }

@@ -36,7 +36,10 @@ class DutyDesk {
 
   // Does what is to be done and may be done by now; how many records it made. Errors: those of the store and the log.
   net::awaitable<Result<std::size_t>> work();
-  // Until stop(). `on_trouble`: in words for an operator when it is stopped by something, "" when it goes on again.
+  // What it could not do in its last look and went on behind, in words for an operator; "" nothing.
+  const std::string& left() const { return left_; }
+  // Until stop(). `on_trouble`: in words for an operator when it is stopped by something or leaves something, "" when
+  // all goes on again.
   net::awaitable<void> run(std::function<void(std::string_view)> on_trouble);
   void stop() { stopping_ = true; }
 
@@ -51,9 +54,10 @@ class DutyDesk {
   net::awaitable<Result<bool>> may_look();
   net::awaitable<Result<void>> decide_waiting(Look& look);
   net::awaitable<Result<void>> tell_due(Look& look);
+  net::awaitable<Result<void>> tell_clock(Look& look, const port::Row& deadline);
   net::awaitable<Result<void>> tell_critical(Look& look);
   net::awaitable<Result<void>> append_derived(Look& look);
-  net::awaitable<Result<void>> decide(Look& look, model::ReferralCommand command);
+  net::awaitable<Result<model::CommandOutcome>> decide(Look& look, model::ReferralCommand command);
   net::awaitable<Result<const referral::Referral*>> referral_of(Look& look, ReferralId id);
   net::awaitable<Result<std::string>> person_today(std::string person);
 
@@ -62,6 +66,7 @@ class DutyDesk {
   const CurrentRules& rules_;
   RecordedTime& time_;
   std::function<bool()> ours_;
+  std::string left_;
   std::optional<port::Offset> up_to_;  // of operations: what must be in the store before the next look
   std::atomic<bool> stopping_{false};
 };

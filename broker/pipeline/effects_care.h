@@ -7,9 +7,10 @@
 
 namespace hutong::pipeline {
 
-// A downward referral was taken: where its patient is a chronic one, the centre is to follow up.
-net::awaitable<void> derive_followup(Overlay& overlay, Cause cause, const referral::Referral& taken, Timestamp at,
-                                     const referral::Rules& rules);
+// A referral has changed. Where a downward one was taken and its patient is a chronic one, the centre is to follow up;
+// where the centre has lost it since, no more. `before`: nullptr for a request.
+net::awaitable<void> derive_followup(Overlay& overlay, Cause cause, const referral::Referral* before,
+                                     const referral::Referral& now, const referral::Rules& rules);
 
 net::awaitable<void> apply(Overlay& overlay, model::ChronicFollowup followup);
 net::awaitable<void> apply(Overlay& overlay, model::ResourceUpdated updated);

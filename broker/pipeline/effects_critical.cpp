@@ -18,7 +18,8 @@ using port::Row;
 
 // A result that comes later than this is history (a feed that is caught up with): nobody is called for it.
 constexpr std::chrono::days told_within{7};
-constexpr std::size_t items_of_report = 10'000, orders_of_number = 16;
+constexpr std::chrono::hours told_after_rebuild{24};
+constexpr std::size_t items_of_report = 10'000, orders_of_number = 16, rows_at_once = 500;
 constexpr int zone_minutes = 480;
 
 const std::string& text_in(const Row& row, std::size_t column) {
@@ -86,16 +87,32 @@ Looked by_id(const Report& report, Found found) {
   return looked;
 }
 
-// Who ordered it, and so must be told: as a known order of this number says, else whose patient it is; a laboratory
-// that tells of its own patient hears of it itself.
+net::awaitable<PersonId> person_of(Overlay& overlay, const std::string& facility, const std::string& number) {
+  const Row* row = co_await overlay.get(tables::person_of, {facility, number});
+  const auto linked = row ? PersonId::from_bytes(text_in(*row, 2)) : std::nullopt;
+  co_return linked.value_or(model::first_person_id(facility, number));
+}
+
+// Who ordered it, and so must be told: as a known order of this number for this person says, else whose patient it is;
+// a laboratory that tells of its own patient hears of it itself. Numbers of orders are their facility's own, so one of
+// another's patient says nothing: whoever has it would be told of a stranger. Only where the laboratory numbered the
+// patient itself, who may be known to nobody else as that person, the number alone counts.
 net::awaitable<std::string> orderer_of(Overlay& overlay, const CriticalReport& about) {
   const auto& report = *about.now;
   if (!report.order_number.empty()) {
-    std::set<std::string> orderers;
+    const bool known = about.patient_of != report.issuer;
+    const auto person = co_await person_of(overlay, about.patient_of, about.patient);
+    std::set<std::string> orderers, named;
     for (const auto& row :
-         co_await overlay.scan(tables::order_numbers, {std::string(report.order_number)}, orders_of_number))
-      orderers.insert(text_in(row, 1));
-    orderers.erase(std::string(report.issuer));
+         co_await overlay.scan(tables::order_numbers, {std::string(report.order_number)}, orders_of_number)) {
+      const auto& orderer = text_in(row, 1);
+      if (orderer == report.issuer) continue;
+      named.insert(orderer);
+      const Row* order = co_await overlay.get(tables::order_ids, {text_in(row, 2)});
+      if (order && co_await person_of(overlay, text_in(*order, 1), text_in(*order, 2)) == person)
+        orderers.insert(orderer);
+    }
+    if (orderers.empty() && !known) orderers = std::move(named);
     if (orderers.size() == 1) co_return *orderers.begin();
     if (orderers.contains(about.patient_of)) co_return about.patient_of;
   }
@@ -110,8 +127,6 @@ net::awaitable<void> open_loop(Overlay& overlay, Cause cause, const CriticalRepo
   const auto value = model::critical_id(hex, observation, static_cast<std::uint64_t>(about.version));
   overlay.put(tables::critical_items, {std::string(report.id.view()), observation, std::string(value.view())});
   if (co_await overlay.get(tables::critical_values, {std::string(value.view())})) co_return;  // a rebuild met it before
-  const Row* person = co_await overlay.get(tables::person_of, {about.patient_of, about.patient});
-  const auto stands = person ? PersonId::from_bytes(text_in(*person, 2)) : std::nullopt;
   model::CriticalOpened opened;
   opened.id = model::opened_id(value);
   opened.value = value;
@@ -119,7 +134,7 @@ net::awaitable<void> open_loop(Overlay& overlay, Cause cause, const CriticalRepo
   opened.report = hex;
   opened.observation = observation;
   opened.version = static_cast<std::uint64_t>(about.version);
-  opened.person = stands.value_or(model::first_person_id(about.patient_of, about.patient)).hex();
+  opened.person = (co_await person_of(overlay, about.patient_of, about.patient)).hex();
   opened.laboratory = report.issuer;
   opened.facility = facility;
   opened.department = report.department.name.empty() ? report.department.code : report.department.name;
@@ -187,10 +202,11 @@ void index(Overlay& overlay, const Row* before, const CriticalValue& now, const 
 net::awaitable<void> find_critical(Overlay& overlay, Cause cause, CriticalReport about, const critical::Rules& rules) {
   const auto& report = *about.now;
   const auto happened = moment_of(report.issued).value_or(moment_of(report.observed).value_or(about.appended));
-  if (report.is_exam || about.appended - happened > told_within) co_return;
+  if (report.is_exam) co_return;
+  const bool is_news = about.appended - happened <= told_within;
   auto found = look_at(report, about, rules);
   const bool any = std::any_of(found.begin(), found.end(), [](const auto& each) { return each.has_value(); });
-  if (!any && about.version == 1) co_return;
+  if (about.version == 1 && (!any || !is_news)) co_return;
   const auto now = by_id(report, std::move(found));
   std::set<std::string> stand;  // loops that go on as they are
   if (about.version > 1) {
@@ -199,7 +215,9 @@ net::awaitable<void> find_critical(Overlay& overlay, Cause cause, CriticalReport
     for (const auto& row : rows) {
       const auto& observation = text_in(row, 1);
       const auto was = before.items.find(observation), is = now.items.find(observation);
-      if (now.critical.contains(observation) && was != before.items.end() && same_word(*was->second, *is->second)) {
+      // What is critical still in a late word about the same patient waits as it did: nothing is opened in its place.
+      const bool same = was != before.items.end() && is != now.items.end() && same_word(*was->second, *is->second);
+      if (now.critical.contains(observation) && (same || (about.before && !is_news))) {
         stand.insert(observation);
         continue;
       }
@@ -209,11 +227,35 @@ net::awaitable<void> find_critical(Overlay& overlay, Cause cause, CriticalReport
       if (value) co_await withdraw(overlay, cause, *value, gone ? "cancelled" : "corrected", about.appended);
     }
   }
-  if (now.critical.size() == stand.size()) co_return;
+  if (!is_news || now.critical.size() == stand.size()) co_return;
   const auto facility = co_await orderer_of(overlay, about);
   for (const auto& [observation, critical] : now.critical) {
     if (!stand.contains(observation)) co_await open_loop(overlay, cause, about, observation, critical, facility, rules);
   }
+}
+
+net::awaitable<Result<void>> mark_late(port::Store& store, Timestamp newest) {
+  port::Scan scan;
+  scan.limit = rows_at_once;
+  for (bool more = true; more;) {
+    const auto rows = co_await store.scan(tables::derived, scan);
+    if (!rows) co_return tl::unexpected(rows.error());
+    more = rows->size() == rows_at_once;
+    if (more) scan.after = port::Key(rows->back().begin(), rows->back().begin() + 4);
+    port::StoreBatch batch;
+    for (const auto& row : *rows) {
+      auto opened = text_in(row, 5) == model::critical_opened_kind ? model::read_critical_opened(text_in(row, 6))
+                                                                   : tl::unexpected(Error{});
+      if (!opened || newest - opened->at <= told_after_rebuild) continue;
+      opened->late = true;
+      Row marked = row;
+      marked[6] = model::write(*opened);
+      batch.put(tables::derived, std::move(marked));
+    }
+    if (batch.changes.empty()) continue;
+    if (auto written = co_await store.write(std::move(batch)); !written) co_return tl::unexpected(written.error());
+  }
+  co_return Result<void>();
 }
 
 net::awaitable<void> apply(Overlay& overlay, model::CriticalOpened opened, const critical::Rules* rules) {

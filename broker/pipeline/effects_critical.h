@@ -28,6 +28,10 @@ net::awaitable<void> find_critical(Overlay& overlay, Cause cause, CriticalReport
 net::awaitable<void> apply(Overlay& overlay, model::CriticalOpened opened, const critical::Rules* rules);
 net::awaitable<void> apply(Overlay& overlay, model::CriticalStep step, const critical::Rules* rules);
 
+// After a rebuild, of a log whose newest record is so old: what it found of days gone by (a program or tables that know
+// more than those of that day) is kept and calls nobody. What a broker that lived on had not told yet it tells.
+net::awaitable<Result<void>> mark_late(port::Store& store, Timestamp newest);
+
 // A row of tables::deadlines anew, where other rules than these reckoned it.
 net::awaitable<void> reckon_critical(Overlay& overlay, const port::Row& deadline, const critical::Rules& rules);
 

@@ -44,10 +44,10 @@ std::optional<Timestamp> moment_of(const model::Moment& moment) {
 }
 
 // Whether the answer was given to the referral as it stands here.
-bool fits(const Referral* before, const model::ReferralCommand& command, const model::ReferralAnswered& answered) {
-  if (!before && command.action != model::ReferralAction::request) return false;
+bool fits(const Referral* before, const model::ReferralAnswered& answered) {
+  if (!before && answered.action != model::ReferralAction::request) return false;
   return answered.from == (before ? before->state : model::ReferralState::none) &&
-         answered.version == referral::version_after(before, command.action);
+         answered.version == referral::version_after(before, answered.action);
 }
 
 void forget(Overlay& overlay, const Row& row) {
@@ -138,12 +138,6 @@ net::awaitable<void> derive_command(Overlay& overlay, Cause cause, std::string e
       }
       break;
     }
-    case model::ReferralAction::amend: {  // for somebody else from now on
-      const Row* row = co_await overlay.get(tables::referrals, {std::string(command.referral.view())});
-      if (row && !command.receiver.empty() && text_in(*row, referral_column::receiver) != command.receiver)
-        command.action = model::ReferralAction::redirect;
-      break;
-    }
     case model::ReferralAction::decline:
       if (command.receiver == command.facility) command.receiver.clear();  // itself, not whom it proposes instead
       break;
@@ -223,12 +217,10 @@ net::awaitable<bool> apply(Overlay& overlay, model::ReferralAnswered answered, C
       if (!read) co_return false;
       before = std::move(*read);
     }
-    if (!fits(before ? &*before : nullptr, *command, answered)) co_return false;
+    if (!fits(before ? &*before : nullptr, answered)) co_return false;
     const auto now = referral::apply(before ? &*before : nullptr, *command, answered);
     index(overlay, row, now, answered.at, rules);
-    if (rules && now.direction == model::Direction::down && referral::is_taken(answered.to) &&
-        !referral::is_taken(answered.from))
-      co_await derive_followup(overlay, cause, now, answered.at, *rules);
+    if (rules) co_await derive_followup(overlay, cause, before ? &*before : nullptr, now, *rules);
     if (const auto further = referral::follow_up(now, *command, answered)) {
       if (!co_await overlay.get(tables::referral_commands, {std::string(further->id.view())}))
         co_await derive(overlay, cause, further->id, further->referral.hex(), model::referral_commanded_kind,

@@ -11,6 +11,7 @@
 #include "broker/pipeline/effects.h"
 #include "broker/pipeline/effects_critical.h"
 #include "broker/pipeline/effects_referral.h"
+#include "broker/pipeline/recorded_time.h"
 #include "broker/port/tables.h"
 
 namespace hutong::pipeline {
@@ -411,8 +412,12 @@ net::awaitable<Result<void>> Projector::catch_up(std::function<void(port::Offset
     port::Offset end = 0;
     for (const auto& tail : tails_) end += tail.partition.topic == port::Topic::events ? tail.end_at_start : 0;
     if (progress) progress(projected_, std::max(end, projected_.load()));
-    if (*applied == 0) co_return Result<void>();
+    if (*applied == 0) break;
   }
+  if (options_.emit) co_return Result<void>();
+  const auto newest = co_await newest_recorded(log_);
+  if (!newest) co_return tl::unexpected(newest.error());
+  co_return co_await mark_late(store_, *newest);
 }
 
 net::awaitable<Result<void>> rebuild(port::Log& log, port::Store& empty, port::Metrics& metrics, const Clock& clock,

@@ -15,19 +15,17 @@ class RecordedTime {
  public:
   RecordedTime(const Clock& clock, Timestamp newest_recorded);
   Timestamp now();  // in whole milliseconds, as records keep it
-  // What the log's newest record was when this process began.
-  Timestamp newest_at_start() const { return newest_at_start_; }
   // The wall clock was set by more than a minute since the start: it is not followed. As of the last now().
   bool jumped() const;
 
  private:
   const Clock& clock_;
-  const Timestamp newest_at_start_;
   mutable std::mutex mutex_;
   referral::SteadyTime time_;
 };
 
-// When the newest record of all topics was appended, deliveries aside; zero where there is none.
+// When the newest record of all topics was appended, deliveries aside, or what time the last commands, answers and
+// steps were given, where that is later; zero where there is none.
 net::awaitable<Result<Timestamp>> newest_recorded(port::Log& log);
 
 }  // namespace hutong::pipeline

@@ -6,6 +6,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 
+#include "broker/base/hash.h"
 #include "broker/port/tables.h"
 #include "broker/query/rows.h"
 #include "broker/referral/document.h"
@@ -72,6 +73,12 @@ Result<void> check(const ReferralCommand& command) {
     }
   }
   return {};
+}
+
+// A command that was refused and is sent again.
+RecordId attempt_id(const RecordId& command, std::uint64_t number) {
+  if (number == 0) return command;
+  return RecordId(PartsHash().add("referral-again").add(command.view()).add(std::to_string(number)).finish());
 }
 
 // Where a page ended: the negated time of the request, and the referral.
@@ -337,11 +344,38 @@ net::awaitable<Result<Verdict>> Referrals::verdict(const access::Permit&, Record
   co_return std::move(**found);
 }
 
+net::awaitable<Result<ReferralCommand>> Referrals::said(const access::Permit&, RecordId command) {
+  auto row = co_await store_.get(tables::referral_commands, {std::string(command.view())});
+  if (!row) co_return pass(row.error());
+  if (!*row) co_return fail(ErrorCode::not_found, "no such command");
+  co_return model::read_referral_command(text(**row, 4));
+}
+
+// The first of a command's attempts that was not refused, and whether it was met. Each attempt follows a refusal of all
+// before it, so they are found by halves however often somebody has tried; two that try at once are one attempt.
+net::awaitable<Result<std::pair<RecordId, bool>>> Referrals::attempt(RecordId command) {
+  std::uint64_t refused = 0, other = 0;  // attempts below `refused` were; `other`: one that was not, 0 none is known
+  bool met = false;
+  for (std::uint64_t look = 0;;) {
+    const auto found = co_await known(attempt_id(command, look));
+    if (!found) co_return pass(found.error());
+    if (*found && (*found)->answer && (*found)->answer->refusal) {
+      refused = look + 1;
+    } else {
+      other = look + 1;
+      met = found->has_value();
+    }
+    if (other == refused + 1) co_return std::pair(attempt_id(command, refused), met);
+    look = other == 0 ? refused * 2 : (refused + other - 1) / 2;
+  }
+}
+
 net::awaitable<Result<Verdict>> Referrals::command(const access::Permit&, ReferralCommand command) {
   if (auto good = check(command); !good) co_return pass(good.error());
-  auto before = co_await known(command.id);
-  if (!before) co_return pass(before.error());
-  if (!*before) {
+  const auto attempted = co_await attempt(command.id);
+  if (!attempted) co_return pass(attempted.error());
+  command.id = attempted->first;
+  if (!attempted->second) {
     command.at = now_();
     port::Record record;
     record.id = command.id;

@@ -84,7 +84,8 @@ class Referrals {
   // Errors: invalid (position).
   net::awaitable<Result<Ledger>> ledger(const access::Permit& permit, LedgerSearch search);
 
-  // By which referral one of these facilities may read this report (32 hex digits) just now; nothing: by none.
+  // By which referral one of these facilities may read this report (32 hex digits) just now; nothing: by none. It must
+  // be about the referral's person, as both are known today, and carry no label.
   net::awaitable<Result<std::optional<ReferralId>>> grant(std::vector<std::string> facilities, std::string report);
   // Reports of the patient that may be useful to whoever takes him over: final, not labelled, no older than the rules
   // have it; the newest first, at most 100. The sender confirms which of them travel.
@@ -96,14 +97,20 @@ class Referrals {
     bool recognisable = false;  // an item of it is in the catalogue of mutual recognition, and not out of its window
   };
   net::awaitable<Result<std::vector<Proposal>>> proposals(const access::Permit& permit, PersonId person);
-  // Errors: invalid, where a report among the documents is none of this person's; sets the version where none is said.
-  net::awaitable<Result<void>> check_documents(PersonId person, std::vector<model::ReferralDocument>& documents);
+  // Before a request, an amendment or a report: whether the reports that it names are this patient's, and ones that the
+  // client may read or that its facility issued; sets their versions where none is said. What stands in the referral
+  // already may be said again. Errors: invalid (a report that may not be named), not_found (no such referral, or of
+  // others).
+  net::awaitable<Result<void>> check_documents(const access::Permit& permit, model::ReferralCommand& command);
 
   // Appends the command (`id` is the caller's, `at` is given here) and waits for what becomes of it. One that was met
-  // before is not appended again. Errors: invalid (a text too long, control characters), those of log and store.
+  // before is not appended again, unless it was refused: then it is judged anew, under an id of its own. Errors:
+  // invalid (a text too long, control characters), those of log and store.
   net::awaitable<Result<Verdict>> command(const access::Permit& permit, model::ReferralCommand command);
   // Errors: not_found.
   net::awaitable<Result<Verdict>> verdict(const access::Permit& permit, RecordId command);
+  // What a command said. Errors: not_found.
+  net::awaitable<Result<model::ReferralCommand>> said(const access::Permit& permit, RecordId command);
   // Whom the identifiers name, and which of its numbers is this facility's, else the first one. Errors: invalid,
   // not_found, conflict (several).
   struct Patient {
@@ -114,9 +121,18 @@ class Referrals {
 
  private:
   net::awaitable<Result<std::optional<Verdict>>> known(RecordId command);
+  net::awaitable<Result<std::pair<RecordId, bool>>> attempt(RecordId command);
   ShownReferral shown(referral::Referral referral, Timestamp updated) const;
   net::awaitable<Result<Answer>> people(const access::Permit& permit, PersonSearch search);
   net::awaitable<Result<std::vector<port::Row>>> of_person(const access::Permit& permit, PersonId person);
+  struct ReportNow {
+    PersonId person;  // whose it is today
+    std::string issuer;
+    std::uint64_t version = 1;
+    bool labelled = false;
+  };
+  net::awaitable<Result<std::optional<ReportNow>>> report_now(std::string id);
+  net::awaitable<Result<PersonId>> person_of(std::string facility, std::string number);
 
   port::Store& store_;
   port::Log& log_;

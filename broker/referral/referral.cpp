@@ -104,10 +104,19 @@ bool is_telling(Action action) {
   return action == Action::remind || action == Action::escalate;
 }
 
-// An arrival, a report and an end come through however often slots and papers were changed before.
+// An arrival, a report, an end and whatever a clock does come through however often slots and papers were changed
+// before.
 bool leads_on(const Transition& rule) {
-  return is_telling(rule.action) ||
+  return rule.by.has(Role::clock) ||
          (rule.to && (is_end(*rule.to) || (is_taken(*rule.to) && *rule.to != State::accepted)));
+}
+
+// What a command does to the referral as it stands: who amends it for another receiver redirects it. HL7 has one
+// message for both, and which it is only the log's order tells.
+Action meant(const Referral* referral, const ReferralCommand& command) {
+  const bool moves = command.action == Action::amend && referral && !command.receiver.empty() &&
+                     command.receiver != referral->receiver;
+  return moves ? Action::redirect : command.action;
 }
 
 }  // namespace
@@ -155,7 +164,7 @@ ReferralAnswered decide(const Referral* referral, const ReferralCommand& command
   answered.id = model::answer_id(command.id);
   answered.command = command.id;
   answered.referral = command.referral;
-  answered.action = command.action;
+  answered.action = meant(referral, command);
   answered.at = command.at;
   answered.rules = rules.version();
   if (referral) {
@@ -176,20 +185,20 @@ ReferralAnswered decide(const Referral* referral, const ReferralCommand& command
       return answered;
     }
     if (answered.role == Role::outsider) return refuse(Refusal::not_a_party);
-    if (command.action == Action::request) return refuse(Refusal::already_requested);
+    if (answered.action == Action::request) return refuse(Refusal::already_requested);
     if (is_end(referral->state)) return refuse(Refusal::ended);
-    if (!is_fact(command.action) && command.version && *command.version != referral->version)
+    if (!is_fact(answered.action) && command.version && *command.version != referral->version)
       return refuse(Refusal::version_conflict);
   } else {
-    if (command.action != Action::request) return refuse(Refusal::unknown_referral);
+    if (answered.action != Action::request) return refuse(Refusal::unknown_referral);
     answered.role = command.capacity == Capacity::facility ? Role::sender : Role::outsider;
     if (answered.role == Role::outsider || command.facility.empty()) return refuse(Refusal::not_a_party);
   }
 
-  const Transition* rule = transition(answered.from, command.action, answered.role);
+  const Transition* rule = transition(answered.from, answered.action, answered.role);
   if (!rule) {
     for (const auto person : {Role::sender, Role::receiver, Role::coordinator}) {
-      if (transition(answered.from, command.action, person)) return refuse(Refusal::not_yours);
+      if (transition(answered.from, answered.action, person)) return refuse(Refusal::not_yours);
     }
     return refuse(Refusal::not_now);
   }
@@ -201,16 +210,17 @@ ReferralAnswered decide(const Referral* referral, const ReferralCommand& command
   }
   answered.outcome = CommandOutcome::applied;
   answered.to = rule->to.value_or(answered.from);
-  answered.version = version_after(referral, command.action);
+  answered.version = version_after(referral, answered.action);
   return answered;
 }
 
 Referral apply(const Referral* before, const ReferralCommand& command, const ReferralAnswered& answered) {
   HUTONG_INVARIANT(answered.outcome == CommandOutcome::applied, "only what was applied changes a referral");
-  HUTONG_INVARIANT(before || command.action == Action::request, "a referral begins with its request");
+  const Action action = answered.action;
+  HUTONG_INVARIANT(before || action == Action::request, "a referral begins with its request");
   Referral after = before ? *before : Referral();
-  if (is_telling(command.action)) {  // no change of the referral: its version, and so everybody's If-Match, stands
-    if (command.action == Action::remind) {
+  if (is_telling(action)) {  // no change of the referral: its version, and so everybody's If-Match, stands
+    if (action == Action::remind) {
       after.told.reminded = command.at;
     } else {
       if (!after.told.first_escalated) after.told.first_escalated = command.at;
@@ -223,9 +233,9 @@ Referral apply(const Referral* before, const ReferralCommand& command, const Ref
     if (!from.empty()) to = from;
   };
   const auto wait_before = wait_of(after.state);
-  const bool asks = command.action == Action::request || command.action == Action::amend;
+  const bool asks = action == Action::request || action == Action::amend;
   if (command.reason.said()) (asks ? after.indication : after.reason) = command.reason;
-  switch (command.action) {
+  switch (action) {
     case Action::request:
       after.id = command.referral;
       after.number = command.number;
@@ -276,16 +286,15 @@ Referral apply(const Referral* before, const ReferralCommand& command, const Ref
       break;
     default: break;
   }
-  if (!after.arrived_at && is_fact(command.action)) after.arrived_at = command.at;
+  if (!after.arrived_at && is_fact(action)) after.arrived_at = command.at;
   if (answered.to != after.state) after.since = command.at;
   after.state = answered.to;
   after.version = answered.version;
   // Another wait, another receiver or another slot is waited for anew.
-  const bool anew =
-      command.action == Action::redirect || (command.action == Action::accept && answered.to == State::accepted);
+  const bool anew = action == Action::redirect || (action == Action::accept && answered.to == State::accepted);
   if (anew || wait_of(after.state) != wait_before) after.told = {};
-  after.steps.push_back({command.id, command.action, answered.role, after.state, after.version, command.at,
-                         command.happened, command.facility});
+  after.steps.push_back(
+      {command.id, action, answered.role, after.state, after.version, command.at, command.happened, command.facility});
   return after;
 }
 

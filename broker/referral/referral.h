@@ -83,6 +83,7 @@ struct Surroundings {
 std::uint64_t version_after(const Referral* before, Action action);
 
 // `referral`: nullptr, nobody asked yet.
+// The answer's action is what the command meant then: an amendment that names another receiver is a redirect.
 ReferralAnswered decide(const Referral* referral, const ReferralCommand& command, const Rules& rules,
                         const Surroundings& around);
 

@@ -101,6 +101,8 @@ class RulesLoader {
       };
       Pace pace{duration("remind"), duration("escalate"), duration("again"), std::nullopt, cell("hours") == "working"};
       if (!cell("end").empty()) pace.end = duration("end");
+      if (pace.end && (cell("wait") == "report" || cell("wait") == "closing"))
+        table.complain(row, "a patient is there: such a wait never ends by itself");
       if (cell("hours") != "working" && cell("hours") != "always") table.complain(row, "hours is working or always");
       if (pace.remind >= pace.escalate || (pace.end && *pace.end <= pace.escalate))
         table.complain(row, "a reminder comes before the escalation, and that before the end");

@@ -19,7 +19,7 @@ def now(days=0):
 
 class CriticalValues(Story):
     def start(self, duty="10m", coordinator="20m", again="10m"):
-        live = self.broker(start=False, config=config())
+        live = self.broker(start=False, config=config(others={"reader-east": ("system/Observation.r", "cc-east"), "reader-vc": ("system/Observation.r", "vc-01")}))
         write_keys(live.dir)
         self.live = live
         self.chain(duty, coordinator, again)
@@ -89,6 +89,8 @@ class CriticalValues(Story):
         # Confirmed by name and time, by who was told.
         self.region.read("0" * 32, "cc-east", expect=404)
         self.assertEqual(self.region.http("cc-east", "GET", f"/api/v1/critical-values/{value['id']}").status, 404)
+        reads = lambda client: self.region.http(client, "GET", f"/api/v1/critical-values/{value['id']}").status
+        self.assertEqual([reads(client) for client in ("reader-east", "reader-vc")], [404, 200])  # reading, and not searching
         self.confirm(value, facility="cc-east", expect=404)
         self.confirm(value, client="cc-east", expect=403)
         self.confirm(value, name="", expect=400)

@@ -127,6 +127,24 @@ class Told(Story):
         for message in self.feeds["labs"].taken:
             self.assertTrue(message.type.startswith("ADT"), message.type)
 
+    # Read while it was a party, handed over when it was none any more: nothing of the patient leaves.
+    def test_what_is_handed_over_late_is_for_who_is_a_party_then(self):
+        live = self.start(feeds={"county-his": {"parties": ["bc-county"]}}, hooks={"county": {"parties": ["bc-county"], "payload": "fhir"}})
+        self.region.arrival()
+        for name in ("county", "county-his"):
+            live.command("subscriptions", "pause", name)
+        asked = self.region.request()["command"]["referral"]
+        self.region.say("bc-county", asked, "decline", version=1, reason={"text": "无床位"})
+        self.region.say("cc-east", asked, "redirect", version=2, receiver="bc-city", choice="agreed", reason={"text": "县医院无床位"})
+        listed = lambda: json.loads(live.command("subscriptions", "list", "--json").stdout)["subscriptions"]
+        until(lambda: [one["open"] for one in listed()] == [3, 3], "all is read and waits", 15)
+        for name in ("county", "county-his"):
+            live.command("subscriptions", "resume", name)
+        self.assertEqual([message.type for message in self.heard("county-his", 1)], ["REF^I14^REF_I12"])
+        self.at_rest()
+        self.assertEqual((len(self.feeds["county-his"].taken), self.hooks["county"].taken), (1, []))
+        self.assertNotIn("晓明", self.feeds["county-his"].taken[0].raw.decode("utf-8"))
+
     def test_a_refused_step_waits_for_an_operator_and_its_patients_results_behind_it(self):
         live = self.start(hooks={"community": {"parties": ["cc-east"], "attempts": 1, "kinds": ["referral.*"]}},
                           more=())

@@ -7,8 +7,8 @@ import os
 import pathlib
 import time
 
-from hutong import Story, run, until
-from messages import oru, pid
+from hutong import Story, ack, run, until
+from messages import msh, oru, pid, resident_card
 from referral import CARD, NATIONAL_ID, Region, clocks, config, write_keys
 
 WALL = pathlib.Path(os.environ.get("HUTONG_BUILD", "build/release")) / "tests" / "libhutong_wall.so"
@@ -17,8 +17,8 @@ REPORT = [{"kind": "treatment-report", "id": "45c48cce2e2d7fbdea1afc51c7c6ad26"}
 
 
 class Referral(Story):
-    def start(self, environment=None, **options):
-        live = self.broker(start=False, config=config(), environment=environment)
+    def start(self, environment=None, clients=None, **options):
+        live = self.broker(start=False, config=clients or config(), environment=environment)
         write_keys(live.dir)
         clocks(live, **options)
         live.start()
@@ -129,7 +129,12 @@ class Referral(Story):
         self.interrupted(live)
         self.put("bc-county", up, status="rejected", statusReason={"text": "无床位"})
         self.interrupted(live)
-        self.put("cc-east", up, owner={"reference": "Organization/bc-city"}, statusReason={"text": "县医院无床位"})
+        # Whoever is asked next is asked for by the patient again: what he chose before, and why somebody declined, are not taken for that.
+        moved = {"owner": {"reference": "Organization/bc-city"}}
+        chosen = {"type": {"coding": [{"code": "choice"}]}, "valueCode": "agreed"}
+        self.assertIn("choice-missing", str(self.put("cc-east", up, expect=409, statusReason={"text": "县医院无床位"}, **moved)))
+        self.assertIn("reason-missing", str(self.put("cc-east", up, expect=409, input=[chosen], **moved)))
+        self.put("cc-east", up, input=[chosen], statusReason={"text": "县医院无床位"}, **moved)
         self.interrupted(live)
         slot = [("slot", {"valuePeriod": {"start": "2026-12-01T08:00:00+08:00", "end": "2026-12-01T09:00:00+08:00"}})]
         self.put("bc-city", up, status="accepted", output=slot)
@@ -210,13 +215,24 @@ class Referral(Story):
         task = region.http("bc-county", "GET", f"/fhir/Task/{up}")
         self.assertEqual(task.status, 200, task.text)
         body = task.json()
-        self.assertEqual([entry["valueCode"] for entry in body["input"]], ["up", "agreed"])
+        self.assertEqual([entry["valueCode"] for entry in body["input"]], ["up"])  # the choice stands in the ServiceRequest
         body["businessStatus"]["coding"][0]["code"] = "received"
         answer = region.http("bc-county", "PUT", f"/fhir/Task/{up}", body, If_Match=task.header("ETag"))
         self.assertEqual((answer.status, answer.header("ETag")), (200, 'W/"2"'), answer.text)
         self.assertEqual(region.http("bc-county", "PUT", f"/fhir/Task/{up}", {**body, "status": "rejected"}, If_Match=task.header("ETag")).status, 412)
+        # The answer was lost and it is put again; and so once somebody else has gone on.
+        again = lambda changed=None: region.http("bc-county", "PUT", f"/fhir/Task/{up}", changed or body, If_Match=task.header("ETag"))
+        self.assertEqual((again().status, again().header("ETag")), (200, 'W/"2"'), again().text)
         self.interrupted(live)
         region.say("bc-county", up, "accept", version=2, slot=SLOT)
+        self.assertEqual((again().status, again().json()["status"]), (200, "accepted"), again().text)
+        accepted = {**body, "status": "accepted", "output": [{"type": {"coding": [{"code": "slot"}]}, "valuePeriod": {"start": SLOT["start"], "end": SLOT["end"]}}]}
+        accepted["businessStatus"] = {"coding": [{"code": "accepted"}]}
+        put = lambda body: region.http("bc-county", "PUT", f"/fhir/Task/{up}", body, If_Match='W/"3"').status
+        self.assertEqual([put(accepted), put(accepted)], [200, 200])
+        later = {**accepted, "output": [{**accepted["output"][0], "valuePeriod": {"start": SLOT["start"], "end": "2026-12-01T10:00:00+08:00"}}]}
+        self.assertEqual(put(later), 412)  # another word under the version of the first
+        region.say("bc-county", up, "accept", version=4, slot=SLOT)
         self.interrupted(live)
         region.message("RRI^I13^RRI_I12", "bc-county", "M1", "cc-east", "ARRIVED")
         self.reaches(up, "arrived")
@@ -227,7 +243,7 @@ class Referral(Story):
         region.message("REF^I14^REF_I12", "cc-east", "M1", "cc-east", reason="^误")  # too late: the patient was there
         time.sleep(0.5)
         self.assertEqual(region.read(up)["state"], "report-returned")
-        region.say("cc-east", up, "close", version=5, reason={"text": "已痊愈，无需下转"})
+        region.say("cc-east", up, "close", version=7, reason={"text": "已痊愈，无需下转"})
         self.assertEqual(region.read(up)["state"], "closed")
         for missing in ("/fhir/Task/" + "0" * 32, "/fhir/Task/nonsense", "/fhir/CodeSystem/nonsense"):
             self.assertEqual(region.http("bc-county", "GET", missing).status, 404)
@@ -239,7 +255,13 @@ class Referral(Story):
         region = self.region
         up = region.request()["command"]["referral"]
         region.read(up, "cc-west", expect=404)
-        self.assertEqual(region.say("cc-west", up, "accept", slot=SLOT, expect=404)["command"]["refusal"], "not-a-party")
+        # For an outsider it is not there: the same answer as of none.
+        strange, none = (region.say("cc-west", each, "accept", slot=SLOT, expect=404) for each in (up, "0" * 32))
+        for answer in (strange, none):
+            for given in ("id", "referral", "at"):
+                self.assertTrue(answer["command"].pop(given))
+        self.assertEqual(strange, none)
+        self.assertEqual(strange["command"]["refusal"], "unknown-referral")
         self.assertEqual(region.say("bc-county", up, "accept", slot=SLOT, client="cc-west", expect=403)["error"]["code"], "forbidden")
         region.ledger("bc-county", client="cc-west", expect=403)
         self.assertEqual(region.say("cc-east", up, "accept", slot=SLOT, expect=409)["command"]["refusal"], "not-yours")
@@ -261,6 +283,88 @@ class Referral(Story):
                              ({"receiver": "nowhere"}, "receiver-unknown"), ({"receiver": "lab-regional"}, "route-outside")):
             self.assertEqual(region.request(number=f"N-{why}", expect=409, **missing)["command"]["refusal"], why)
         self.assertEqual(region.request(number="N2", expect=422, patient={"facility": "cc-east", "number": "nobody"})["error"]["code"], "patient-unknown")
+
+    def test_who_may_read_and_not_search_reads_its_own_alone(self):
+        others = {"reader-west": ("system/Task.r", "cc-west"), "reader-east": ("system/Task.r", "cc-east"), "reader-county": ("system/Task.r", "bc-county")}
+        self.start(clients=config(others=others))
+        region = self.region
+        asked = region.request(outside="仅此一家")["command"]
+        up, command = asked["referral"], asked["id"]
+        region.read(up, "reader-west", expect=404)
+        self.assertEqual(region.read(up, "reader-east")["number"], "T1")
+        verdict = lambda client: region.http(client, "GET", f"/api/v1/referrals/commands/{command}").status
+        self.assertEqual([verdict(client) for client in ("cc-east", "cc-west", "reader-west", "reader-county")], [200, 404, 404, 404])
+        # An operator sees the course, and no free words.
+        operator = region.broker.http("GET", f"/api/v1/referrals/{up}", token=region.broker.token("operator"))
+        self.assertEqual(operator.status, 200)
+        for hidden in ("仅此一家", "T1", CARD):
+            self.assertNotIn(hidden, operator.text)
+        # Who has lost it, and sends again what was applied once, hears that and not how it goes on.
+        accept = lambda: region.say("bc-county", up, "accept", key="K1", slot=SLOT)
+        self.assertEqual(accept()["now"]["version"], 2)
+        region.say("cc-east", up, "redirect", receiver="bc-city", choice="agreed", reason={"text": "县医院停电"})
+        self.assertNotIn("now", accept())
+        # What is no id is in no audit.
+        region.ledger(query=f"&patient={CARD}", expect=400)
+        region.broker.stop()
+        audit = "".join(file.read_text(errors="replace") for file in (region.broker.dir / "audit").glob("*"))
+        self.assertIn("referral-ledger", audit)
+        self.assertNotIn(CARD, audit)
+
+    def test_what_was_refused_is_judged_anew(self):
+        live = self.start()
+        region = self.region
+        up = region.request()["command"]["referral"]
+        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
+        slot = {**SLOT, "start": soon.isoformat(), "end": (soon + datetime.timedelta(hours=1)).isoformat()}
+        region.say("bc-county", up, "accept", version=1, slot=slot)
+        for _ in range(3):
+            refused = region.say("bc-county", up, "no-show", version=2, expect=409)
+            self.assertEqual(refused["command"]["refusal"], "slot-not-over")
+        time.sleep(3.1)
+        self.assertEqual(region.say("bc-county", up, "no-show", version=2)["now"]["state"], "no-show")
+        self.interrupted(live)
+        self.assertEqual(region.say("bc-county", up, "no-show", version=2)["command"]["outcome"], "applied")  # and now it stands
+        self.assertEqual(len(region.read(up)["steps"]), 3)
+        # A fact of who is no party becomes one of who is.
+        moved = lambda receiver: region.say("cc-east", up, "redirect", receiver=receiver, choice="agreed", reason={"text": "停电"})
+        moved("bc-city")
+        region.say("bc-county", up, "arrive", expect=404)
+        moved("bc-county")
+        region.say("bc-county", up, "arrive")
+        # A request that no table allowed, once the table does.
+        refused = region.request(number="T2", receiver="lab-regional", expect=409)
+        self.assertEqual(refused["command"]["refusal"], "route-outside")
+        own = live.dir / "schemas" / "referral"
+        shipped = pathlib.Path(os.environ["HUTONG_SOURCE"]) / "schemas" / "referral" / "routes.csv"
+        (own / "routes.csv").write_text(shipped.read_text(encoding="utf-8") + "up,1,2,laboratory,any,2024-01-01,,story\n", encoding="utf-8")
+        live.reload()
+        until(lambda: region.http("cc-east", "POST", "/api/v1/referrals", {
+            "facility": "cc-east", "number": "T2", "direction": "up", "receiver": "lab-regional", "choice": "agreed", "department": "全科", "practitioner": "D07",
+            "patient": {"identifiers": [{"system": NATIONAL_ID, "value": CARD}]}}).status == 201, "the same request, once it is allowed", 10)
+
+    def test_a_burst_of_hl7_ends_where_its_last_message_says(self):
+        live = self.start()
+        region = self.region
+        patient = pid("C1", name="王^晓明", born="19800101", sex="M", card=CARD, facility="cc-east")
+
+        def told(kind, number, receiver, control):
+            return "\r".join([msh(f"REF^{kind}^REF_I12", control, facility="cc-east", application="HIS"), f"RF1||R|||A|{number}^cc-east|||||^停电",
+                              f"PRD|RT|||^^^{receiver}", patient, "ZRF|agreed"]) + "\r"
+
+        ways = {"B1": ("bc-county", "bc-city"), "B2": ("bc-county", "bc-city", "bc-county"), "B3": ("bc-city", "bc-county", "bc-city", "bc-county")}
+        burst = [told("I12" if i == 0 else "I13", number, receiver, f"{number}-{i}") for number, way in ways.items() for i, receiver in enumerate(way)]
+        with live.mllp() as feed:
+            for answer in feed.pipeline(burst):
+                self.assertEqual(ack(answer).code, "AA", answer)
+        for number, way in ways.items():
+            up = self.referral_of(number)
+            until(lambda: len(region.read(up)["steps"]) == len(way), "all are decided", 10)
+            shown = region.read(up)
+            self.assertEqual((shown["receiver"]["facility"], shown["state"]), (way[-1], "redirected"), number)
+            self.assertEqual([step["action"] for step in shown["steps"]], ["request"] + ["redirect"] * (len(way) - 1))
+            self.assertIn(up, [one["id"] for one in region.ledger(way[-1])])
+            region.read(up, way[-2], expect=404)
 
     def test_the_ledger_is_searched_and_paged(self):
         live = self.start(remind="1s", escalate="2s", again="1h", end="2h")
@@ -295,6 +399,68 @@ class Referral(Story):
         self.assertNotIn(person, seen.text)
         self.assertNotIn("L3", seen.text)
         self.assertEqual(live.http("GET", f"/api/v1/referrals?patient={person}", token=live.token("operator")).status, 403)
+
+    def test_a_referral_opens_reports_of_its_patient_alone(self):
+        little = "system/Task.cruds system/ServiceRequest.cruds"
+        live = self.start(clients=config(scopes=little, others={"cc-west": (little + " system/DiagnosticReport.r", "cc-west")}))
+        region = self.region
+        other = resident_card(order=55)
+        patients = {"mine": pid("C1", name="王^晓明", born="19800101", sex="M", card=CARD, facility="cc-east"),
+                    "other": pid("C9", name="李^大山", born="19700505", sex="M", card=other, facility="cc-east")}
+        now = datetime.datetime.now().strftime("%Y%m%d%H%M%S")
+        self.sent = 0
+
+        def result(order, whose="mine", facility="lab-regional", items=(("GLU", "葡萄糖", "5.8", "mmol/L", "3.9-6.1"),), status="F"):
+            self.sent += 1
+            with live.mllp() as feed:
+                answer = ack(feed.exchange(oru(control=f"X{self.sent}", order=order, observed=now, items=items, patient=patients[whose], facility=facility, status=status)))
+            self.assertEqual(answer.code, "AA", answer.raw)
+            live.settle()
+
+        def report_of(card, order):
+            person = live.fhir(f"Patient?identifier={NATIONAL_ID}|{card}")["entry"][0]["resource"]["id"]
+            found = live.fhir(f"DiagnosticReport?patient={person}")["entry"]
+            return next(one["resource"]["id"] for one in found if order in str(one["resource"]["identifier"]))
+
+        for order in ("L1", "L2", "L3"):
+            result(order)
+        result("E1", facility="cc-east")
+        result("X1", "other")
+        foreign, own, first, second, third = report_of(other, "X1"), report_of(CARD, "E1"), *(report_of(CARD, order) for order in ("L1", "L2", "L3"))
+        status = lambda client, report: region.http(client, "GET", f"/fhir/DiagnosticReport/{report}").status
+        named = lambda report: {"documents": [{"kind": "report", "id": report}]}
+        put_in = lambda report: [{"type": {"coding": [{"code": "report"}]}, "valueReference": {"reference": f"DiagnosticReport/{report}"}}]
+
+        # What is another's is opened by no door and by neither party; nor, to who could not read it before, what is this one's.
+        up = region.request()["command"]["referral"]
+        for report in (foreign, first, "0" * 32):
+            for client, action in (("cc-east", "amend"), ("bc-county", "report")):
+                self.assertEqual(region.say(client, up, action, expect=422, **named(report))["error"]["code"], "document-unknown")
+            for client, side in (("cc-east", "input"), ("bc-county", "output")):
+                body = region.http(client, "GET", f"/fhir/Task/{up}").json()
+                answer = region.http(client, "PUT", f"/fhir/Task/{up}", {**body, side: body.get(side, []) + put_in(report)})
+                self.assertEqual(answer.status, 422, answer.text)
+            region.request(number="W", expect=422, **named(report))
+        self.assertEqual([step["action"] for step in region.read(up)["steps"]], ["request"])
+        for client in ("cc-east", "bc-county"):
+            self.assertEqual([status(client, report) for report in (foreign, first)], [403, 403])
+        # Its own result a facility names as it is; and an outsider's word is none.
+        region.say("cc-east", up, "amend", **named(own))
+        self.assertEqual([status(client, own) for client in ("bc-county", "bc-city")], [200, 403])
+        region.say("bc-city", up, "report", expect=404, **named(foreign))
+
+        # Who may read reports names them; what a correction gives to another, or a label hides, closes again.
+        west = region.request("cc-west", number="T9", documents=[{"kind": "report", "id": report} for report in (first, second, third)])["command"]["referral"]
+        self.assertEqual([status("bc-county", report) for report in (first, second, third, foreign)], [200, 200, 200, 403])
+        result("L2", "other", status="C")
+        result("L3", items=(("HIVAB", "人类免疫缺陷病毒抗体", "阴性", "", ""),), status="C")
+        self.assertEqual([status("bc-county", report) for report in (first, second, third)], [200, 403, 403])
+        live.stop()
+        live.command("rebuild")
+        live.start()
+        live.settle()
+        until(lambda: region.read(west, "cc-west")["state"] == "requested", "rebuilt", 10)
+        self.assertEqual([status("bc-county", report) for report in (first, second, third)], [200, 403, 403])
 
     def test_the_records_travel_and_whoever_loses_the_referral_loses_them(self):
         live = self.broker(start=False, config=config(scopes="system/Task.cruds system/ServiceRequest.cruds"))
@@ -363,6 +529,12 @@ class Referral(Story):
                 for i, code in enumerate(("I10.x00", "J18.900", "E11.900"))]
         for referral in down:
             region.say("cc-east", referral, "accept", slot=SLOT)
+        for way in (("decline",), ("decline", "accept"), ()):  # lost, and one that comes back
+            lost = region.request("bc-city", "cc-east", f"D9{len(way)}", "down", reason={"code": "I10"})["command"]["referral"]
+            region.say("cc-east", lost, "accept", slot=SLOT)
+            for action in way:
+                region.say("cc-east", lost, action, slot=SLOT, reason={"text": "床位已满"})
+            region.say("bc-city", lost, "cancel", reason={"text": "另作安排"})
         listed = lambda query="": region.http("cc-east", "GET", "/api/v1/followups" + query).json()
         found = until(lambda: (lambda all: all if len(all) == 2 else None)(listed()["followups"]), "the list", 10)
         self.assertEqual([(one["disease"], one["text"]["zh"], one["from"]) for one in found], [("E11", "糖尿病", "bc-city"), ("I10", "高血压", "bc-city")])

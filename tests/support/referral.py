@@ -27,10 +27,12 @@ def write_keys(folder, name="clients.jwks"):
     (folder / name).write_text(json.dumps({"keys": [{"kty": "EC", "crv": "P-384", "kid": "k", "x": x, "y": y}]}))
 
 
-def config(facilities=FACILITIES, scopes="system/*.cruds"):
+# `others`: more clients, name → (scopes, facility).
+def config(facilities=FACILITIES, scopes="system/*.cruds", others=None):
     text = CONFIG
-    for facility in facilities:
-        text += f'\n[clients.{facility}]\nscopes = "{scopes}"\nfacilities = "{facility}"\njwks = "file:clients.jwks"\n'
+    clients = {facility: (scopes, facility) for facility in facilities} | (others or {})
+    for name, (scopes, facility) in clients.items():
+        text += f'\n[clients.{name}]\nscopes = "{scopes}"\nfacilities = "{facility}"\njwks = "file:clients.jwks"\n'
     return text + '\n[clients.duty]\nscopes = "system/*.rs hutong/coordinate"\njwks = "file:clients.jwks"\n'
 
 
@@ -45,6 +47,8 @@ def clocks(broker, remind="1h", escalate="2h", again="4h", end="20h", urgent=Non
     for wait in ("answer", "arrival", "decision", "report", "closing"):
         for urgency in ("routine", "urgent", "stat"):
             r, e, a, z = urgent if urgent and (wait, urgency) == ("answer", "urgent") else (remind, escalate, again, end)
+            if wait in ("report", "closing"):  # never end
+                z = ""
             rows += f"{wait},{urgency},{r},{e},{a},{z},always,2024-01-01,,story\n"
     (own / "clocks.csv").write_text(CLOCKS + rows, encoding="utf-8")
 

@@ -127,13 +127,9 @@ void write_task(Writer& out, const ReferralView& referral) {
   write_reference_body(out, "ServiceRequest", referral.id.hex());
   out.close_list();
   out.member("status", task_status(referral.state));
-  const auto& said = referral.reason;
-  const bool why =
-      said.said() && (referral.state == ReferralState::declined || referral.state == ReferralState::closed ||
-                      referral.state == ReferralState::cancelled || referral.state == ReferralState::redirected);
-  if (why) {
+  if (referral.reason.said() && model::shows_reason(referral.state)) {
     out.name("statusReason");
-    write_reason(out, said);
+    write_reason(out, referral.reason);
   }
   out.open("businessStatus");
   out.open_list("coding");
@@ -168,8 +164,8 @@ void write_task(Writer& out, const ReferralView& referral) {
   }
   out.open_list("input");
   text_detail(out, "direction", "valueCode", to_string(referral.direction));
-  text_detail(out, "choice", "valueCode", to_string(referral.choice));
-  text_detail(out, "outside", "valueString", referral.outside);
+  // The patient's choice and why this pair are of this receiver: they stand in the ServiceRequest, not here, where
+  // whoever puts the Task back for another receiver would say them of that one.
   text_detail(out, "insurance-filing", "valueString", referral.insurance_filing);
   document_details(out, referral.documents);
   out.close_list();

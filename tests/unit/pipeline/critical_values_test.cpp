@@ -184,17 +184,100 @@ TEST_F(CriticalFold, its_steps_are_told_to_who_ordered_and_who_measured_in_the_o
       told, testing::ElementsAre("critical-value.opened of h1/P1 to h1 lab", "critical-value.told of h1/P1 to h1 lab"));
 }
 
-TEST_F(CriticalFold, what_a_later_program_finds_in_the_log_calls_nobody) {
+TEST_F(CriticalFold, an_order_of_another_patient_under_the_same_number_is_not_who_ordered) {
+  append(Message("0", {.number = "B7", .facility = "county", .name = "李大山", .born = "1970-05-05"})
+             .order({.number = "1001"}));
+  auto report = lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}});
+  report.order = "1001";
+  say("1", report, {.number = "V1", .facility = "village"});
+  settle();
+  ASSERT_EQ(values().size(), 1u);
+  EXPECT_EQ(values()[0].opened.facility, "village");
+  EXPECT_TRUE(rows(tables::critical_ledger, {std::string("county")}).empty());
+}
+
+TEST_F(CriticalFold, whoever_ordered_for_this_person_is_told_under_its_own_number_of_him) {
+  append(Message("0", {.number = "B7", .facility = "county", .card = "230803198001020017"}).order({.number = "1001"}));
+  auto report = lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}});
+  report.order = "1001";
+  say("1", report, {.number = "V1", .facility = "village", .card = "230803198001020017"});
+  settle();
+  ASSERT_EQ(values().size(), 1u);
+  EXPECT_EQ(values()[0].opened.facility, "county");
+}
+
+TEST_F(CriticalFold, a_correction_after_more_than_a_week_withdraws_and_opens_nothing) {
+  auto report = lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}});
+  say("1", report);
+  auto second = lab({{"K", "7.2", ResultStatus::final, "", "2823-3", "HH"}});
+  second.number = "R2";
+  say("2", second);
+  settle();
+  EXPECT_EQ(states(), "open open");
+  clock.advance(std::chrono::hours(24 * 8));
+  report.items[0] = {"K", "4.1", ResultStatus::corrected, "", "2823-3", "N"};
+  report.status = ResultStatus::corrected;
+  say("3", report);
+  second.items[0] = {"K", "7.3", ResultStatus::corrected, "", "2823-3", "HH"};
+  second.status = ResultStatus::corrected;
+  say("4", second);
+  settle();
+  EXPECT_EQ(states(), "withdrawn open") << "what is critical still, waits to be confirmed still";
+  auto third = lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}});
+  third.number = "R3";
+  third.observed = third.issued = to_iso(clock.now() + -std::chrono::days(8), 480);
+  say("5", third);
+  settle();
+  EXPECT_EQ(values().size(), 2u);
+  expect_same_from_the_log();
+}
+
+TEST_F(CriticalFold, what_a_rebuild_by_a_later_program_finds_in_the_log_calls_nobody) {
+  projector = std::make_unique<Projector>(log, *store, metrics, clock, options());  // that knows no critical values
   say("1", lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}}));
   clock.advance(std::chrono::hours(25));
   say("2", lab({{"NA", "140"}}));  // the broker lived on
+  project();
+  say("3", [&] {
+    auto made = lab({{"K", "7.2", ResultStatus::final, "", "2823-3", "HH"}});
+    made.number = "R2";
+    return made;
+  }());
+  store = std::make_unique<store::MemoryStore>();
+  ASSERT_TRUE(await(rebuild(log, *store, metrics, clock, with_rules())));
   begin();
   settle();
-  EXPECT_EQ(states(), "withdrawn");
-  EXPECT_EQ(values()[0].steps.size(), 1u);
+  ASSERT_EQ(states(), "withdrawn open") << "what is of today is told";
+  ASSERT_EQ(values()[0].steps.size(), 1u);
   EXPECT_EQ(values()[0].steps[0].reason, "late");
   EXPECT_TRUE(rows(tables::derived).empty());
   expect_same_from_the_log();
+}
+
+TEST_F(CriticalFold, what_waited_behind_a_projector_that_stood_is_told) {
+  project();
+  say("1", lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}}));
+  clock.advance(std::chrono::hours(25));  // intake went on, the store was away
+  auto other = lab({{"NA", "140"}});
+  other.number = "R2";
+  say("2", other);
+  begin();
+  settle();
+  EXPECT_EQ(states(), "open");
+  EXPECT_TRUE(values()[0].told(0));
+}
+
+TEST_F(CriticalFold, a_wall_clock_that_was_wrong_for_a_while_withdraws_nothing) {
+  project();
+  auto other = lab({{"NA", "140"}});
+  other.number = "R2";
+  clock.advance(std::chrono::hours(48));
+  say("2", other);
+  clock.advance(-std::chrono::hours(48));  // put right
+  begin();
+  say("1", lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}}));
+  settle();
+  EXPECT_EQ(states(), "open");
 }
 
 TEST_F(CriticalFold, what_the_broker_was_too_dead_to_tell_is_told) {

@@ -5,7 +5,9 @@
 #include <fstream>
 #include <set>
 
+#include "broker/base/limits.h"
 #include "broker/critical/rules.h"
+#include "broker/model/care.h"
 #include "broker/pipeline/delivery_matter.h"
 #include "broker/pipeline/effects_referral.h"
 #include "broker/recognition/catalogue.h"
@@ -277,6 +279,142 @@ TEST_F(Duty, each_deadline_is_told_once_and_at_once_after_an_outage) {
   expect_same_from_the_log();
 }
 
+TEST_F(Duty, rows_of_deadlines_that_come_to_nothing_hold_no_later_one_up) {
+  port::StoreBatch batch;
+  for (int i = 0; i < 250; ++i) {  // longer due, and of nobody
+    batch.put(tables::deadlines,
+              {std::string(referral_deadline), current.load()->referral->version(), std::int64_t{1} + i,
+               std::string(model::referral_id("nobody", std::to_string(i)).view())});
+  }
+  ASSERT_TRUE(await(store->write(std::move(batch))));
+  say(request("cc-east", "bc-county", "T1", clock.now(), model::Direction::up, model::Priority::urgent));
+  settle();
+  clock.advance(std::chrono::minutes(11));
+  settle();
+  EXPECT_TRUE(stands("T1")->told.reminded);
+}
+
+TEST_F(Duty, the_clock_of_who_has_changed_too_often_comes_to_rest) {
+  say(request("cc-east", "bc-county", "T1", clock.now()));
+  say(command(Action::accept, "bc-county", "T1", clock.now()));
+  for (std::size_t i = 2; i < limits::referral_steps; ++i)
+    say(command(Action::amend, "cc-east", "T1", clock.now() + std::chrono::microseconds(i)));
+  settle();
+  ASSERT_EQ(stands("T1")->steps.size(), limits::referral_steps);
+  for (int days = 0; days < 30; ++days) {
+    clock.advance(std::chrono::hours(24));
+    settle();
+  }
+  EXPECT_EQ(state("T1"), ReferralState::expired);
+  EXPECT_TRUE(rows(tables::deadlines).empty());
+  for (const auto& each : answers()) EXPECT_FALSE(each.refusal) << to_string(*each.refusal);
+}
+
+TEST_F(Duty, redirects_that_follow_their_request_closely_are_decided_in_the_logs_order) {
+  const auto when = clock.now();
+  say(request("cc-east", "bc-county", "T1", when));
+  for (const auto* receiver : {"bc-city", "bc-county", "bc-city", "bc-county"}) {
+    auto moved = command(Action::amend, "cc-east", "T1", clock.now());  // REF^I13 with another RT
+    moved.receiver = receiver;
+    moved.choice = model::Choice::agreed;
+    say(moved);
+  }
+  settle();
+  EXPECT_EQ(stands("T1")->receiver, "bc-county");
+  EXPECT_EQ(stands("T1")->steps.size(), 5u);
+  EXPECT_EQ(state("T1"), ReferralState::redirected);
+  EXPECT_EQ(rows(tables::referral_ledger, {std::string("bc-city")}).size(), 0u);
+  expect_same_from_the_log();
+}
+
+// A wall clock that is set, over the true one.
+class SetWall final : public Clock {
+ public:
+  explicit SetWall(const Clock& true_one) : true_one_(true_one) {}
+  Timestamp now() const override { return true_one_.now() + off; }
+  std::chrono::nanoseconds ticks() const override { return true_one_.ticks(); }
+  std::chrono::microseconds off{};
+
+ private:
+  const Clock& true_one_;
+};
+
+TEST_F(Duty, time_goes_not_back_over_a_restart_after_the_wall_was_set_back) {
+  // The broker began with the wall a day ahead; put right, the log goes on stamping what it stamped last.
+  SetWall wall(clock);
+  wall.off = std::chrono::hours(24);
+  RecordedTime ahead(wall, *await(newest_recorded(log)));
+  wall.off = {};
+  clock.advance(std::chrono::hours(10));
+  const auto then = ahead.now();
+  say(request("cc-east", "bc-county", "T1", then, model::Direction::up, model::Priority::urgent));
+  for (int i = 0; i < 150; ++i) say(command(Action::receive, "nobody", "T" + std::to_string(i + 2), clock.now()));
+  settle();
+  RecordedTime again(wall, *await(newest_recorded(log)));
+  EXPECT_GE(again.now(), then);
+}
+
+class Followed : public Duty {
+ protected:
+  void ask() {
+    auto down = request("bc-city", "cc-east", "Z1", clock.now(), model::Direction::down);
+    down.reason = {"I10.x00", ""};
+    down.patient_of = "bc-city";
+    down.patient = "Q1";
+    say(down);
+    settle();
+  }
+  void then(Action action, const std::string& facility, const std::string& receiver = {}) {
+    auto made = command(action, facility, "Z1", clock.now(), "bc-city");
+    made.receiver = receiver;
+    say(made);
+    settle();
+    ASSERT_FALSE(answers().back().refusal) << to_string(*answers().back().refusal);
+  }
+  std::size_t listed(const std::string& facility = "cc-east") {
+    return rows(tables::chronic_followups, {facility}).size();
+  }
+};
+
+TEST_F(Followed, once_however_often_the_centre_takes_him) {
+  ask();
+  EXPECT_EQ(listed(), 0u);
+  then(Action::accept, "cc-east");
+  clock.advance(std::chrono::hours(2));
+  then(Action::no_show, "cc-east");
+  EXPECT_EQ(listed(), 1u) << "who did not come is to be looked after all the more";
+  then(Action::accept, "cc-east");
+  EXPECT_EQ(listed(), 1u);
+  then(Action::arrive, "cc-east");
+  then(Action::report, "cc-east");
+  EXPECT_EQ(listed(), 1u);
+  then(Action::close, "cc-east");
+  EXPECT_EQ(listed(), 1u);
+  expect_same_from_the_log();
+}
+
+TEST_F(Followed, not_where_the_patient_is_no_more) {
+  ask();
+  then(Action::accept, "cc-east");
+  then(Action::decline, "cc-east");
+  EXPECT_EQ(listed(), 0u);
+  then(Action::accept, "cc-east");
+  EXPECT_EQ(listed(), 1u);
+  then(Action::redirect, "bc-city", "bc-county");
+  EXPECT_EQ(listed(), 0u);
+  then(Action::accept, "bc-county");
+  EXPECT_EQ(listed("bc-county"), 1u);
+  then(Action::cancel, "bc-city");
+  EXPECT_EQ(listed("bc-county"), 0u);
+  // Another desk's word of it comes late.
+  for (const auto& each : in_log(port::Topic::operations)) {
+    if (each.record.kinds == model::chronic_followup_kind) append(each.record, port::Topic::operations);
+  }
+  settle();
+  EXPECT_EQ(listed() + listed("bc-county"), 0u);
+  expect_same_from_the_log();
+}
+
 TEST_F(Duty, other_clocks_are_reckoned_anew) {
   say(request("cc-east", "bc-county", "T1", clock.now(), model::Direction::up, model::Priority::urgent));
   settle();
@@ -327,16 +465,7 @@ TEST_F(Duty, persons_that_were_joined_meanwhile_are_one_person_to_it) {
 TEST_F(Duty, a_clock_that_was_set_is_not_followed) {
   say(request("cc-east", "bc-county", "T1", clock.now(), model::Direction::up, model::Priority::urgent));
   settle();
-  class Wall final : public Clock {
-   public:
-    explicit Wall(const Clock& true_one) : true_one_(true_one) {}
-    Timestamp now() const override { return true_one_.now() + off; }
-    std::chrono::nanoseconds ticks() const override { return true_one_.ticks(); }
-    std::chrono::microseconds off{};
-
-   private:
-    const Clock& true_one_;
-  } wall(clock);
+  SetWall wall(clock);
   RecordedTime kept(wall, *await(newest_recorded(log)));
   DutyDesk on_it(log, *store, current, kept, [] { return true; });
   wall.off = std::chrono::hours(3);  // somebody set it

@@ -221,6 +221,8 @@ TEST_F(WrongRules, AreRefusedWithTheirPlace) {
   expect("clocks", "answer,soon,10m,15m,30m,1d,always,2026-01-01,,x", "urgency");
   expect("clocks", "answer,urgent,15m,10m,30m,1d,always,2023-01-01,2023-02-01,x", "a reminder comes before");
   expect("clocks", "answer,urgent,15,20m,30m,1d,always,2023-01-01,2023-02-01,x", "duration");
+  for (const std::string wait : {"report", "closing"})
+    expect("clocks", wait + ",urgent,10m,15m,30m,1d,always,2023-01-01,2023-02-01,x", "never ends");
   expect("hours", "*,1,11:00,14:00,2024-01-01,,x", "overlaps");
   expect("hours", "*,8,11:00,14:00,2024-01-01,,x", "weekdays");
   expect("calendar", "2026-10-01,workday,x,x", "a second row");

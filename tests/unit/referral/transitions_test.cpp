@@ -366,6 +366,44 @@ TEST(Transitions, ChangesAreBoundedAndThePatientStillArrives) {
   EXPECT_EQ(here.send(command(Action::close, "county", "1", when)).outcome, CommandOutcome::applied);
 }
 
+TEST(Transitions, TheClockOfWhoHasChangedTooOftenGoesOn) {
+  auto here = region();
+  here.send(request("cc-east", "county", "1", monday));
+  here.send(command(Action::accept, "county", "1", monday));
+  auto when = monday;
+  for (std::size_t i = 2; i < limits::referral_steps; ++i)
+    here.send(command(Action::amend, "cc-east", "1", when = when + std::chrono::seconds(1)));
+  ASSERT_EQ(here.find(model::referral_id("cc-east", "1"))->steps.size(), limits::referral_steps);
+  for (const auto& answered : here.clocks(monday + std::chrono::days(30))) ASSERT_FALSE(answered.refusal);
+  here.clocks(monday + std::chrono::days(60));
+  here.clocks(monday + std::chrono::days(90));
+  EXPECT_EQ(here.find(model::referral_id("cc-east", "1"))->state, State::expired);  // by way of the no-show
+}
+
+TEST(Transitions, AnAmendmentThatNamesAnotherReceiverRedirects) {
+  auto here = region();
+  here.send(request("cc-east", "county", "1", monday));
+  const auto amend = [&](const std::string& receiver, int minute) {
+    auto made = command(Action::amend, "cc-east", "1", monday + std::chrono::minutes(minute));
+    made.receiver = receiver;
+    made.choice = model::Choice::agreed;
+    return here.send(made);
+  };
+  EXPECT_EQ(amend("county", 1).action, Action::amend);
+  const auto moved = amend("city", 2);
+  EXPECT_EQ(moved.action, Action::redirect);
+  EXPECT_EQ(moved.to, State::redirected);
+  const auto* stands = here.find(model::referral_id("cc-east", "1"));
+  EXPECT_EQ(stands->receiver, "city");
+  EXPECT_EQ(stands->former_receivers, std::vector<std::string>{"county"});
+  EXPECT_EQ(stands->steps.back().action, Action::redirect);
+  EXPECT_EQ(amend("county", 3).action, Action::redirect) << "each against what stands then";
+  EXPECT_EQ(here.find(model::referral_id("cc-east", "1"))->receiver, "county");
+  auto others = command(Action::amend, "county", "1", monday + std::chrono::minutes(4));
+  others.receiver = "city";
+  EXPECT_EQ(here.send(others).refusal, Refusal::not_yours) << "a receiver declines and proposes";
+}
+
 TEST(Words, AreThereForEverything) {
   std::set<std::string_view> zh, en;
   const auto take = [&](Words words) {
