@@ -420,7 +420,9 @@ void Delivery::State::compile() {
 void Delivery::State::reload(std::vector<model::Subscription> subscriptions) {
   {
     // Beginning anew cuts off what is slow: not where all is as it was. In a file may stand something else by now.
-    const auto names_files = [](const auto& one) { return !one.authority.empty() || !one.certificate.empty(); };
+    const auto names_files = [](const auto& one) {
+      return !one.authority.empty() || !one.certificate.empty() || !one.settings.empty();
+    };
     const std::lock_guard lock(mutex);
     if (subscriptions == *declared && std::none_of(declared->begin(), declared->end(), names_files)) return;
   }
