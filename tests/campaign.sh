@@ -9,6 +9,7 @@
 #   identity-kill 200 rounds of SIGKILL while persons are linked and parted (HUTONG_ROUNDS)
 #   kafka         500 seeded fault schedules on the mock cluster            (HUTONG_SCHEDULES)
 #   cluster       10 rounds: each part of a cluster dies under 1,000/s      (HUTONG_ROUNDS)
+#   delivery      8 subscribers of every mood under 1,000/s, 20 kills       (HUTONG_DELIVERY_SECONDS, _RATE, _KILLS)
 #   migrate       1,000,000 records into Kafka and PostgreSQL, killed once  (HUTONG_RECORDS, HUTONG_READS)
 #   powercut      100 rounds of losing unsynced bytes in any order          (HUTONG_ROUNDS)
 #   fuzz-TARGET   20,000,000 executions of fuzz_TARGET                      (HUTONG_FUZZ_RUNS)
@@ -25,13 +26,13 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
 usage() {
-  sed -n '2,24{s/^# \{0,1\}//;p}' "$0" >&2
+  sed -n '2,25{s/^# \{0,1\}//;p}' "$0" >&2
   exit 2
 }
 name=${1:-}
 case "$name" in
   kill | identity-kill | kafka | powercut) need_gb=3 ;;
-  cluster) need_gb=10 ;;
+  cluster | delivery) need_gb=10 ;;
   migrate) need_gb=25 ;;
   fuzz-?*) need_gb=3 ;;
   coverage) need_gb=3 ;;
@@ -168,6 +169,29 @@ case "$name" in
   identity-kill) stories 200 25 tests/crash/identity_killed_test.py ;;
   kafka) schedules 500 ;;
   cluster) stories 10 2 tests/crash/cluster.py ;;
+  delivery)
+    build release hutong
+    story=tests/crash/eight_subscribers_test.py
+    export HUTONG_SEED=$seed HUTONG_DELIVERY_RATE=${HUTONG_DELIVERY_RATE:-1000} HUTONG_DELIVERY_KILLS=${HUTONG_DELIVERY_KILLS:-20}
+    seconds=${HUTONG_DELIVERY_SECONDS:-600}
+    if ((done_count == 0)); then
+      say "for $((seconds / 2)) s without the five that disturb"
+      HUTONG_DELIVERY_CALM=1 HUTONG_DELIVERY_SECONDS=$((seconds / 2)) HUTONG_DELIVERY_RESULT=$folder/calm.p99 \
+        python3 -B "$story" >"$folder/calm.log" 2>&1 || { tail -20 "$folder/calm.log" >&2; fail "$story, HUTONG_DELIVERY_CALM=1"; }
+      done_count=1
+      save
+    fi
+    ((SECONDS + 2 * seconds < deadline || SECONDS < 60)) || pause_here
+    say "for $seconds s with them"
+    HUTONG_DELIVERY_SECONDS=$seconds HUTONG_DELIVERY_BASELINE=$(cat "$folder/calm.p99") \
+      python3 -B "$story" >"$folder/log" 2>&1 || { tail -20 "$folder/log" >&2; fail "$story, HUTONG_SEED=$seed"; }
+    for log in calm.log log; do
+      sed -nE 's/^test_.* \.\.\. //; /^[0-9]+ kills/,/^the undisturbed/p' "$folder/$log"
+    done >"$folder/summary"
+    cat "$folder/summary"
+    report "\`$story\`, $((seconds / 2)) s without the five that disturb, then $seconds s with them; latency from append to arrival, outside the kills:" \
+      '' "$(quoted "$folder/summary")"
+    ;;
   migrate)
     build release hutong
     export HUTONG_SEED=$seed

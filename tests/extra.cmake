@@ -25,3 +25,8 @@ hutong_fuzz(mllp hutong_source_mllp)
 add_library(hutong_wall SHARED e2e/shim/wall.cpp)
 target_compile_options(hutong_wall PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
 target_link_libraries(hutong_wall PRIVATE ${CMAKE_DL_LIBS})
+
+# The names of the stories of webhooks: build/<preset>/tests/libhutong_names.so.
+add_library(hutong_names SHARED e2e/shim/names.cpp)
+target_compile_options(hutong_names PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+target_link_libraries(hutong_names PRIVATE ${CMAKE_DL_LIBS})

@@ -11,6 +11,7 @@
 #include "adapters/api/router.h"
 #include "broker/model/referral_view.h"
 #include "broker/query/page_token.h"
+#include "broker/referral/view.h"
 #include "broker/referral/words.h"
 
 namespace hutong::api {
@@ -38,44 +39,7 @@ constexpr port::Offer::Parameter task_parameters[] = {
 };
 
 model::ReferralView view_of(const query::Referrals& referrals, const query::ShownReferral& shown) {
-  const auto& from = shown.referral;
-  const auto by = referrals.rules();
-  const auto name = [&](const std::string& code) {
-    const auto* facility = by.facilities->find(code);
-    return facility ? facility->name_zh : std::string();
-  };
-  const auto words = referral::words(from.state);
-  model::ReferralView view;
-  view.id = from.id;
-  view.version = from.version;
-  view.updated = shown.updated;
-  view.state = from.state;
-  view.state_zh = words.zh;
-  view.state_en = words.en;
-  view.number = from.number;
-  view.person = from.person;
-  view.direction = from.direction;
-  view.urgency = from.urgency;
-  view.sender = from.sender;
-  view.sender_name = name(from.sender);
-  view.sender_department = from.sender_department;
-  view.receiver = from.receiver;
-  view.receiver_name = name(from.receiver);
-  view.receiver_department = from.receiver_department;
-  view.choice = from.choice;
-  view.outside = from.outside;
-  view.insurance_filing = from.insurance_filing;
-  view.proposed = from.proposed;
-  view.indication = from.indication;
-  view.reason = from.reason;
-  view.slot = from.slot;
-  view.documents = from.documents;
-  view.reports = from.reports;
-  view.follows = from.follows;
-  view.asked = from.steps.empty() ? from.asked_at : from.steps.front().at;
-  view.arrived = from.arrived_at;
-  view.due = shown.due;
-  return view;
+  return referral::view_of(shown.referral, *referrals.rules().facilities, shown.updated, shown.due);
 }
 
 std::string etag_of(std::uint64_t version) {

@@ -44,7 +44,7 @@ std::vector<Route> operate_routes(OperateDeps given) {
   const auto with = [&](Function function) {
     return [deps, function](const Request& request) { return function(*deps, request); };
   };
-  const std::string anyone, operate = "hutong/operate", identity = "hutong/identity";
+  const std::string anyone, operate = "hutong/operate", identity = "hutong/identity", subscriber = "fhir";
   std::vector<Route> routes{
       {"GET", "/healthz", anyone, with(healthz)},
       {"GET", "/readyz", anyone, with(readyz)},
@@ -65,6 +65,8 @@ std::vector<Route> operate_routes(OperateDeps given) {
       {"POST", "/api/v1/subscriptions/{name}/pause", operate, with(steer_subscription)},
       {"POST", "/api/v1/subscriptions/{name}/resume", operate, with(steer_subscription)},
       {"POST", "/api/v1/subscriptions/{name}/replay", operate, with(replay_subscription)},
+      {"GET", "/api/v1/subscriptions/{name}/events", subscriber, with(subscriber_events)},
+      {"POST", "/api/v1/subscriptions/{name}/acknowledge", subscriber, with(acknowledge_events)},
       {"GET", "/api/v1/deadletters", operate, with(dead_letters)},
       {"GET", "/api/v1/deadletters/{subscription}/{id}", operate, with(dead_letter)},
       {"GET", "/api/v1/deadletters/{subscription}/{id}/body", operate, with(dead_letter_body)},

@@ -14,6 +14,7 @@
 #include "broker/access/sign_in.h"
 #include "broker/port/control.h"
 #include "broker/port/deliveries.h"
+#include "broker/port/event_streams.h"
 #include "broker/port/inbox.h"
 #include "broker/port/metrics.h"
 #include "broker/query/operations.h"
@@ -32,8 +33,9 @@ struct OperateDeps {
   const access::ClientRegistry& clients;
   Live& live;
   const Clock& clock;
-  bool secure_cookies = false;  // where the door speaks TLS
+  bool secure_cookies = false;             // where the door speaks TLS
   port::Deliveries* deliveries = nullptr;  // nullptr: no broker runs
+  port::EventStreams* events = nullptr;    // nullptr: likewise
 };
 
 std::vector<Route> operate_routes(OperateDeps deps);

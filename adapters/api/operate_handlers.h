@@ -47,6 +47,9 @@ Answering dead_letter(const OperateDeps& deps, const Request& request);
 Answering dead_letter_body(const OperateDeps& deps, const Request& request);
 Answering retry_dead_letters(const OperateDeps& deps, const Request& request);
 Answering discard_dead_letter(const OperateDeps& deps, const Request& request);
+// operate_events.cpp
+Answering subscriber_events(const OperateDeps& deps, const Request& request);
+Answering acknowledge_events(const OperateDeps& deps, const Request& request);
 // operate_identity.cpp
 Answering identity_questions(const OperateDeps& deps, const Request& request);
 Answering identity_person(const OperateDeps& deps, const Request& request);

@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 BUILD = pathlib.Path(os.environ.get("HUTONG_BUILD", ROOT / "build/release"))
 os.environ.setdefault("HUTONG_BINARY", str(BUILD / "hutong"))
 from hutong import Broker  # noqa: E402
+from receivers import declare  # noqa: E402
 
 SERVER_CORE, LOAD_CORE = "0", "1"
 CONFIG = """\
@@ -64,15 +65,18 @@ class Result:
 class Server:
     """A contender on its core: the broker, or a limit. Use as a context manager; its directory goes with it."""
 
-    def __init__(self, kind, record_bytes=0, cores=SERVER_CORE):
-        self.kind, self.record_bytes, self.cores = kind, record_bytes, cores
+    def __init__(self, kind, record_bytes=0, cores=SERVER_CORE, subscriptions=()):
+        self.kind, self.record_bytes, self.cores, self.subscriptions = kind, record_bytes, cores, subscriptions
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{kind}-", dir=os.environ.get("HUTONG_BENCH_DIR", BUILD)))
         self.broker = self.process = None
 
     def __enter__(self):
         if self.kind in ("broker", "not-durable"):
             unsafe = "true" if self.kind == "not-durable" else "false"
-            self.broker = Broker(self.dir / "data", config=CONFIG.format(unsafe=unsafe), wrapper=["taskset", "-c", self.cores]).start()
+            self.broker = Broker(self.dir / "data", config=CONFIG.format(unsafe=unsafe), wrapper=["taskset", "-c", self.cores])
+            if self.subscriptions:
+                declare(self.broker, *self.subscriptions)
+            self.broker.start()
             self.port, self.pid = self.broker.ports["mllp"], self.broker.pid
         else:
             mode = {"J": "journal", "A": "ack"}[self.kind]
@@ -106,6 +110,16 @@ def processor_seconds(pid, with_children=False):
             with contextlib.suppress(FileNotFoundError):
                 seconds += processor_seconds(int(child), True)
     return seconds
+
+
+# What the threads of this name have taken, to the microsecond.
+def thread_seconds(pid, name):
+    taken = 0
+    for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if (thread / "comm").read_text().strip() == name:
+                taken += int((thread / "schedstat").read_text().split()[0])
+    return taken / 1e9
 
 
 # What all processes of the machine have taken.

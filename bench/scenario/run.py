@@ -21,6 +21,7 @@ import time
 
 from measure import (BUILD, LOAD_CORE, ON_SERVER_CORE, ROOT, SERVER_CORE, Result, Server, caught_up, fdatasync_p99, load, program,
                      resident, rotated, say, status)
+from on_delivery import catch_up, routing
 from on_kafka import on_kafka
 from hutong import Mllp, ack
 from messages import oru
@@ -261,7 +262,8 @@ def micro(name):
 
 
 SCENARIOS = {"burst": burst, "lockstep": lockstep, "durability": durability, "sustained": sustained, "idle-memory": idle_memory,
-             "connections-memory": connections_memory, "restart": restart, "recognition": recognition, "kafka": on_kafka}
+             "connections-memory": connections_memory, "restart": restart, "recognition": recognition, "routing": routing, "catch-up": catch_up,
+             "kafka": on_kafka}
 MICRO = {path.stem.removesuffix("_bench"): micro(path.stem) for path in sorted((ROOT / "bench/micro").glob("*_bench.cpp"))}
 ALL = {**MICRO, **SCENARIOS}
 

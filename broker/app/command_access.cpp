@@ -12,6 +12,7 @@
 #include "broker/app/data_folder.h"
 #include "broker/app/facilities.h"
 #include "broker/app/rules.h"
+#include "broker/app/kafka_brokers.h"
 #include "broker/app/subscriptions.h"
 #include "broker/critical/rules.h"
 #include "broker/recognition/catalogue.h"
@@ -32,6 +33,7 @@ void add_check(CLI::App& app, Terminal& terminal) {
     const auto weights = read_identity_weights(config);
     const auto subscriptions = read_subscriptions(config, *rules->facilities);
     registered_clients(config);
+    check_sources(config, *rules->facilities);
     if (terminal.json) {
       fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\",\"recognition\":\"{}\",\"identity\":\"{}\",\"referral\":\"{}\","
                  "\"critical\":\"{}\",\"subscriptions\":{}}}\n",

@@ -9,7 +9,10 @@
 #include <sstream>
 #include <toml++/toml.h>
 
+#include "adapters/sink/file/folder.h"
 #include "adapters/sink/http/target.h"
+#include "adapters/source/kafka/kafka_source.h"
+#include "broker/app/kafka_brokers.h"
 
 namespace hutong::app {
 namespace {
@@ -399,6 +402,10 @@ Config read_config(const fs::path& file_given) {
     const auto network = http_sink::read_network(written);
     return network ? "" : network.error().message;
   });
+  delivery.texts("folders", config.delivery.folders, [](const std::string& written) -> std::string {
+    const auto folder = file_sink::read_folder(written);
+    return folder ? "" : folder.error().message;
+  });
   delivery.finish();
 
   Section clients = top.section("clients");
@@ -418,6 +425,33 @@ Config read_config(const fs::path& file_given) {
     config.clients.push_back(std::move(client));
   }
   clients.finish();
+
+  Section sources = top.section("kafka_sources");
+  for (const auto& name : sources.names()) {
+    Config::KafkaSource source;
+    source.name = name;
+    bool allow_plain = false;
+    Section one = sources.section(name);
+    one.text("bootstrap", source.bootstrap);
+    one.text("topic", source.topic);
+    one.text("group", source.group);
+    one.text("facility", source.facility);
+    one.flag("allow_plain", allow_plain);
+    one.free("settings", source.settings, source.secrets);
+    one.finish();
+    const auto at = [&](const char* key) -> const toml::node& { return one.node(key) ? *one.node(key) : *sources.node(name); };
+    source.line = at("facility").source().begin.line;
+    if (name.size() > 64 || name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != std::string::npos)
+      one.mistake(at("name"), name, "a source's name has at most 64 letters, digits, dots, hyphens and underscores");
+    if (const auto fault = fault_of_brokers(source.bootstrap); !fault.empty()) one.mistake(at("bootstrap"), "bootstrap", fault);
+    if (!is_kafka_topic(source.topic)) one.mistake(at("topic"), "topic", std::string(expected_topic));
+    if (source.group.empty()) one.mistake(at("group"), "group", "expected the name of a consumer group");
+    if (const auto good = kafka_source::check_settings({source.name, source.bootstrap, source.topic, source.group, "", source.settings}); !good)
+      one.mistake(at("settings"), "settings", good.error().message);
+    if (!allow_plain && leaves_in_clear(source.bootstrap, source.settings)) one.mistake(at("bootstrap"), "bootstrap", std::string(in_clear));
+    config.kafka_sources.push_back(std::move(source));
+  }
+  sources.finish();
 
   Section logging = top.section("logging");
   logging.text("level", config.log_level);
@@ -464,12 +498,21 @@ std::string describe(const Config& c) {
     for (const auto& text : texts) all += (all.empty() ? "" : ", ") + quoted(text);
     return "[" + all + "]";
   };
-  const auto delivery = fmt::format("\n[delivery]\nwebhooks = {}\nprivate_networks = {}\n", list(c.delivery.webhooks),
-                                    list(c.delivery.private_networks));
+  const auto delivery = fmt::format("\n[delivery]\nwebhooks = {}\nprivate_networks = {}\nfolders = {}\n",
+                                    list(c.delivery.webhooks), list(c.delivery.private_networks),
+                                    list(c.delivery.folders));
   std::string clients;
   for (const auto& client : c.clients) {
     clients += fmt::format("\n[clients.\"{}\"]\nscopes = \"{}\"\nfacilities = \"{}\"\njwks = \"{}\"\n", client.name,
                            client.scopes, client.facilities, client.jwks.string());
+  }
+  std::string sources;
+  for (const auto& source : c.kafka_sources) {
+    sources += fmt::format("\n[kafka_sources.\"{}\"]\nbootstrap = \"{}\"\ntopic = \"{}\"\ngroup = {}\nfacility = {}\n", source.name,
+                           source.bootstrap, source.topic, quoted(source.group), quoted(source.facility));
+    if (!source.settings.empty()) sources += fmt::format("[kafka_sources.\"{}\".settings]\n", source.name);
+    for (const auto& [name, value] : source.settings)
+      sources += fmt::format("\"{}\" = {}\n", name, source.secrets.contains(name) ? "\"***\"" : quoted(value));
   }
   const int zone = std::abs(c.zone_minutes);
   return fmt::format(
@@ -488,11 +531,11 @@ std::string describe(const Config& c) {
                      c.http.listen.address, c.http.listen.port, c.http.allow_plain, c.http.public_url, c.http.own_url) +
          tls("http", c.http.tls) +
          fmt::format("\n[log]\nkind = \"{}\"\nsegment = \"{}\"\ngather = \"{}ms\"\nstop_below_free = \"{}\"\nunsafe_no_sync = {}\n{}\n[store]\nkind = \"{}\"\ncache = \"{}\"\n"
-                     "write_buffer = \"{}\"\n{}\n[disk]\nwarn_days_left = {:.0f}\n{}\n[logging]\nlevel = \"{}\"\n{}",
+                     "write_buffer = \"{}\"\n{}\n[disk]\nwarn_days_left = {:.0f}\n{}\n[logging]\nlevel = \"{}\"\n{}{}",
                      c.log.kind == LogKind::kafka ? "kafka" : "journal", size(c.log.segment_bytes), c.log.gather.count(),
                      size(c.log.stop_below_free), c.log.unsafe_no_sync, kafka,
                      c.store.kind == StoreKind::postgres ? "postgres" : "rocksdb", size(c.store.cache_bytes),
-                     size(c.store.write_buffer_bytes), postgres, c.disk.warn_days_left, delivery, c.log_level, clients);
+                     size(c.store.write_buffer_bytes), postgres, c.disk.warn_days_left, delivery, c.log_level, clients, sources);
 }
 
 std::string describe_json(const Config& c) {

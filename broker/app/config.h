@@ -94,6 +94,7 @@ struct Config {
   struct {
     std::vector<std::string> webhooks;          // origins that subscriptions may post to
     std::vector<std::string> private_networks;  // that these origins may lead to
+    std::vector<std::string> folders;           // below which subscriptions may drop files
   } delivery;
 
   struct Client {
@@ -102,6 +103,16 @@ struct Config {
     std::filesystem::path jwks;
   };
   std::vector<Client> clients;  // broker/app/clients.h reads their keys
+
+  struct KafkaSource {
+    std::string name, bootstrap, topic;
+    std::string group = "hutong";
+    std::string facility;                         // "": whom MSH names
+    std::map<std::string, std::string> settings;  // librdkafka's, by its own names
+    std::set<std::string> secrets;                // of these settings, not to be shown
+    std::size_t line = 0;                         // where its facility, or it, stands in the file
+  };
+  std::vector<KafkaSource> kafka_sources;
 };
 
 // --config FILE, else $HUTONG_CONFIG, else ./hutong.toml; none of them: ConfigError that says what to do.

@@ -27,6 +27,7 @@
 #include "adapters/format/fhir/fhir_rendering.h"
 #include "adapters/format/hl7v2/hl7v2.h"
 #include "adapters/metrics/prometheus_metrics.h"
+#include "adapters/source/kafka/kafka_source.h"
 #include "adapters/source/mllp/mllp_source.h"
 #include "broker/access/audit_chain.h"
 #include "broker/access/sessions.h"
@@ -36,6 +37,7 @@
 #include "broker/app/control.h"
 #include "broker/app/data_folder.h"
 #include "broker/app/engines.h"
+#include "broker/app/kafka_brokers.h"
 #include "broker/app/logging.h"
 #include "broker/app/rules.h"
 #include "broker/app/subscriptions.h"
@@ -168,12 +170,14 @@ struct Running::State {
   mllp::SourceOptions mllp_source;
   mllp::Admission admission;
   std::vector<std::unique_ptr<Shard>> shards;
+  std::vector<std::unique_ptr<kafka_source::KafkaSource>> kafka_sources;
   net::io_context projector_io{1};
   std::unique_ptr<pipeline::Projector> projector;
   std::thread projector_thread;
   net::io_context orders_io{1};
   std::thread orders_thread;
   net::io_context delivery_io{1};
+  sse::EventDesk event_desk{[this] { return delivery->subscriptions(); }};
   std::unique_ptr<pipeline::Delivery> delivery;
   std::unique_ptr<pipeline::DeliveryDesk> delivery_desk;
   std::thread delivery_thread;
@@ -233,6 +237,15 @@ void Running::State::wire() {
     shards.push_back(std::move(shard));
   }
 
+  check_sources(config, *facilities());
+  for (const auto& one : config.kafka_sources) {
+    kafka_sources.push_back(std::make_unique<kafka_source::KafkaSource>(
+        kafka_source::KafkaSourceOptions{one.name, one.bootstrap, one.topic, one.group, one.facility, one.settings},
+        kafka_source::KafkaSourceDeps{shards.front()->io.get_executor(), []() -> port::Inbox& { return *this_shards_intake; },
+                                      [this] { return facilities(); }, metrics, clock,
+                                      [](std::string_view level, std::string what) { log_event(level, std::move(what)); }}));
+  }
+
   pipeline::ProjectorOptions projection;
   projection.hmac_key = identifier_key;
   projection.weights = read_identity_weights(config);
@@ -240,7 +253,7 @@ void Running::State::wire() {
   // Brokers that share a store each have a projector; one of them writes.
   if (config.store.kind == StoreKind::postgres) projection.take_over = std::chrono::seconds(2);
   projection.on_projected = [this](port::Partition partition, port::Offset next) {
-    recent.projected_below(partition, next);
+    if (partition.topic == port::Topic::events) recent.projected_below(partition, next);
     delivery->projected(partition, next);
   };
   projection.on_turn = [](bool ours) {
@@ -288,7 +301,7 @@ void Running::State::wire() {
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
 
   api::OperateDeps operate{*control, inbox, *operations, metrics, *gate, *sessions, *sign_ins, clients, *live, clock,
-                           config.http.tls.enabled(), delivery_desk.get()};
+                           config.http.tls.enabled(), delivery_desk.get(), &event_desk};
   auto routes = api::operate_routes(operate);
   const api::FhirReferralDeps fhir_referral{{*referrals, *gate, clients}, rendering, identifier_key};
   api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key, api::read_referral_request(fhir_referral),
@@ -321,7 +334,7 @@ void Running::State::wire_delivery() {
                               metrics,
                               clock,
                               [this] { return facilities(); },
-                              [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor()); },
+                              [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor(), event_desk); },
                               [this](const model::Subscription& one) { return payload_for(one, config); },
                               [this] { return projector->ours() && projector->caught_up(); },
                               [this] { return projector->confirmed(); },
@@ -382,6 +395,7 @@ void Running::State::start_threads() {
       shard->io.run();
     });
   }
+  for (auto& source : kafka_sources) source->start();
   scope.spawn(projector_io.get_executor(), "projector", projector->run());
   projector_thread = std::thread([this] {
     name_this_thread("projector");
@@ -531,11 +545,13 @@ void Running::State::stop() {
   log_event("info", "stopping: no further connections; sessions finish what they have taken");
   live->stop();
   for (auto& shard : shards) shard->mllp->stop_accepting();
+  for (auto& source : kafka_sources) source->stop();
   const auto on = [](net::io_context& io, auto work) { return net::co_spawn(io, std::move(work), net::use_future).get(); };
   for (auto& shard : shards) {
     if (!on(shard->io, shard->mllp->drain(std::chrono::seconds(15)))) log_event("warning", "sessions were cut off after 15 s");
   }
   on(shards.front()->io, server->stop(std::chrono::seconds(5)));
+  event_desk.stop();
   delivery->stop();
   projector->stop();
   placed_orders->stop();

@@ -11,10 +11,14 @@
 
 #include "adapters/format/fhir/fhir_payload.h"
 #include "adapters/format/hl7v2/hl7v2_payload.h"
+#include "adapters/sink/file/file_sink.h"
 #include "adapters/sink/http/rest_hook_sink.h"
+#include "adapters/sink/kafka/kafka_sink.h"
 #include "adapters/sink/mllp/mllp_sink.h"
+#include "broker/access/permit.h"
+#include "broker/app/clients.h"
+#include "broker/app/kafka_brokers.h"
 #include "broker/app/rules.h"
-#include "broker/model/event.h"
 #include "broker/pipeline/event_payload.h"
 
 namespace hutong::app {
@@ -40,13 +44,52 @@ bool is_area(const std::string& code) {
 
 // Kinds of events that can be subscribed to, and their families.
 bool is_kind(const std::string& kind) {
-  model::EventKind known;
-  if (model::from_string(kind, known)) return true;
-  if (kind.size() < 3 || !kind.ends_with(".*")) return false;
-  for (std::size_t i = 0; i < model::event_kind_count; ++i) {
-    if (to_string(static_cast<model::EventKind>(i)).starts_with(kind.substr(0, kind.size() - 1))) return true;
+  const auto& all = model::told_kinds();
+  const bool family = kind.size() > 2 && kind.ends_with(".*");
+  return std::any_of(all.begin(), all.end(), [&](const auto& each) {
+    return each == kind || (family && each.starts_with(kind.substr(0, kind.size() - 1)));
+  });
+}
+
+// The kinds by name that the filter wants and that can be told. Errors: invalid, one is named that cannot.
+Result<void> say_kinds(model::SubscriptionFilter& filter, model::PayloadKind payload, const port::Payload& writer) {
+  auto& kinds = filter.kinds;
+  const auto names = [&](const std::string& kind) {
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  };
+  std::vector<std::string> said;
+  for (const auto each : model::told_kinds()) {
+    const std::string kind(each);
+    const bool named = names(kind);
+    if (!kinds.empty() && !named && !names(kind.substr(0, kind.find('.')) + ".*")) continue;
+    if (!writer.has_words_for(kind)) {
+      if (named)
+        return fail(ErrorCode::invalid, fmt::format("\"{}\" cannot be said as \"{}\"", kind, to_string(payload)));
+    } else if (filter.parties.empty() && model::is_for_parties(kind)) {
+      if (named) {
+        return fail(ErrorCode::invalid,
+                    fmt::format("\"{}\" is told to its parties only: say for whom by parties = [...]", kind));
+      }
+    } else {
+      said.push_back(kind);
+    }
   }
-  return false;
+  if (said.empty()) {
+    return fail(ErrorCode::invalid,
+                fmt::format("none of these can be said as \"{}\", or they are told to their parties "
+                            "only (parties = [...])",
+                            to_string(payload)));
+  }
+  for (const auto& kind : kinds) {
+    if (!kind.ends_with(".*")) continue;
+    const auto is_of_it = [&](const auto& each) { return each.starts_with(kind.substr(0, kind.size() - 1)); };
+    if (std::any_of(said.begin(), said.end(), is_of_it)) continue;
+    return fail(ErrorCode::invalid, fmt::format("nothing of \"{}\" can be said as \"{}\", or it is told to its parties "
+                                                "only (parties = [...])",
+                                                kind, to_string(payload)));
+  }
+  kinds = std::move(said);
+  return {};
 }
 
 // One [[subscription]]: what is asked for is known, what is left over is a mistake.
@@ -121,18 +164,22 @@ class Entry {
     std::string written;
     text(key, written);
     if (written.empty()) return;
-    if (written.rfind("env:", 0) == 0) {
-      const char* variable = std::getenv(written.c_str() + 4);
-      if (!variable || !*variable) mistake(key, "the environment has no " + written.substr(4));
-      value = variable;
-    } else if (written.rfind("file:", 0) == 0) {
-      std::ifstream file(beside(written.substr(5)));
-      std::getline(file, value);
-      if (value.empty()) mistake(key, written.substr(5) + ": no such file, or its first line is empty");
-    } else {
-      mistake(key, "a secret is given by reference: \"env:NAME\" or \"file:PATH\"");
-    }
+    if (!refer(key, written, value)) mistake(key, "a secret is given by reference: \"env:NAME\" or \"file:PATH\"");
     if (value.find_first_of("\r\n") != std::string::npos) mistake(key, "the secret has more than one line");
+  }
+  // A table whose keys are another program's, dotted or in quotes. Values may be references, and a password must be
+  // one; a file that is named must be there.
+  void settings(const char* key, std::map<std::string, std::string>& values) {
+    if (const auto* node = find(key)) {
+      if (!node->is_table()) mistake(key, "expected a table, such as { security.protocol = \"SSL\" }");
+      settings(key, *node->as_table(), "", values);
+    }
+  }
+  // Keys that are other sinks'.
+  void not_of(std::string_view sink, std::initializer_list<const char*> keys) const {
+    for (const auto* key : keys) {
+      if (has(key)) mistake(key, fmt::format("sink = \"{}\" has no such key", sink));
+    }
   }
   void path(const char* key, std::string& value) {
     std::string written;
@@ -150,6 +197,44 @@ class Entry {
   }
 
  private:
+  void settings(const char* key, const toml::table& table, const std::string& prefix,
+                std::map<std::string, std::string>& values) {
+    for (const auto& [part, node] : table) {
+      const std::string name = prefix + std::string(part.str());
+      auto& value = values[name];
+      if (const auto* inner = node.as_table()) {
+        values.erase(name);
+        settings(key, *inner, name + ".", values);
+      } else if (const auto* text = node.as_string()) {
+        const bool secret = name.ends_with("password") || name.ends_with("secret") || name.ends_with(".pem");
+        if (refer(key, text->get(), value)) continue;
+        if (secret) mistake(key, name + ": a secret is given by reference: \"env:NAME\" or \"file:PATH\"");
+        value = name.ends_with(".location") ? beside(text->get()).string() : text->get();
+        if (name.ends_with(".location") && !fs::exists(value)) mistake(key, name + ": " + value + ": no such file");
+      } else if (const auto* whole = node.as_integer()) {
+        value = std::to_string(whole->get());
+      } else if (const auto* flag = node.as_boolean()) {
+        value = flag->get() ? "true" : "false";
+      } else {
+        mistake(key, name + ": expected a text in quotes, a whole number, true or false");
+      }
+    }
+  }
+  // What "env:NAME" or "file:PATH" stands for; false: it is no reference.
+  bool refer(const char* key, const std::string& written, std::string& value) const {
+    if (written.rfind("env:", 0) == 0) {
+      const char* variable = std::getenv(written.c_str() + 4);
+      if (!variable || !*variable) mistake(key, "the environment has no " + written.substr(4));
+      value = variable;
+    } else if (written.rfind("file:", 0) == 0) {
+      std::ifstream file(beside(written.substr(5)));
+      std::getline(file, value);
+      if (value.empty()) mistake(key, written.substr(5) + ": no such file, or its first line is empty");
+    } else {
+      return false;
+    }
+    return true;
+  }
   const toml::node* find(const char* key) {
     known_.insert(key);
     return table_.get(key);
@@ -213,6 +298,65 @@ http_sink::TargetGuard guard_of(const Config& config) {
   return {std::move(origins), std::move(networks)};
 }
 
+void read_mllp(Entry& entry, model::Subscription& subscription, bool allow_plain) {
+  const auto [host, port] = host_and_port(subscription.target);
+  if (port == 0) entry.mistake("target", "expected \"host:port\", such as \"10.1.2.3:2575\"");
+  if (!subscription.tls && !allow_plain && !is_loopback(host)) {
+    entry.mistake(
+        "target",
+        "leaves this machine without encryption: say tls = true, or allow_plain = true where a gateway encrypts");
+  }
+  if (!subscription.authorization.empty()) entry.mistake("authorization", "MLLP has none; use a certificate");
+  entry.not_of("mllp", {"topic", "settings"});
+}
+
+void read_rest_hook(Entry& entry, model::Subscription& subscription, const Config& config) {
+  const auto target = http_sink::read_target(subscription.target);
+  if (!target) entry.mistake("target", target.error().message);
+  if (const auto allowed = guard_of(config).check(*target); !allowed) {
+    entry.mistake("target", allowed.error().message + "; add \"" + target->origin() + "\" there");
+  }
+  if (entry.has("tls")) entry.mistake("tls", "the target says so itself, by https://");
+  entry.not_of("rest-hook", {"topic", "settings"});
+}
+
+// A folder may be missing (a share that is not mounted): that is waited out.
+void read_file_drop(Entry& entry, model::Subscription& subscription, const Config& config) {
+  const auto folder = file_sink::read_folder(subscription.target, config.delivery.folders);
+  if (!folder) {
+    const bool elsewhere = folder.error().code == ErrorCode::forbidden;
+    entry.mistake("target", folder.error().message + (elsewhere ? "; add the folder there" : ""));
+  }
+  if (const auto found = file_sink::open_folder(*folder); !found && found.error().code == ErrorCode::forbidden)
+    entry.mistake("target", found.error().message);
+  subscription.target = folder->path();
+  entry.not_of("file", {"tls", "allow_plain", "authority", "certificate", "key", "authorization", "connections",
+                        "topic", "settings"});
+}
+
+kafka_sink::KafkaSinkOptions kafka_options(const model::Subscription& subscription) {
+  return {subscription.target, subscription.topic, subscription.connections, subscription.timeout,
+          subscription.settings};
+}
+
+void read_kafka(Entry& entry, model::Subscription& subscription, bool allow_plain) {
+  if (const auto fault = fault_of_brokers(subscription.target); !fault.empty()) entry.mistake("target", fault);
+  entry.text("topic", subscription.topic);
+  if (!is_kafka_topic(subscription.topic)) entry.mistake("topic", std::string(expected_topic));
+  entry.settings("settings", subscription.settings);
+  if (const auto good = kafka_sink::check_settings(kafka_options(subscription)); !good)
+    entry.mistake("settings", good.error().message);
+  if (!allow_plain && leaves_in_clear(subscription.target, subscription.settings))
+    entry.mistake("target", std::string(in_clear));
+  entry.not_of("kafka", {"tls", "authority", "certificate", "key", "authorization"});
+}
+
+void read_sse(Entry& entry, model::Subscription& subscription, const Config& config) {
+  if (!registered_clients(config).find(subscription.target))
+    entry.mistake("target", "expected the name of a client that may connect, one of [clients]");
+  entry.not_of("sse", {"tls", "allow_plain", "authority", "certificate", "key", "authorization", "topic", "settings"});
+}
+
 void read_target_of(Entry& entry, model::Subscription& subscription, const Config& config) {
   bool allow_plain = false;
   entry.text("target", subscription.target);
@@ -224,23 +368,13 @@ void read_target_of(Entry& entry, model::Subscription& subscription, const Confi
   entry.secret("authorization", subscription.authorization);
   if (subscription.certificate.empty() != subscription.key.empty())
     entry.mistake("certificate", "certificate and key belong together");
-  if (subscription.sink == model::SinkKind::mllp) {
-    const auto [host, port] = host_and_port(subscription.target);
-    if (port == 0) entry.mistake("target", "expected \"host:port\", such as \"10.1.2.3:2575\"");
-    if (!subscription.tls && !allow_plain && !is_loopback(host)) {
-      entry.mistake(
-          "target",
-          "leaves this machine without encryption: say tls = true, or allow_plain = true where a gateway encrypts");
-    }
-    if (!subscription.authorization.empty()) entry.mistake("authorization", "MLLP has none; use a certificate");
-    return;
+  switch (subscription.sink) {
+    case model::SinkKind::mllp: return read_mllp(entry, subscription, allow_plain);
+    case model::SinkKind::rest_hook: return read_rest_hook(entry, subscription, config);
+    case model::SinkKind::file: return read_file_drop(entry, subscription, config);
+    case model::SinkKind::kafka: return read_kafka(entry, subscription, allow_plain);
+    case model::SinkKind::sse: return read_sse(entry, subscription, config);
   }
-  const auto target = http_sink::read_target(subscription.target);
-  if (!target) entry.mistake("target", target.error().message);
-  if (const auto allowed = guard_of(config).check(*target); !allowed) {
-    entry.mistake("target", allowed.error().message + "; add \"" + target->origin() + "\" there");
-  }
-  if (entry.has("tls")) entry.mistake("tls", "the target says so itself, by https://");
 }
 
 model::Subscription read_one(const fs::path& file, const toml::table& table, const Config& config,
@@ -254,8 +388,18 @@ model::Subscription read_one(const fs::path& file, const toml::table& table, con
     entry.mistake("name",
                   "expected 1 to 64 characters of A-Z a-z 0-9 . _ - (its place in the log stands under it for ever)");
   read_filter(entry, one.filter, facilities);
-  if (!entry.has("sink")) entry.mistake("sink", "is missing: \"mllp\" or \"rest-hook\"");
-  one.sink = entry.choice("sink", {{"mllp", SinkKind::mllp}, {"rest-hook", SinkKind::rest_hook}}, SinkKind::rest_hook);
+  if (!entry.has("sink")) entry.mistake("sink", "is missing: \"mllp\", \"rest-hook\", \"file\", \"kafka\" or \"sse\"");
+  one.sink = entry.choice("sink",
+                          {{"mllp", SinkKind::mllp},
+                           {"rest-hook", SinkKind::rest_hook},
+                           {"file", SinkKind::file},
+                           {"kafka", SinkKind::kafka},
+                           {"sse", SinkKind::sse}},
+                          SinkKind::rest_hook);
+  // Where a delivery in flight costs the receiver nothing, several patients' are.
+  if (one.sink == SinkKind::kafka || one.sink == SinkKind::sse) one.connections = 16;
+  entry.count("connections", one.connections, 1, 64);
+  entry.duration("timeout", one.timeout);
   read_target_of(entry, one, config);
   const bool mllp = one.sink == SinkKind::mllp;
   one.payload = entry.choice("payload",
@@ -266,10 +410,13 @@ model::Subscription read_one(const fs::path& file, const toml::table& table, con
                               {"empty", PayloadKind::empty}},
                              mllp ? PayloadKind::hl7v2 : PayloadKind::event);
   if (mllp && one.payload != PayloadKind::hl7v2) entry.mistake("payload", "over MLLP goes \"hl7v2\"");
+  if (one.sink == SinkKind::file && one.payload == PayloadKind::empty)
+    entry.mistake("payload", "an empty file says nothing");
   entry.text("version", one.version);
   if (!hl7v2::can_write_version(one.version))
     entry.mistake("version", "expected a version of HL7 from \"2.3\" to \"2.8\"");
   one.charset = entry.choice<std::string>("charset", {{"UTF-8", "UTF-8"}, {"GB18030", "GB18030"}}, "UTF-8");
+  if (one.sink == SinkKind::sse && one.charset != "UTF-8") entry.mistake("charset", "server-sent events are UTF-8");
   entry.text("receiving_application", one.receiving_application);
   entry.text("receiving_facility", one.receiving_facility);
   if (one.payload != PayloadKind::hl7v2) {
@@ -277,8 +424,6 @@ model::Subscription read_one(const fs::path& file, const toml::table& table, con
       if (entry.has(key)) entry.mistake(key, "is of payload = \"hl7v2\"");
     }
   }
-  entry.count("connections", one.connections, 1, 64);
-  entry.duration("timeout", one.timeout);
   entry.count("rate", one.rate, 1, 1'000'000);
   entry.count("attempts", one.attempts, 1, 1'000);
   entry.duration("retry_for", one.retry_for);
@@ -286,23 +431,17 @@ model::Subscription read_one(const fs::path& file, const toml::table& table, con
                                 model::OnRefusal::hold);
   one.from_beginning = entry.choice("start", {{"now", false}, {"beginning", true}}, false);
   entry.finish();
-  // A kind that the payload has no words for would never be delivered: said here, not found out later.
-  const auto payload = payload_for(one, config);
-  auto& kinds = one.filter.kinds;
-  for (const auto& kind : kinds) {
-    if (!kind.ends_with(".*") && !payload->has_words_for(kind)) {
-      entry.mistake("kinds", fmt::format("\"{}\" cannot be said as \"{}\"", kind, to_string(one.payload)));
+  // A kind that would never be delivered: said here, not found out later.
+  if (auto said = say_kinds(one.filter, one.payload, *payload_for(one, config)); !said)
+    entry.mistake("kinds", said.error().message);
+  if (one.sink == SinkKind::sse) {
+    const auto clients = registered_clients(config);
+    const access::Principal client{one.target, clients.find(one.target)->scopes, ""};
+    for (const auto& type : sse::resources_of(one.filter.kinds)) {
+      if (!client.has("system/" + type + ".r"))
+        entry.mistake("target", "this client lacks system/" + type + ".r, which these events are about");
     }
   }
-  std::set<std::string> said;
-  for (std::size_t i = 0; i < model::event_kind_count; ++i) {
-    const std::string kind(to_string(static_cast<model::EventKind>(i)));
-    const auto family = kind.substr(0, kind.find('.')) + ".*";
-    const bool wanted = kinds.empty() || std::find(kinds.begin(), kinds.end(), kind) != kinds.end() ||
-                        std::find(kinds.begin(), kinds.end(), family) != kinds.end();
-    if (wanted && payload->has_words_for(kind)) said.insert(kind);
-  }
-  if (said.size() < model::event_kind_count || !kinds.empty()) kinds.assign(said.begin(), said.end());
   return one;
 }
 
@@ -317,7 +456,7 @@ std::vector<model::Subscription> read_subscriptions(const Config& config, const 
     if (entry.path().extension() == ".toml") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
-  std::set<std::string> names;
+  std::set<std::string> names, folders;
   for (const auto& file : files) {
     toml::table root;
     try {
@@ -336,6 +475,12 @@ std::vector<model::Subscription> read_subscriptions(const Config& config, const 
           throw ConfigError(fmt::format("{}:{}: subscription \"{}\" is declared twice", file.string(),
                                         item.source().begin.line, one.name));
         }
+        if (one.sink == model::SinkKind::file && !folders.insert(one.target).second) {
+          throw ConfigError(
+              fmt::format("{}:{}: target: another subscription drops into this folder already, and an "
+                          "event has the same name for both",
+                          file.string(), item.source().begin.line));
+        }
         all.push_back(std::move(one));
       }
     }
@@ -344,7 +489,14 @@ std::vector<model::Subscription> read_subscriptions(const Config& config, const 
 }
 
 std::shared_ptr<port::Sink> sink_for(const model::Subscription& subscription, const Config& config,
-                                     const net::any_io_executor& executor) {
+                                     const net::any_io_executor& executor, sse::EventDesk& desk) {
+  if (subscription.sink == model::SinkKind::file) {
+    auto folder = file_sink::read_folder(subscription.target, config.delivery.folders);
+    if (!folder) throw std::runtime_error(folder.error().message);
+    return file_sink::file_sink(executor, {std::move(*folder), subscription.timeout, {}, {}, {}});
+  }
+  if (subscription.sink == model::SinkKind::kafka) return kafka_sink::kafka_sink(executor, kafka_options(subscription));
+  if (subscription.sink == model::SinkKind::sse) return desk.sink(executor, subscription);
   if (subscription.sink == model::SinkKind::mllp) {
     mllp_client::MllpSinkOptions options;
     std::tie(options.host, options.port) = host_and_port(subscription.target);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "adapters/sink/sse/event_desk.h"
 #include "broker/app/config.h"
 #include "broker/model/facility.h"
 #include "broker/model/subscription.h"
@@ -19,7 +20,7 @@ std::vector<model::Subscription> read_subscriptions(const Config& config, const 
 
 // Throw std::runtime_error where files that a subscription names cannot be used.
 std::shared_ptr<port::Sink> sink_for(const model::Subscription& subscription, const Config& config,
-                                     const net::any_io_executor& executor);
+                                     const net::any_io_executor& executor, sse::EventDesk& desk);
 std::shared_ptr<const port::Payload> payload_for(const model::Subscription& subscription, const Config& config);
 
 }  // namespace hutong::app

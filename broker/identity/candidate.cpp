@@ -190,12 +190,16 @@ Candidate candidate(std::string_view facility, std::string_view number, const mo
   return out;
 }
 
-std::vector<std::string> block_keys(const Candidate& candidate) {
-  std::vector<std::string> keys;
-  const auto add = [&](std::initializer_list<std::string_view> parts) {
+BlockKeys block_keys(const Candidate& candidate) {
+  BlockKeys keys;
+  const auto add_to = [](std::vector<std::string>& some, std::initializer_list<std::string_view> parts) {
     std::string key;
     for (const auto& part : parts) key.append(part).push_back('\x1f');
-    if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(std::move(key));
+    if (std::find(some.begin(), some.end(), key) == some.end()) some.push_back(std::move(key));
+  };
+  const auto add = [&](std::initializer_list<std::string_view> parts) {
+    add_to(keys.kept, parts);
+    add_to(keys.sought, parts);
   };
   for (const auto& phone : candidate.phones) add({"phone", phone});
   for (const auto& number : candidate.numbers) add({"number", model::to_string(number.kind), number.value});
@@ -206,8 +210,13 @@ std::vector<std::string> block_keys(const Candidate& candidate) {
     const auto& last = std::max(name.family_sound, name.given_sound);
     std::string sound = first + " " + last;
     std::erase(sound, ' ');
-    add({"name", sound});
-    if (born.size() < 10) continue;
+    const bool dated = born.size() >= 10;
+    add_to(keys.kept, {dated ? "name" : "name-undated", sound});
+    add_to(keys.sought, {"name-undated", sound});
+    if (!dated) {
+      add_to(keys.sought, {"name", sound});
+      continue;
+    }
     const auto year = born.substr(0, 4), month = born.substr(5, 2), day = born.substr(8, 2);
     add({"name-month", sound, year, month});
     add({"name-days", sound, std::min(month, day), std::max(month, day)});

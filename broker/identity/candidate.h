@@ -59,9 +59,14 @@ bool links(const model::Identifier& identifier);
 // What registrations write for a person without a name: 无名氏, 未知, UNKNOWN. Says nothing of who it is.
 bool is_nameless(std::string_view folded_name);
 
-// Under which keys a candidate is found by those it may be one with. Each survives other faults: what is wrong in one
-// key is right in another. In plain text: personal, to be hashed before it is kept.
-std::vector<std::string> block_keys(const Candidate& candidate);
+// Under which keys a candidate is kept, and under which those are kept whom it may be one with. Each key survives other
+// faults: what is wrong in one is right in another. Where both say when they were born, a name alone brings nobody
+// together: to know a name's bearers without any part of their birth date is to know strangers, and they are the more
+// the larger the region is. In plain text: personal, to be hashed before it is kept.
+struct BlockKeys {
+  std::vector<std::string> kept, sought;
+};
+BlockKeys block_keys(const Candidate& candidate);
 // A key as the store has it: 16 bytes, by HMAC under the installation's key.
 std::string stored_block(std::string_view hmac_key, const std::string& block_key);
 // The members of a block as the store has them, and back.

@@ -82,19 +82,28 @@ Result<Weights> estimate(std::span<const Candidate> population, std::string vers
   out.version = std::move(version);
 
   std::unordered_map<std::string, std::vector<std::uint32_t>> blocks;
-  for (std::uint32_t i = 0; i < population.size(); ++i) {
+  const auto keys_of = [&](std::uint32_t i) {
     auto keys = block_keys(population[i]);
-    for (const auto& card : population[i].cards) keys.push_back("card\x1f" + card);
-    for (auto& key : keys) {
+    for (const auto& card : population[i].cards) {
+      keys.kept.push_back("card\x1f" + card);
+      keys.sought.push_back("card\x1f" + card);
+    }
+    return keys;
+  };
+  for (std::uint32_t i = 0; i < population.size(); ++i) {
+    for (auto& key : keys_of(i).kept) {
       auto& members = blocks[std::move(key)];
       if (members.size() <= limits.block_size) members.push_back(i);
     }
   }
   std::vector<std::uint64_t> pairs;
-  for (const auto& [key, members] : blocks) {
-    if (members.size() > limits.block_size) continue;
-    for (std::size_t i = 0; i < members.size(); ++i) {
-      for (std::size_t j = i + 1; j < members.size(); ++j) pairs.push_back(pair_of(members[i], members[j]));
+  for (std::uint32_t i = 0; i < population.size(); ++i) {
+    for (const auto& key : keys_of(i).sought) {
+      const auto found = blocks.find(key);
+      if (found == blocks.end() || found->second.size() > limits.block_size) continue;
+      for (const auto other : found->second) {
+        if (other != i) pairs.push_back(pair_of(std::min(i, other), std::max(i, other)));
+      }
     }
   }
   blocks.clear();

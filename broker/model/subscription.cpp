@@ -3,7 +3,33 @@
 #include <algorithm>
 #include <array>
 
+#include "broker/model/critical.h"
+#include "broker/model/event.h"
+#include "broker/model/referral.h"
+
 namespace hutong::model {
+
+const std::vector<std::string_view>& told_kinds() {
+  static const auto kinds = [] {
+    std::vector<std::string_view> all;
+    for (std::size_t i = 0; i < event_kind_count; ++i) {
+      const auto kind = static_cast<EventKind>(i);
+      // A message's word of a referral is a claim; what became of it is told.
+      if (kind != EventKind::referral_told) all.push_back(to_string(kind));
+    }
+    for (const std::string_view kind : {referral_answered_kind, critical_opened_kind}) all.push_back(kind);
+    for (const auto* kind :
+         {"critical-value.told", "critical-value.escalated", "critical-value.confirmed", "critical-value.withdrawn"}) {
+      all.push_back(kind);
+    }
+    return all;
+  }();
+  return kinds;
+}
+
+bool is_for_parties(std::string_view kind) {
+  return kind.starts_with("referral.") || kind.starts_with("critical-value.");
+}
 
 std::string_view to_string(Flag flag) {
   switch (flag) {
@@ -35,12 +61,16 @@ std::string_view to_string(SinkKind kind) {
   switch (kind) {
     case SinkKind::mllp: return "mllp";
     case SinkKind::rest_hook: return "rest-hook";
+    case SinkKind::file: return "file";
+    case SinkKind::kafka: return "kafka";
+    case SinkKind::sse: return "sse";
   }
   return "rest-hook";
 }
 
 std::optional<SinkKind> sink_kind_of(std::string_view text) {
-  for (auto each : {SinkKind::mllp, SinkKind::rest_hook}) {
+  using enum SinkKind;
+  for (auto each : {mllp, rest_hook, file, kafka, sse}) {
     if (to_string(each) == text) return each;
   }
   return std::nullopt;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,11 @@ std::optional<Flag> flag_of(std::string_view text);
 // What a laboratory's flag says: any, where it says normal or nothing.
 Flag flag_said(std::string_view sent);
 
+// What can be subscribed to: events, and what becomes of referrals and critical values (topic operations).
+const std::vector<std::string_view>& told_kinds();
+// Of these, what is told only to who says by `parties` for whom: referrals and critical values.
+bool is_for_parties(std::string_view kind);
+
 // What is wanted: each list that is not empty must hold what the event says, in one of its values.
 struct SubscriptionFilter {
   std::vector<std::string> kinds;       // "result.reported", or a family: "referral.*"
@@ -26,10 +32,11 @@ struct SubscriptionFilter {
   std::vector<std::string> items;    // LOINC, of what was measured or ordered
   Flag flag = Flag::any;             // of an item that is wanted
   std::vector<std::string> centres;  // a primary-care facility that the patient is known to
-  std::vector<std::string> parties;  // a facility that sends, receives or is told: referrals, critical values
+  std::vector<std::string> parties;  // of a referral or critical value, which without are told to nobody
+  bool operator==(const SubscriptionFilter&) const = default;
 };
 
-enum class SinkKind { mllp, rest_hook };
+enum class SinkKind { mllp, rest_hook, file, kafka, sse };
 std::string_view to_string(SinkKind kind);
 std::optional<SinkKind> sink_kind_of(std::string_view text);
 
@@ -53,12 +60,15 @@ struct Subscription {
   SubscriptionFilter filter;
 
   SinkKind sink = SinkKind::rest_hook;
-  std::string target;                         // "host:port" or a URL
-  std::size_t connections = 1;                // as many deliveries are under way at once
-  std::chrono::milliseconds timeout{30'000};  // until an answer
-  std::string authorization;                  // rest-hook: the header's value, a secret
-  bool tls = false;                           // mllp
-  std::string authority, certificate, key;    // PEM files: whom to believe, who we are
+  // mllp "host:port", rest_hook a URL, file the folder, kafka "host:port,host:port", sse the client that connects
+  std::string target;
+  std::size_t connections = 1;                  // as many deliveries are under way at once
+  std::chrono::milliseconds timeout{30'000};    // until an answer
+  std::string authorization;                    // rest-hook: the header's value, a secret
+  bool tls = false;                             // mllp
+  std::string authority, certificate, key;      // PEM files: whom to believe, who we are
+  std::string topic;                            // kafka
+  std::map<std::string, std::string> settings;  // kafka: librdkafka's, by its own names
 
   PayloadKind payload = PayloadKind::event;
   // hl7v2
@@ -71,6 +81,7 @@ struct Subscription {
   OnRefusal on_refusal = OnRefusal::hold;
   unsigned attempts = 5;  // of an event that is refused, then it is a dead letter
   std::chrono::milliseconds retry_for = std::chrono::hours(168);  // an event that others overtake without an answer
+  bool operator==(const Subscription&) const = default;
 };
 
 }  // namespace hutong::model

@@ -129,6 +129,11 @@ net::awaitable<Result<void>> DeliveryDesk::describe(std::vector<port::DeadLetter
     if (slice->records.empty() || slice->records.front().offset != ref->offset) continue;
     const auto& stored = slice->records.front();
     letter.appended = stored.appended;
+    if (partition_of(*ref) == operations) {
+      letter.event_id = stored.record.id.hex() + ".0";
+      letter.kind = stored.record.kinds;
+      continue;
+    }
     arena.reset();
     model::RecordView view;
     if (!model::read_record(stored.record.json, arena, view)) continue;
@@ -156,7 +161,7 @@ net::awaitable<Result<port::DeadLetters>> DeliveryDesk::dead_letters(std::string
   }
   port::DeadLetters found;
   scan.limit = limits::page_items_max;
-  while (found.letters.size() < limit) {
+  for (;;) {  // also where the page is full: whether another follows is seen in the rows behind it
     auto rows = co_await store_.scan(table, scan);
     if (!rows) co_return tl::unexpected(rows.error());
     for (const auto& row : *rows) {
@@ -368,8 +373,11 @@ net::awaitable<Result<std::vector<EventRef>>> DeliveryDesk::dead_of(std::string 
 net::awaitable<Result<std::vector<model::DeliveryCommanded::Range>>> DeliveryDesk::ranges_of(
     port::DeliveryCommand command) {
   std::vector<model::DeliveryCommanded::Range> ranges;
-  for (std::uint32_t number = 0; number < log_.partitions(Topic::events); ++number) {
-    const port::Partition partition{Topic::events, number};
+  std::vector<port::Partition> partitions;
+  for (std::uint32_t number = 0; number < log_.partitions(Topic::events); ++number)
+    partitions.push_back({Topic::events, number});
+  if (!command.from && !command.to) partitions.push_back(operations);  // offsets are those of events
+  for (const auto& partition : partitions) {
     auto end = co_await log_.end(partition);
     if (!end) co_return tl::unexpected(end.error());
     port::Offset from = command.from.value_or(0), to = std::min(command.to.value_or(*end), *end);
@@ -384,7 +392,7 @@ net::awaitable<Result<std::vector<model::DeliveryCommanded::Range>>> DeliveryDes
       to = *until;
     }
     from = std::max(from, log_.first(partition));
-    if (from < to) ranges.push_back({{0, static_cast<std::uint8_t>(Topic::events), number}, from, to});
+    if (from < to) ranges.push_back({{0, static_cast<std::uint8_t>(partition.topic), partition.number}, from, to});
   }
   co_return ranges;
 }

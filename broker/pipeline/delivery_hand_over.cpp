@@ -4,8 +4,10 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "broker/model/event_json.h"
+#include "broker/pipeline/delivery_matter.h"
 #include "broker/pipeline/delivery_state.h"
 #include "broker/port/tables.h"
+#include "broker/referral/view.h"
 
 namespace hutong::pipeline {
 namespace {
@@ -17,6 +19,9 @@ using port::Taken;
 // Columns of tables::reports and report_versions.
 enum : std::size_t { report_version = 4, report_updated = 7, report_event = 9, report_body = 11 };
 enum : std::size_t { earlier_version = 1, earlier_updated = 3, earlier_event = 5, earlier_body = 6 };
+enum : std::size_t { order_body = 9 };  // of tables::orders
+
+constexpr const char* withheld = "withheld";
 
 std::int64_t number_in(const Row& row, std::size_t column) {
   return std::get<std::int64_t>(row[column]);
@@ -37,9 +42,18 @@ struct Shown {
   model::ReportView report;
   model::EncounterView encounter;
   model::OrderView order;
+  std::optional<Matter> matter;
+  model::ReferralView referral;
+  port::OperationsNotice operations;
   port::Notice notice;
   bool withheld = false;
 };
+
+bool any_of(const std::vector<std::string>& parties, const std::vector<std::string>& these) {
+  return std::any_of(these.begin(), these.end(), [&](const auto& each) {
+    return std::find(parties.begin(), parties.end(), each) != parties.end();
+  });
+}
 
 net::awaitable<Result<PersonId>> person_of(port::Store& store, std::string facility, std::string number) {
   auto link = co_await store.get(tables::person_of, {facility, number});
@@ -65,6 +79,11 @@ net::awaitable<Result<void>> show_report(port::Store& store, std::string event_i
   const auto& place = **where;
   auto now = co_await store.get(tables::reports, {place[1], place[2], place[3], id});
   if (!now) co_return tl::unexpected(now.error());
+  if (*now) {  // what is sensitive in it by now was sensitive before
+    model::Report report;
+    shown.withheld =
+        model::read_report(shown.arena.copy(text_in(**now, report_body)), shown.arena, report) && is_labelled(report);
+  }
   if (*now && text_in(**now, report_event) == event_id) {
     take(**now, report_version, report_updated, report_body);
     co_return Result<void>();
@@ -79,6 +98,32 @@ net::awaitable<Result<void>> show_report(port::Store& store, std::string event_i
   co_return Result<void>();
 }
 
+// The report as its event made it, and whether it is withheld: a better map may have labelled meanwhile what the
+// message was read without.
+net::awaitable<Result<void>> look_up_report(port::Store& store, Shown& shown) {
+  shown.report.report = *shown.notice.event->report;
+  shown.report.version = shown.notice.event->version;
+  shown.report.updated = shown.notice.appended;
+  auto found = co_await show_report(store, shown.notice.event_id, shown);
+  shown.withheld = shown.withheld || is_labelled(shown.report.report);
+  co_return found;
+}
+
+// Likewise of an order.
+net::awaitable<Result<void>> look_up_order(port::Store& store, Shown& shown) {
+  const std::string id(shown.notice.event->order->id.view());
+  auto where = co_await store.get(tables::order_ids, {id});
+  if (!where) co_return tl::unexpected(where.error());
+  if (!*where) co_return Result<void>();
+  const auto& place = **where;
+  auto now = co_await store.get(tables::orders, {place[1], place[2], place[3], id});
+  if (!now) co_return tl::unexpected(now.error());
+  model::Order order;
+  shown.withheld = *now && model::read_order(shown.arena.copy(text_in(**now, order_body)), shown.arena, order) &&
+                   !order.labels.empty();
+  co_return Result<void>();
+}
+
 net::awaitable<Result<void>> look_up(port::Store& store, Shown& shown) {
   auto& notice = shown.notice;
   auto person = co_await person_of(store, std::string(notice.facility), std::string(notice.number));
@@ -86,11 +131,6 @@ net::awaitable<Result<void>> look_up(port::Store& store, Shown& shown) {
   notice.person = *person;
   const auto& event = *notice.event;
   if (event.report) {
-    shown.report.report = *event.report;
-    shown.report.version = event.version;
-    shown.report.updated = notice.appended;
-    if (auto found = co_await show_report(store, notice.event_id, shown); !found) co_return found;
-    shown.withheld = is_labelled(shown.report.report);
     shown.report.person = *person;
     shown.report.facility = notice.facility;
     shown.report.number = notice.number;
@@ -122,22 +162,72 @@ Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool 
       std::find_if(events.begin(), events.end(), [&](const auto& each) { return each.ordinal == ordinal; });
   if (event == events.end()) return fail(ErrorCode::corrupt, "the record has no such event");
   auto& notice = shown.notice;
-  const auto& subject = shown.record.subject;
+  const auto patient = routing::patient_of(shown.record, shown.record.id);
   notice.record = &shown.record;
   notice.event = &*event;
+  notice.kind = to_string(event->kind);
+  notice.version = event->version;
   notice.event_id = shown.record.id.hex() + "." + std::to_string(ordinal);
-  notice.facility = subject.facility.empty() ? shown.record.source.facility : subject.facility;
-  notice.number = subject.number.empty() ? shown.arena.copy(shown.record.id.hex()) : subject.number;
+  notice.facility = shown.arena.copy(patient.facility);
+  notice.number = shown.arena.copy(patient.number);
   notice.appended = stored.appended;
   notice.replay = replay;
   return {};
+}
+
+// The same of a record of `operations`, for a subscription for these parties: as it stands now, and to who is still
+// one. Errors: corrupt, it tells nobody anything (any more).
+net::awaitable<Result<void>> show_matter(port::Store& store, const model::FacilityDirectory& facilities,
+                                         std::vector<std::string> parties, const port::StoredRecord& stored,
+                                         bool replay, Shown& shown) {
+  auto found = co_await matter_of(store, stored);
+  if (!found) co_return tl::unexpected(found.error());
+  if (!*found) co_return fail(ErrorCode::corrupt, "the record tells nothing");
+  shown.matter = std::move(*found);
+  const auto& matter = *shown.matter;
+  shown.withheld = matter.labelled || !any_of(parties, matter.parties);
+  auto& notice = shown.notice;
+  notice.record = &shown.record;
+  notice.operations = &shown.operations;
+  notice.kind = matter.kind;
+  notice.event_id = stored.record.id.hex() + ".0";
+  notice.facility = matter.patient_facility;
+  notice.number = matter.patient;
+  notice.person = PersonId::from_hex(matter.person).value_or(PersonId());
+  notice.appended = stored.appended;
+  notice.replay = replay;
+  shown.record.id = stored.record.id;
+  shown.record.source.facility = matter.facility;
+  shown.record.subject.number = matter.patient;
+  auto& operations = shown.operations;
+  operations.document = stored.record.json;
+  if (matter.critical) operations.critical = &*matter.critical;
+  if (matter.referral) {
+    shown.referral = referral::view_of(*matter.referral, facilities, matter.updated, matter.due);
+    operations.referral = &shown.referral;
+    operations.answered = &*matter.answered;
+    operations.command = &*matter.command;
+    operations.follows_sender = matter.follows_sender;
+    operations.follows_number = matter.follows_number;
+    operations.lost = !any_of(parties, {matter.referral->sender, matter.referral->receiver});
+  }
+  co_return Result<void>();
+}
+
+// Who the patient is, as the facility last described it.
+net::awaitable<Result<void>> look_up_patient(port::Store& store, Shown& shown) {
+  auto row =
+      co_await store.get(tables::patients, {std::string(shown.notice.facility), std::string(shown.notice.number)});
+  if (!row) co_return tl::unexpected(row.error());
+  if (!*row) co_return Result<void>();
+  co_return model::read_subject(shown.arena.copy(text_in(**row, 2)), shown.arena, shown.record.subject);
 }
 
 }  // namespace
 
 struct Delivery::State::Written {
   port::Parcel parcel;
-  bool withheld = false;
+  const char* instead = nullptr;  // nothing is handed over, and why
 };
 
 // Errors: invalid and corrupt, this event cannot be said; others: not now.
@@ -154,29 +244,51 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
     record = std::make_shared<const port::StoredRecord>(std::move(slice->records.front()));
   }
   Shown shown;
-  if (auto good = show(*record, ref.ordinal, ref.stream.replay != 0, shown); !good)
-    co_return tl::unexpected(good.error());
-  if (payload->shows_views()) {
-    if (auto found = co_await look_up(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+  const bool replay = ref.stream.replay != 0;
+  if (ref.stream.topic == static_cast<std::uint8_t>(port::Topic::operations)) {
+    const auto facilities = deps_.facilities();
+    auto good = co_await show_matter(deps_.store, *facilities, subscription.filter.parties, *record, replay, shown);
+    if (!good) co_return tl::unexpected(good.error());
+    if (!shown.operations.lost) {
+      if (auto found = co_await look_up_patient(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    }
+  } else {
+    if (auto good = show(*record, ref.ordinal, replay, shown); !good) co_return tl::unexpected(good.error());
+    const auto& event = *shown.notice.event;
+    if (event.report) {
+      if (auto found = co_await look_up_report(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    } else if (event.order) {
+      if (auto found = co_await look_up_order(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    }
+    if (payload->shows_views() && !shown.withheld) {
+      if (auto found = co_await look_up(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    }
   }
   Written written;
-  written.withheld = shown.withheld;
-  if (shown.withheld) co_return written;
+  if (shown.withheld) {
+    written.instead = withheld;
+    co_return written;
+  }
   auto letter = payload->write(shown.notice, subscription);
   if (!letter) co_return tl::unexpected(letter.error());
+  if (letter->unsaid) written.instead = "nothing to say";
   auto& parcel = written.parcel;
   parcel.body = std::move(letter->body);
   parcel.content_type = std::move(letter->content_type);
   parcel.control_id = std::move(letter->control_id);
   parcel.event_id = shown.notice.event_id;
-  parcel.kind = to_string(shown.notice.event->kind);
-  parcel.version = shown.notice.event->version;
+  parcel.kind = shown.notice.kind;
+  parcel.version = shown.notice.version;
   parcel.replay = shown.notice.replay;
   co_return written;
 }
 
 void Delivery::State::pump(const SubscriberPtr& subscriber) {
-  if (!going() || log_away_ || unrecorded_ >= options_.unrecorded_max || !deps_.confirmed()) return;
+  if (!going() || log_away_ || unrecorded_ >= options_.unrecorded_max) return;
+  if (!deps_.confirmed()) {
+    unsure_ = true;
+    return;
+  }
   auto& lanes = *subscriber->lanes;
   const auto now = deps_.clock.ticks();
   while (auto* task = lanes.next(now, subscriber->sink->parallel())) {
@@ -210,13 +322,16 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
       default: lanes.cannot_be_said(*task, "cannot be written: " + error.message, deps_.clock.now()); break;
     }
     subscriber->broken->add();
-  } else if (written->withheld) {
-    withheld_->add();
-    lanes.settle(*task, {Taken::delivered, "withheld", {}}, deps_.clock.ticks(), deps_.clock.now());
+  } else if (written->instead) {
+    if (written->instead == withheld) withheld_->add();
+    lanes.settle(*task, {Taken::delivered, written->instead, {}}, deps_.clock.ticks(), deps_.clock.now());
   } else {
     auto& parcel = written->parcel;
     parcel.subscription = to.name;
     parcel.attempt = task->attempts + 1;
+    if (!task->lanes.empty()) parcel.lane = task->lanes.front();
+    parcel.appended = appended;
+    parcel.offset = task->ref.offset;
     receipt = co_await subscriber->sink->hand_over(std::move(parcel));
     const auto now = deps_.clock.now();
     lanes.settle(*task, receipt, deps_.clock.ticks(), now);
@@ -239,8 +354,9 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
 net::awaitable<Result<port::Letter>> Delivery::State::letter(model::Subscription subscription, model::EventRef ref) {
   auto written = co_await compose(nullptr, ref, deps_.payload(subscription), subscription);
   if (!written) co_return tl::unexpected(written.error());
-  if (written->withheld)
-    co_return fail(ErrorCode::forbidden, "what is shown of this event is sensitive, it is told to nobody");
+  if (written->instead == withheld)
+    co_return fail(ErrorCode::forbidden,
+                   "what is shown of this event is sensitive, or not for this subscriber any more");
   co_return port::Letter{std::move(written->parcel.body), std::move(written->parcel.content_type),
                          std::move(written->parcel.control_id)};
 }

@@ -1,9 +1,11 @@
 #include "broker/pipeline/delivery_inherit.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "broker/model/delivery.h"
 
@@ -113,8 +115,9 @@ class Translation {
 
   // An event's place here; nothing: it was not carried.
   net::awaitable<Result<std::optional<EventRef>>> ref(EventRef old) {
-    for (std::uint32_t number = 0; number < log_.partitions(Topic::events); ++number) {
-      const port::Partition partition{Topic::events, number};
+    const auto topic = static_cast<Topic>(old.stream.topic);
+    for (std::uint32_t number = 0; number < log_.partitions(topic); ++number) {
+      const port::Partition partition{topic, number};
       auto offset = co_await offset_of(log_, partition, old.offset);
       if (!offset) co_return tl::unexpected(offset.error());
       auto slice = co_await log_.read(partition, *offset, {1, 1, false});
@@ -130,16 +133,16 @@ class Translation {
     }
     co_return std::nullopt;
   }
-  // Of all partitions: where what lies below `old` ends.
-  net::awaitable<Result<std::vector<model::StreamCursor>>> cursors(Offset old_next, Offset old_read) {
+  // Of all partitions of a topic: where what lies below `old` ends.
+  net::awaitable<Result<std::vector<model::StreamCursor>>> cursors(Topic topic, Offset old_next, Offset old_read) {
     std::vector<model::StreamCursor> all;
-    for (std::uint32_t number = 0; number < log_.partitions(Topic::events); ++number) {
-      const port::Partition partition{Topic::events, number};
+    for (std::uint32_t number = 0; number < log_.partitions(topic); ++number) {
+      const port::Partition partition{topic, number};
       auto next = co_await offset_of(log_, partition, old_next);
       if (!next) co_return tl::unexpected(next.error());
       auto read = co_await offset_of(log_, partition, old_read);
       if (!read) co_return tl::unexpected(read.error());
-      all.push_back({{0, static_cast<std::uint8_t>(Topic::events), number}, *next, *read});
+      all.push_back({{0, static_cast<std::uint8_t>(topic), number}, *next, *read});
     }
     co_return all;
   }
@@ -148,9 +151,12 @@ class Translation {
   port::Log& log_;
 };
 
-const model::StreamCursor* cursor_in(const std::vector<model::StreamCursor>& cursors, std::uint32_t replay) {
+constexpr Topic told_topics[] = {Topic::events, Topic::operations};
+
+const model::StreamCursor* cursor_in(const std::vector<model::StreamCursor>& cursors, Topic topic,
+                                     std::uint32_t replay) {
   const auto found = std::find_if(cursors.begin(), cursors.end(), [&](const auto& cursor) {
-    return cursor.stream.topic == static_cast<std::uint8_t>(Topic::events) && cursor.stream.replay == replay;
+    return cursor.stream.topic == static_cast<std::uint8_t>(topic) && cursor.stream.replay == replay;
   });
   return found == cursors.end() ? nullptr : &*found;
 }
@@ -177,16 +183,22 @@ net::awaitable<Result<std::vector<port::Record>>> inherited_deliveries(port::Log
   if (!all) co_return tl::unexpected(all.error());
   if (all->subscribers.empty()) co_return records;
   Translation translation(log);
-  const auto* router = cursor_in(all->router, 0);
-  const Offset routed = router ? router->next : 0;
+  // Who left nothing of a topic was not told of it: it begins behind everything that was carried.
+  constexpr auto end = std::numeric_limits<Offset>::max();
+  const auto routed = [&](Topic topic) {
+    const auto* router = cursor_in(all->router, topic, 0);
+    return router ? router->next : end;
+  };
 
   model::DeliveryProgressed progressed;
   progressed.log = log.id();
   progressed.term = term;
   progressed.at = now;
-  auto here = co_await translation.cursors(routed, routed);
-  if (!here) co_return tl::unexpected(here.error());
-  progressed.router = std::move(*here);
+  for (const auto topic : told_topics) {
+    auto here = co_await translation.cursors(topic, routed(topic), routed(topic));
+    if (!here) co_return tl::unexpected(here.error());
+    progressed.router.insert(progressed.router.end(), here->begin(), here->end());
+  }
   std::vector<port::Record> commands;
   for (auto& [name, standing] : all->subscribers) {
     const auto& before = standing.progress;
@@ -195,11 +207,13 @@ net::awaitable<Result<std::vector<port::Record>>> inherited_deliveries(port::Log
     progress.delivered = before.delivered;
     progress.refused = before.refused;
     progress.broken = before.broken;
-    if (const auto* cursor = cursor_in(before.cursors, 0)) {
-      const Offset next = before.idle ? std::max(cursor->next, routed) : cursor->next;
-      auto cursors = co_await translation.cursors(next, before.idle ? next : cursor->read);
+    for (const auto topic : told_topics) {
+      const auto* cursor = cursor_in(before.cursors, topic, 0);
+      if (!cursor) continue;
+      const Offset next = before.idle ? std::max(cursor->next, routed(topic)) : cursor->next;
+      auto cursors = co_await translation.cursors(topic, next, before.idle ? next : cursor->read);
       if (!cursors) co_return tl::unexpected(cursors.error());
-      progress.cursors = std::move(*cursors);
+      progress.cursors.insert(progress.cursors.end(), cursors->begin(), cursors->end());
     }
     for (const auto& open : before.open) {
       if (open.ref.stream.replay) continue;  // its replay begins at its cursor again
@@ -231,13 +245,14 @@ net::awaitable<Result<std::vector<port::Record>>> inherited_deliveries(port::Log
     }
     for (auto& [number, replay] : standing.replays) {
       if (replay.ranges.empty()) continue;
-      const auto* cursor = cursor_in(before.cursors, number);
-      const auto& range = replay.ranges.front();
-      auto ends = co_await translation.cursors(cursor ? cursor->next : range.from, range.to);
-      if (!ends) co_return tl::unexpected(ends.error());
-      replay.ranges.clear();
-      for (const auto& each : *ends) {
-        if (each.next < each.read) replay.ranges.push_back({each.stream, each.next, each.read});
+      for (const auto& range : std::exchange(replay.ranges, {})) {
+        const auto topic = static_cast<Topic>(range.stream.topic);
+        const auto* cursor = cursor_in(before.cursors, topic, number);
+        auto ends = co_await translation.cursors(topic, cursor ? cursor->next : range.from, range.to);
+        if (!ends) co_return tl::unexpected(ends.error());
+        for (const auto& each : *ends) {
+          if (each.next < each.read) replay.ranges.push_back({each.stream, each.next, each.read});
+        }
       }
       if (!replay.ranges.empty()) command(std::move(replay), std::to_string(number));
     }

@@ -57,7 +57,9 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
     second.push_back({&tables::persons, {std::string(model::first_person_id(local.facility, local.number).view())}});
     if (weights_.empty()) continue;
     auto& own = blocks.emplace_back();
-    for (const auto& key : identity::block_keys(identity::candidate(local.facility, local.number, views[i]->subject))) {
+    const auto keys = identity::block_keys(identity::candidate(local.facility, local.number, views[i]->subject));
+    for (const auto& key : keys.kept) second.push_back({&tables::blocks, {block_of(key)}});
+    for (const auto& key : keys.sought) {
       own.push_back(block_of(key));
       second.push_back({&tables::blocks, {own.back()}});
     }

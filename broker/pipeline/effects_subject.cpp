@@ -161,8 +161,8 @@ const std::string& Effects::block_of(const std::string& key) {
 
 net::awaitable<void> Effects::index_blocks(const identity::Candidate* before, const identity::Candidate& after) {
   if (weights_.empty()) co_return;
-  const auto fresh = identity::block_keys(after);
-  const auto stored = before ? identity::block_keys(*before) : std::vector<std::string>();
+  const auto fresh = identity::block_keys(after).kept;
+  const auto stored = before ? identity::block_keys(*before).kept : std::vector<std::string>();
   const auto in = [](const std::vector<std::string>& keys, const std::string& key) {
     return std::find(keys.begin(), keys.end(), key) != keys.end();
   };
@@ -227,7 +227,7 @@ net::awaitable<void> Effects::match(const port::StoredRecord& record, const iden
     }
   }
   if (!weights_.empty()) {
-    for (const auto& key : identity::block_keys(newcomer)) {
+    for (const auto& key : identity::block_keys(newcomer).sought) {
       const port::Row* row = co_await overlay_.get(tables::blocks, {block_of(key)});
       if (row && found.size() < compared_max_) identity::read_block_members(std::get<std::string>((*row)[1]), found);
     }

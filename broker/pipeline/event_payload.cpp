@@ -14,12 +14,13 @@ class EventPayload final : public port::Payload {
  public:
   bool has_words_for(std::string_view) const override { return true; }
   Result<port::Letter> write(const port::Notice& notice, const model::Subscription&) const override {
+    if (notice.operations) return port::Letter{std::string(notice.operations->document), json_type, {}};
     const auto& record = *notice.record;
     model::Draft draft;
     draft.source = record.source;
     draft.times = record.times;
     draft.map_version = record.map_version;
-    draft.issues = record.issues;
+    // No issues: they are the whole message's, of its other reports and other patients, too.
     model::Part part;
     part.subject = record.subject;
     part.events.push(draft.arena, *notice.event);
@@ -32,7 +33,6 @@ class IdPayload final : public port::Payload {
   bool has_words_for(std::string_view) const override { return true; }
   bool shows_views() const override { return true; }
   Result<port::Letter> write(const port::Notice& notice, const model::Subscription&) const override {
-    const auto& event = *notice.event;
     rapidjson::StringBuffer out;
     rapidjson::Writer<rapidjson::StringBuffer> json(out);
     const auto text = [&](const char* name, std::string_view value) {
@@ -41,9 +41,9 @@ class IdPayload final : public port::Payload {
     };
     json.StartObject();
     text("event", notice.event_id);
-    text("kind", to_string(event.kind));
+    text("kind", notice.kind);
     json.Key("version");
-    json.Uint(event.version);
+    json.Uint(notice.version);
     text("facility", notice.record->source.facility);
     text("appended", to_iso(notice.appended));
     json.Key("resources");
@@ -51,9 +51,17 @@ class IdPayload final : public port::Payload {
     const auto resource = [&](const std::string& path) {
       json.String(path.data(), static_cast<rapidjson::SizeType>(path.size()));
     };
-    if (event.report) resource("DiagnosticReport/" + event.report->id.hex());
-    if (event.order) resource("ServiceRequest/" + event.order->id.hex());
-    if (notice.encounter && !event.encounter.id.empty()) resource("Encounter/" + event.encounter.id.hex());
+    if (const auto* event = notice.event) {
+      if (event->report) resource("DiagnosticReport/" + event->report->id.hex());
+      if (event->order) resource("ServiceRequest/" + event->order->id.hex());
+      if (notice.encounter && !event->encounter.id.empty()) resource("Encounter/" + event->encounter.id.hex());
+    } else if (const auto& operations = *notice.operations; operations.referral) {
+      resource("Task/" + operations.referral->id.hex());
+      resource("ServiceRequest/" + operations.referral->id.hex());
+    } else if (operations.critical) {
+      resource("Observation/" + operations.critical->observation);
+      resource("DiagnosticReport/" + operations.critical->report);
+    }
     resource("Patient/" + notice.person.hex());
     json.EndArray();
     json.EndObject();

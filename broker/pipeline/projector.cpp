@@ -345,7 +345,7 @@ net::awaitable<Result<void>> Projector::reckon() {
 void Projector::applied_up_to(Tail& tail, port::Offset next) {
   tail.next = next;
   show();
-  if (tail.partition.topic == port::Topic::events && options_.on_projected) options_.on_projected(tail.partition, next);
+  if (options_.on_projected) options_.on_projected(tail.partition, next);
 }
 
 net::awaitable<void> Projector::observe_lag(Tail& tail, Timestamp newest) {

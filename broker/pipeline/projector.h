@@ -45,7 +45,7 @@ struct ProjectorOptions {
   // How long the cursors may stand still, with something to apply, before a projector that stands by takes over; 0: no
   // other broker has this store.
   std::chrono::milliseconds take_over{0};
-  // Events below this offset are in the store, after each write or as seen from the side. On the projector's thread.
+  // Records below this offset are in the store, after each write or as seen from the side. On the projector's thread.
   std::function<void(port::Partition partition, port::Offset next)> on_projected;
   // Whose turn it is: ours, or another broker's.
   std::function<void(bool ours)> on_turn;

@@ -24,6 +24,9 @@ struct Parcel {
   std::string event_id;    // record id + "." + ordinal
   std::string kind;        // "result.reported"
   std::uint32_t version = 1;
+  std::string lane;          // of its patient, "FACILITY/NUMBER": deliveries of one lane come one after the other
+  Timestamp appended;        // to the log, with
+  std::uint64_t offset = 0;  // there: of one lane both grow
   std::string subscription;
   unsigned attempt = 1;
   bool replay = false;

@@ -81,8 +81,7 @@ inline constexpr Column referral_waiting[] = {{"event_offset", integer}, {"comma
 inline constexpr Column referral_documents[] = {{"document", text}, {"referral", bytes}};
 inline constexpr Column chronic_followups[] = {
     {"facility", text}, {"newest", integer}, {"referral", bytes}, {"person", text}, {"document", json}};
-inline constexpr Column resources[] = {
-    {"facility", text}, {"department", text}, {"at", integer}, {"document", json}};
+inline constexpr Column resources[] = {{"facility", text}, {"department", text}, {"at", integer}, {"document", json}};
 inline constexpr Column deadlines[] = {{"kind", text}, {"rules", text}, {"at", integer}, {"id", bytes}};
 inline constexpr Column derived[] = {{"topic", integer},
                                      {"topic_partition", integer},

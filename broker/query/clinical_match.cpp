@@ -56,9 +56,11 @@ net::awaitable<Result<Answer>> Clinical::match(const access::Permit&, model::Sub
     }
   }
   std::vector<port::Lookup> blocks;
-  for (const auto& key : identity::block_keys(asked)) {
-    blocks.push_back({&tables::blocks, {identity::stored_block(identifier_key_, key)}});
-  }
+  // Who asks by a name is shown its bearers, also those born on other days than they think.
+  auto keys = identity::block_keys(asked);
+  std::set<std::string> all(keys.kept.begin(), keys.kept.end());
+  all.insert(keys.sought.begin(), keys.sought.end());
+  for (const auto& key : all) blocks.push_back({&tables::blocks, {identity::stored_block(identifier_key_, key)}});
   auto rows = co_await store_.get_many(std::move(blocks));
   if (!rows) co_return pass(rows.error());
   std::vector<identity::LocalKey> members;

@@ -31,6 +31,7 @@ bool any_of(const std::vector<std::string>& values, const std::vector<std::strin
 
 bool accepts(const model::SubscriptionFilter& filter, const Facts& facts) {
   if (facts.labelled) return false;
+  if (filter.parties.empty() && model::is_for_parties(facts.kind)) return false;
   if (!filter.kinds.empty() && !holds(filter.kinds, facts.kind) && !holds(filter.kinds, family_of(facts.kind))) {
     return false;
   }
@@ -110,9 +111,16 @@ void Matcher::match(const Facts& facts, Scratch& scratch, std::vector<std::uint3
   auto& all = scratch.all;
   auto& one = scratch.one;
   all.assign(words_, ~Word{0});
+  // Referrals and critical values are for nobody who does not say whose.
+  const bool for_parties = model::is_for_parties(facts.kind);
   const auto narrow = [&](const Dimension& dimension, auto join_values) {
-    if (!dimension.used) return;
-    one = dimension.open;
+    const bool closed = for_parties && &dimension == &parties_;
+    if (!dimension.used && !closed) return;
+    if (closed) {
+      one.assign(words_, 0);
+    } else {
+      one = dimension.open;
+    }
     join_values();
     for (std::size_t i = 0; i < words_; ++i) all[i] &= one[i];
   };

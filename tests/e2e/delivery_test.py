@@ -249,7 +249,12 @@ class Delivery(Story):
         for wrong, expected in [({"sink": "mllp"}, "target"), ({"target": "http://169.254.169.254/latest"}, "not in [delivery] webhooks"),
                                 ({"kinds": ["result.invented"]}, "no events of this kind"), ({"facilities": ["NOBODY"]}, "no facility"),
                                 ({"colour": "red"}, "unknown key"), ({"sink": "mllp", "target": "192.0.2.1:2575"}, "encryption"),
-                                ({"sink": "mllp", "target": "127.0.0.1:1", "kinds": ["message.received"]}, "cannot be said")]:
+                                ({"sink": "mllp", "target": "127.0.0.1:1", "kinds": ["message.received"]}, "cannot be said"),
+                                # A family that the form has no words for is not everything.
+                                ({"sink": "mllp", "target": "127.0.0.1:1", "kinds": ["order.*"]}, "can be said"),
+                                ({"payload": "fhir", "kinds": ["message.*"]}, "can be said"),
+                                ({"kinds": ["referral.*"]}, "parties"),
+                                ({"sink": "mllp", "target": "127.0.0.1:1", "kinds": ["result.*", "message.*"]}, 'nothing of "message.*"')]:
             declare(live, {"name": "x", "sink": "rest-hook", "target": "https://his.example.cn/", **wrong})
             done = live.command("check", expect=2)
             self.assertIn("test.toml:", done.stderr)

@@ -23,6 +23,7 @@ class KafkaNodes(unittest.TestCase):
             env=dict(os.environ, HUTONG_KAFKA_BOOTSTRAP=self.cluster.bootstrap, HUTONG_APPENDS=str(rounds(300))),
             stdout=subprocess.PIPE, text=True)
         self.addCleanup(self.traffic.kill)
+        until(lambda: self.cluster.bytes_of("*events") > 0, "the traffic does not begin")
 
     # How many appends were acknowledged and refused, once the traffic has ended and found everything in its place.
     def outcome(self):
@@ -55,7 +56,6 @@ class KafkaNodes(unittest.TestCase):
         self.assertGreater(len(faults), 1, "the traffic was over before anything happened")
 
     def test_with_too_few_replicas_nothing_is_acknowledged_and_nothing_lost(self):
-        until(lambda: self.cluster.bytes_of("*events") > 0, "the traffic does not begin")
         self.cluster.kill(1)
         self.cluster.kill(2)
         time.sleep(12)  # longer than an append waits

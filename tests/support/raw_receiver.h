@@ -1,6 +1,6 @@
 // A receiver on this machine that speaks raw bytes: each complete request (HTTP with a Content-Length, or an MLLP
-// frame) is answered by what a function gives: bytes, "" nothing at all, or "close". Threads of its own; lives as long
-// as it.
+// frame) is answered by what a function gives: bytes, "" nothing at all, or "close"; close_after_answer(): the
+// connection is closed after bytes, too. Threads of its own; lives as long as it.
 #pragma once
 
 #include <arpa/inet.h>
@@ -48,10 +48,12 @@ class RawReceiver {
 
   std::uint16_t port() const { return port_; }
   std::size_t connections() const { return connections_; }
+  std::size_t closed() const { return closed_; }
   void answer(Answer answer) {
     const std::lock_guard lock(mutex_);
     answer_ = std::move(answer);
   }
+  void close_after_answer() { closes_ = true; }
   std::vector<std::string> requests() const {
     const std::lock_guard lock(mutex_);
     return requests_;
@@ -103,18 +105,23 @@ class RawReceiver {
           break;
         }
         if (!reply.empty()) ::send(fd, reply.data(), reply.size(), MSG_NOSIGNAL);
+        if (!reply.empty() && closes_) {
+          going = false;
+          break;
+        }
       }
     }
     ::shutdown(fd, SHUT_RDWR);
     ::close(fd);
+    ++closed_;
     const std::lock_guard lock(mutex_);
     std::erase(open_, fd);
   }
 
   int listener_ = -1;
   std::uint16_t port_ = 0;
-  std::atomic<bool> stopping_{false};
-  std::atomic<std::size_t> connections_{0};
+  std::atomic<bool> stopping_{false}, closes_{false};
+  std::atomic<std::size_t> connections_{0}, closed_{0};
   mutable std::mutex mutex_;
   Answer answer_;
   std::vector<std::string> requests_;

@@ -1,5 +1,6 @@
-"""Systems that take deliveries, for the stories: one that listens for HL7 v2 over MLLP and one webhook, each with moods. What
-arrived stands in `.taken`, in order: of MLLP dicts of MSH-10, patient, segments; of a webhook headers and body.
+"""Systems that take deliveries, for the stories: one that listens for HL7 v2 over MLLP and one webhook, each with moods, and a
+client of server-sent events. What arrived stands in `.taken`, in order: of MLLP dicts of MSH-10, patient, segments; of a webhook
+headers and body; of server-sent events id, kind and data.
 
     with MllpReceiver() as ward:
         ward.answer = lambda message: "AE" if ... else "AA"     # or None: no answer; "close": closes without one
@@ -7,6 +8,7 @@ arrived stands in `.taken`, in order: of MLLP dicts of MSH-10, patient, segments
 Threads: each has its own; `.taken` may be read meanwhile. Lifetime: the `with` block, or close().
 """
 
+import http.client
 import http.server
 import json
 import socket
@@ -181,14 +183,78 @@ class Webhook:
         self.close()
 
 
+class EventSource:
+    """A subscriber that connects itself: server-sent events over one connection. `.taken` are its events in order, as id, kind and
+    data; `.notes` those of other names; `.ended` once the broker has ended it. It acknowledges each where it is told to."""
+
+    def __init__(self, broker, subscription, token, last="", acknowledges=False):
+        self.broker, self.subscription, self.token, self.acknowledges = broker, subscription, token, acknowledges
+        self.taken, self.notes, self.ended = [], [], False
+        self.connection = http.client.HTTPConnection("127.0.0.1", broker.ports["http"], timeout=60)
+        headers = {"Authorization": f"Bearer {token}", **({"Last-Event-ID": last} if last else {})}
+        self.connection.request("GET", f"/api/v1/subscriptions/{subscription}/events", headers=headers)
+        self.answer = self.connection.getresponse()
+        self.status = self.answer.status
+        if self.status == 200:
+            threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        try:
+            fields = {}
+            while line := self.answer.readline():
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if name == "data":
+                    fields.setdefault("data", []).append(value)
+                elif name:
+                    fields[name] = value
+                elif "data" in fields:
+                    self.take(Taken(event=fields.get("id", ""), kind=fields.get("event"), data="\n".join(fields["data"]), at=time.time()))
+                    fields = {}
+                else:
+                    fields = {}
+        except (OSError, http.client.HTTPException, ValueError, AttributeError):
+            pass  # closed, here or there
+        self.ended = True
+
+    def take(self, event):
+        if not event.event:
+            self.notes.append(event)
+            return
+        self.taken.append(event)
+        if self.acknowledges:
+            self.acknowledge(event.event)
+
+    def acknowledge(self, *events):
+        answer = self.broker.http("POST", f"/api/v1/subscriptions/{self.subscription}/acknowledge", body={"events": list(events)}, token=self.token)
+        return answer.json()["events"] if answer.status == 200 else answer.status
+
+    def close(self):
+        try:
+            self.connection.sock.shutdown(socket.SHUT_RDWR)
+        except (OSError, AttributeError):
+            pass
+        self.connection.close()
+
+
+def toml(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(each)}" for key, each in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def declare(broker, *subscriptions):
     """Writes the installation's subscriptions; a running broker is told by reload()."""
     folder = broker.dir / "schemas" / "subscriptions"
     folder.mkdir(parents=True, exist_ok=True)
     text = ""
     for one in subscriptions:
-        text += "[[subscription]]\n" + "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in one.items()) + "\n"
+        text += "[[subscription]]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in one.items()) + "\n"
     (folder / "test.toml").write_text(text, encoding="utf-8")
+
+
+def allow_folders(*folders):
+    """[delivery] for folders that files may be dropped into."""
+    return f'\n[delivery]\nfolders = {json.dumps([str(each) for each in folders])}\n'
 
 
 def allow(*origins):

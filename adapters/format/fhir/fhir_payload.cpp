@@ -12,14 +12,24 @@ class FhirPayload final : public port::Payload {
  public:
   explicit FhirPayload(std::string base_url) : base_url_(std::move(base_url)) {}
 
-  bool has_words_for(std::string_view kind) const override { return kind != "message.received"; }
+  bool has_words_for(std::string_view kind) const override {
+    return kind != "message.received" && !kind.starts_with("critical-value.");
+  }
   bool shows_views() const override { return true; }
 
   Result<port::Letter> write(const port::Notice& notice, const model::Subscription&) const override {
-    const auto& event = *notice.event;
-    if (!has_words_for(to_string(event.kind))) {
-      return fail(ErrorCode::invalid, "FHIR has no resource here for " + std::string(to_string(event.kind)));
+    if (!has_words_for(notice.kind)) {
+      return fail(ErrorCode::invalid, "FHIR has no resource here for " + std::string(notice.kind));
     }
+    const FhirRendering rendering;
+    if (notice.operations) {
+      if (notice.operations->lost) return port::Letter{.unsaid = true};
+      const port::ReferralEntry parts[] = {{notice.operations->referral, port::ReferralPart::task, {}, {}},
+                                           {notice.operations->referral, port::ReferralPart::request, {}, {}}};
+      auto body = rendering.referrals({"collection", base_url_, parts, std::nullopt, {}});
+      return port::Letter{std::move(body), std::string(rendering.content_type()), {}};
+    }
+    const auto& event = *notice.event;
     std::vector<model::View> views;
     model::PersonView person, prior;
     person.id = notice.person;
@@ -45,7 +55,6 @@ class FhirPayload final : public port::Payload {
     }
     if (notice.encounter) views.push_back({.kind = ViewKind::encounter, .encounter = notice.encounter});
     if (notice.order) views.push_back({.kind = ViewKind::order, .order = notice.order});
-    const FhirRendering rendering;
     auto body = rendering.many({.type = "collection",
                                 .base_url = base_url_,
                                 .matches = views,

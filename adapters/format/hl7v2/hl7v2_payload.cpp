@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "adapters/format/hl7v2/charset.h"
 #include "adapters/format/hl7v2/writer.h"
@@ -101,11 +102,75 @@ Text identifier_type(const model::Identifier& identifier) {
   }
 }
 
+// What a step of a referral is called (table 0283 and what it lacks, as ref.cpp reads it), and whom it is for: what the
+// sender does goes to the receiver as a REF, what the receiver does to the sender as an RRI, what neither did to both.
+struct Step {
+  Text type, trigger, status;
+};
+
+std::optional<Step> step_of(const port::OperationsNotice& said, const std::vector<std::string>& parties) {
+  using enum model::ReferralAction;
+  const auto holds = [&](const std::string& code) {
+    return std::find(parties.begin(), parties.end(), code) != parties.end();
+  };
+  if (said.lost) return Step{"REF", "I14", {}};
+  const auto by_sender = [&](Text trigger, Text status = {}) -> std::optional<Step> {
+    if (!holds(said.referral->receiver)) return std::nullopt;
+    return Step{"REF", trigger, status};
+  };
+  const auto by_receiver = [&](Text trigger, Text status) -> std::optional<Step> {
+    if (!holds(said.referral->sender)) return std::nullopt;
+    return Step{"RRI", trigger, status};
+  };
+  const auto role = said.answered->role;
+  switch (said.answered->action) {
+    case request:
+    case redirect: return by_sender("I12");
+    case amend: return by_sender("I13");
+    case cancel: return by_sender("I14");
+    case receive: return by_receiver("I12", "P");
+    case accept: return by_receiver("I12", "A");
+    case decline: return by_receiver("I12", "R");
+    case arrive: return by_receiver("I13", "ARRIVED");
+    case treat: return by_receiver("I13", "TREATED");
+    case report: return by_receiver("I13", "RETURNED");
+    case no_show: return by_receiver("I13", "NOSHOW");
+    case close:
+      if (role != model::ReferralRole::sender) {
+        if (auto step = by_receiver("I13", "CLOSED")) return step;
+      }
+      return role == model::ReferralRole::receiver ? std::nullopt : by_sender("I13", "CLOSED");
+    case expire: {
+      auto step = by_receiver("I12", "E");
+      return step ? step : by_sender("I14");
+    }
+    case remind:
+    case escalate: break;
+  }
+  return std::nullopt;
+}
+
+Text priority_code(model::Priority priority) {
+  switch (priority) {
+    case model::Priority::stat: return "S";
+    case model::Priority::asap: return "A";
+    case model::Priority::urgent: return "U";
+    case model::Priority::routine: return "R";
+    case model::Priority::unknown: return "";
+  }
+  return "";
+}
+
 // Segments whose fields are given by number, as the standard counts them.
 class Composer {
  public:
   Composer(const port::Notice& notice, const model::Subscription& receiver)
       : notice_(notice), receiver_(receiver), writer_(Delimiters()) {}
+
+  Result<std::string> compose(const Step& step) {
+    compose_referral(step, *notice_.operations);
+    return finish();
+  }
 
   Result<std::string> compose() {
     const auto& event = *notice_.event;
@@ -114,6 +179,11 @@ class Composer {
     } else {
       compose_adt(event);
     }
+    return finish();
+  }
+
+ private:
+  Result<std::string> finish() {
     std::string text = writer_.finish();
     if (receiver_.charset != "GB18030") return text;
     std::string encoded;
@@ -122,7 +192,6 @@ class Composer {
     return encoded;
   }
 
- private:
   Writer& segment(Text name) {
     at_ = 0;
     return writer_.segment(name);
@@ -172,16 +241,20 @@ class Composer {
   }
 
   void header(Text type, Text trigger, Text structure) {
+    header(type, trigger, structure, notice_.record->source.facility, receiver_.receiving_facility);
+  }
+
+  void header(Text type, Text trigger, Text structure, Text from, Text to) {
     writer_.segment("MSH").field().encoding_characters();
     at_ = 2;  // the separator is MSH-1
     text(3, own_name);
-    text(4, notice_.record->source.facility);
+    text(4, from);
     text(5, receiver_.receiving_application);
-    text(6, receiver_.receiving_facility);
+    text(6, to);
     field(7).time(notice_.appended, zone_minutes);
     field(9).raw(type).component().raw(trigger);
     if (at_least(receiver_.version, "2.3.1")) writer_.component().raw(structure);
-    field(10).raw(control_id_of(notice_.event_id, notice_.event->version));
+    field(10).raw(control_id_of(notice_.event_id, notice_.version));
     field(11).raw("P");
     field(12).raw(receiver_.version);
     field(18).raw(receiver_.charset == "GB18030" ? "GB 18030-2000" : "UNICODE UTF-8");
@@ -508,6 +581,63 @@ class Composer {
     return "U";
   }
 
+  // --- REF and RRI: docs/connecting-a-hospital.md ---
+
+  void compose_referral(const Step& step, const port::OperationsNotice& said) {
+    const auto& referral = *said.referral;
+    const auto& command = *said.command;
+    const bool asks = step.type == "REF";
+    const Text to = !receiver_.receiving_facility.empty() ? Text(receiver_.receiving_facility)
+                    : said.lost                           ? Text()
+                    : asks                                ? Text(referral.receiver)
+                                                          : Text(referral.sender);
+    header(step.type, step.trigger, asks ? "REF_I12" : "RRI_I12", asks ? referral.sender : referral.receiver, to);
+    segment("RF1");
+    text(1, step.status);
+    if (!said.lost) text(2, priority_code(referral.urgency));
+    field(6).text(referral.number).component().text(referral.sender);
+    if (referral.slot && !said.lost) {
+      field(7).time(referral.slot->start, zone_minutes);
+      field(8).time(referral.slot->end, zone_minutes);
+    }
+    if (command.happened) field(9).time(*command.happened, zone_minutes);
+    const bool why_asked = asks && step.trigger != "I14" && step.status.empty();
+    const auto& reason = why_asked ? referral.indication : command.reason;
+    if (reason.said() && !said.lost) {
+      field(10).text(reason.code);
+      if (!reason.text.empty()) writer_.component().text(reason.text);
+    }
+    if (!said.lost) {
+      if (asks && !referral.insurance_filing.empty()) {
+        segment("AUT");
+        text(6, referral.insurance_filing);
+      }
+      provider("RP", referral.sender, referral.sender_department, asks ? Text(command.practitioner) : Text());
+      const bool proposes = command.action == model::ReferralAction::decline && !command.receiver.empty();
+      const bool has_slot = referral.slot && !referral.slot->department.empty();
+      provider("RT", proposes ? Text(command.receiver) : Text(referral.receiver),
+               proposes   ? Text(command.receiver_department)
+               : has_slot ? Text(referral.slot->department)
+                          : Text(referral.receiver_department),
+               asks ? Text() : Text(command.practitioner));
+    }
+    patient(1);
+    if (said.lost) return;
+    segment("ZRF");
+    text(1, to_string(referral.choice));
+    text(2, to_string(referral.direction));
+    text(3, referral.outside);
+    if (!said.follows_number.empty()) field(4).text(said.follows_number).component().text(said.follows_sender);
+    if (referral.slot) text(5, referral.slot->place);
+  }
+
+  void provider(Text role, Text facility, Text department, Text staff_number) {
+    segment("PRD");
+    text(1, role);
+    field(4).text(department).component().component().component().text(facility);
+    text(7, staff_number);
+  }
+
   const port::Notice& notice_;
   const model::Subscription& receiver_;
   Writer writer_;
@@ -518,16 +648,21 @@ class Hl7v2Payload final : public port::Payload {
  public:
   bool has_words_for(std::string_view kind) const override {
     return kind == "result.reported" || kind == "exam.reported" || kind == "encounter.changed" ||
-           kind.starts_with("patient.");
+           kind.starts_with("patient.") || kind == model::referral_answered_kind;
   }
   Result<port::Letter> write(const port::Notice& notice, const model::Subscription& subscription) const override {
-    if (!has_words_for(to_string(notice.event->kind))) {
-      return fail(ErrorCode::invalid, "HL7 v2 has no message here for " + std::string(to_string(notice.event->kind)));
+    if (!has_words_for(notice.kind)) {
+      return fail(ErrorCode::invalid, "HL7 v2 has no message here for " + std::string(notice.kind));
     }
-    auto text = Composer(notice, subscription).compose();
+    Composer composer(notice, subscription);
+    std::optional<Step> step;
+    if (notice.operations) {
+      step = step_of(*notice.operations, subscription.filter.parties);
+      if (!step) return port::Letter{.unsaid = true};
+    }
+    auto text = step ? composer.compose(*step) : composer.compose();
     if (!text) return tl::unexpected(text.error());
-    return port::Letter{std::move(*text), "x-application/hl7-v2+er7",
-                        control_id_of(notice.event_id, notice.event->version)};
+    return port::Letter{std::move(*text), "x-application/hl7-v2+er7", control_id_of(notice.event_id, notice.version)};
   }
 };
 

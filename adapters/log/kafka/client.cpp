@@ -62,6 +62,19 @@ Settings consumer_settings() {
           {"queued.max.messages.kbytes", "8192"}};  // read ahead per partition
 }
 
+Settings group_settings(const std::string& group) {
+  return {{"group.id", group},
+          {"enable.auto.commit", "false"},
+          {"enable.auto.offset.store", "false"},
+          {"auto.offset.reset", "earliest"},
+          {"isolation.level", "read_committed"},  // what a sender took back was never sent
+          {"enable.partition.eof", "false"},
+          {"allow.auto.create.topics", "false"},
+          {"session.timeout.ms", "10000"},  // another broker goes on soon after one has died
+          {"fetch.wait.max.ms", "100"},
+          {"queued.max.messages.kbytes", "16384"}};
+}
+
 Result<void> set(rd_kafka_conf_t* configuration, const std::string& name, const std::string& value) {
   std::array<char, reason_bytes> why{};
   if (rd_kafka_conf_set(configuration, name.c_str(), value.c_str(), why.data(), why.size()) == RD_KAFKA_CONF_OK)
@@ -82,7 +95,7 @@ Result<Configuration> configure(const KafkaOptions& options, const Settings& own
   for (const auto& [name, value] : options.settings) {
     const bool taken = std::any_of(all.begin(), all.end(), [&](const auto& ours) { return ours.first == name; });
     if (taken || std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved)) {
-      return fail(ErrorCode::invalid, "Kafka setting " + name + ": the log's promises rest on it; take it out");
+      return fail(ErrorCode::invalid, "Kafka setting " + name + ": what is promised rests on it; take it out");
     }
     if (auto done = set(configuration.get(), name, value); !done) return tl::unexpected(done.error());
   }
@@ -131,6 +144,30 @@ Result<Client> make_consumer(const KafkaOptions& options) {
   auto configuration = configure(options, consumer_settings());
   if (!configuration) return tl::unexpected(configuration.error());
   return make(RD_KAFKA_CONSUMER, std::move(*configuration));
+}
+
+Result<Client> make_group_consumer(const KafkaOptions& options, const std::string& group, ConsumerEvents& events) {
+  auto configuration = configure(options, group_settings(group));
+  if (!configuration) return tl::unexpected(configuration.error());
+  rd_kafka_conf_set_opaque(configuration->get(), &events);
+  rd_kafka_conf_set_error_cb(configuration->get(), [](rd_kafka_t*, int code, const char* reason, void* opaque) {
+    static_cast<ConsumerEvents*>(opaque)->troubled(code, reason);
+  });
+  auto client = make(RD_KAFKA_CONSUMER, std::move(*configuration));
+  if (client) rd_kafka_poll_set_consumer(client->get());
+  return client;
+}
+
+Result<void> check_group_consumer(const KafkaOptions& options, const std::string& group) {
+  auto configuration = configure(options, group_settings(group));
+  if (!configuration) return tl::unexpected(configuration.error());
+  return {};
+}
+
+Result<void> check_producer(const KafkaOptions& options) {
+  auto configuration = configure(options, producer_settings(options));
+  if (!configuration) return tl::unexpected(configuration.error());
+  return {};
 }
 
 std::string topic_name(const KafkaOptions& options, port::Topic topic) {

@@ -37,9 +37,22 @@ class ProducerEvents {
   virtual void troubled(int code, const std::string& reason) = 0;  // not about one message; often passes by itself
 };
 
+// What a consumer calls back while it is polled.
+class ConsumerEvents {
+ public:
+  virtual ~ConsumerEvents() = default;
+  virtual void troubled(int code, const std::string& reason) = 0;
+};
+
 // Errors: invalid, with librdkafka's own words and the setting that it does not like.
 Result<Client> make_producer(const KafkaOptions& options, ProducerEvents& events);
 Result<Client> make_consumer(const KafkaOptions& options);
+// One of a group that shares a topic's partitions, for what other systems write (adapters/source/kafka): its owner says
+// what is done with by committing it, nothing else does.
+Result<Client> make_group_consumer(const KafkaOptions& options, const std::string& group, ConsumerEvents& events);
+Result<void> check_group_consumer(const KafkaOptions& options, const std::string& group);
+// Whether make_producer would take the settings, without starting anything.
+Result<void> check_producer(const KafkaOptions& options);
 
 std::string topic_name(const KafkaOptions& options, port::Topic topic);
 std::uint32_t partition_count(const KafkaOptions& options, port::Topic topic);

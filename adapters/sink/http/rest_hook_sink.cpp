@@ -8,7 +8,6 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -67,12 +66,6 @@ Receipt receipt_of(unsigned status, std::string_view wait) {
   if (status >= 400 && status < 500) return {Taken::refused, std::move(answer), {}};
   if (status >= 500 && status < 600) return {Taken::not_now, std::move(answer), retry_after(wait)};
   return {Taken::broken, std::move(answer), {}};
-}
-
-bool is_address(const std::string& host) {
-  error_code failed;
-  static_cast<void>(net::ip::make_address(host, failed));
-  return !failed;
 }
 
 struct Connection {
@@ -163,8 +156,10 @@ class RestHookSink final : public port::Sink {
   // "" where it stands.
   net::awaitable<std::string> connect(Connection& connection) {
     if (auto allowed = options_.guard->check(options_.target); !allowed) co_return allowed.error().message;
-    auto addresses = co_await resolve();
+    // Once for each connection: what is checked is what is connected to.
+    const auto addresses = co_await names::addresses_of(options_.target.host, options_.resolve);
     if (!addresses) co_return addresses.error().message;
+    if (closed_) co_return "closed";
     if (auto allowed = options_.guard->check(*addresses); !allowed) co_return allowed.error().message;
     std::vector<tcp::endpoint> endpoints;
     for (const auto& address : *addresses) endpoints.emplace_back(address, options_.target.port);
@@ -182,7 +177,7 @@ class RestHookSink final : public port::Sink {
     if (error) co_return error == beast::error::timeout ? "no connection in time" : error.message();
     stream.socket().set_option(tcp::no_delay(true), error);
     if (connection.tls) {
-      if (!is_address(options_.target.host))
+      if (!names::is_literal(options_.target.host))
         SSL_set_tlsext_host_name(connection.tls->native_handle(), options_.target.host.c_str());
       connection.tls->set_verify_callback(net::ssl::host_name_verification(options_.target.host));
       stream.expires_after(options_.connect_timeout);
@@ -192,14 +187,6 @@ class RestHookSink final : public port::Sink {
     }
     connection.open = !closed_;
     co_return closed_ ? "closed" : "";
-  }
-
-  // Once for each connection: what is checked is what is connected to.
-  net::awaitable<Result<std::vector<Address>>> resolve() {
-    error_code not_literal;
-    const auto literal = net::ip::make_address(options_.target.host, not_literal);
-    if (!not_literal) co_return std::vector<Address>{literal};
-    co_return co_await options_.resolve(options_.target.host);
   }
 
   template <class Stream>
@@ -255,18 +242,6 @@ class RestHookSink final : public port::Sink {
 };
 
 }  // namespace
-
-Resolve system_resolver() {
-  return [](std::string host) -> net::awaitable<Result<std::vector<Address>>> {
-    tcp::resolver resolver(co_await net::this_coro::executor);
-    error_code error;
-    const auto found = co_await resolver.async_resolve(host, "", net::redirect_error(net::use_awaitable, error));
-    if (error) co_return fail(ErrorCode::unavailable, "the name cannot be resolved: " + error.message());
-    std::vector<Address> addresses;
-    for (const auto& entry : found) addresses.push_back(entry.endpoint().address());
-    co_return addresses;
-  };
-}
 
 std::shared_ptr<port::Sink> rest_hook_sink(net::any_io_executor executor, RestHookOptions options) {
   return std::make_shared<RestHookSink>(std::move(executor), std::move(options));

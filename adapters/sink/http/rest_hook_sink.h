@@ -3,24 +3,19 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "adapters/sink/http/target.h"
+#include "adapters/sink/names/names.h"
 #include "broker/port/sink.h"
 
 namespace hutong::http_sink {
 
-// All addresses of a name. Errors: unavailable.
-using Resolve = std::function<net::awaitable<Result<std::vector<Address>>>(std::string host)>;
-Resolve system_resolver();
-
 struct RestHookOptions {
   Target target;
   std::shared_ptr<const TargetGuard> guard;
-  Resolve resolve = system_resolver();
+  names::Resolve resolve = names::system_resolver();
   std::string authorization;  // the header's value; "" none
   std::size_t connections = 1;
   std::chrono::milliseconds timeout{30'000}, connect_timeout{5'000};

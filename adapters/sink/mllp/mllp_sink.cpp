@@ -170,25 +170,25 @@ class MllpSink final : public port::Sink {
   net::awaitable<std::string> connect(Connection& connection) {
     connection.tls.reset();
     connection.plain.reset();
+    const auto found = co_await names::addresses_of(options_.host, options_.resolve);
+    if (!found) co_return found.error().message;
+    if (closed_) co_return "closed";
+    std::vector<tcp::endpoint> endpoints;
+    for (const auto& address : *found) endpoints.emplace_back(address, options_.port);
     connection.within(options_.connect_timeout);
     error_code error;
-    tcp::resolver resolver(executor_);
-    const auto found = co_await resolver.async_resolve(options_.host, std::to_string(options_.port),
-                                                       net::redirect_error(net::use_awaitable, error));
-    if (error) co_return "the name cannot be resolved: " + error.message();
     if (options_.tls) {
       connection.tls = std::make_unique<net::ssl::stream<tcp::socket>>(executor_, *tls_);
     } else {
       connection.plain = std::make_unique<tcp::socket>(executor_);
     }
-    co_await net::async_connect(connection.socket(), found, net::redirect_error(net::use_awaitable, error));
+    co_await net::async_connect(connection.socket(), endpoints, net::redirect_error(net::use_awaitable, error));
     if (error) co_return connection.late ? "no connection in time" : error.message();
     connection.socket().set_option(tcp::no_delay(true), error);
     connection.socket().set_option(net::socket_base::keep_alive(true), error);
     if (connection.tls) {
-      error_code not_literal;
-      static_cast<void>(net::ip::make_address(options_.host, not_literal));
-      if (not_literal) SSL_set_tlsext_host_name(connection.tls->native_handle(), options_.host.c_str());
+      if (!names::is_literal(options_.host))
+        SSL_set_tlsext_host_name(connection.tls->native_handle(), options_.host.c_str());
       connection.tls->set_verify_callback(net::ssl::host_name_verification(options_.host));
       co_await connection.tls->async_handshake(net::ssl::stream_base::client,
                                                net::redirect_error(net::use_awaitable, error));

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "adapters/sink/names/names.h"
 #include "broker/port/sink.h"
 
 namespace hutong::mllp_client {
@@ -15,6 +16,7 @@ namespace hutong::mllp_client {
 struct MllpSinkOptions {
   std::string host;
   std::uint16_t port = 2575;
+  names::Resolve resolve = names::system_resolver();
   std::size_t connections = 1;
   std::chrono::milliseconds timeout{30'000}, connect_timeout{5'000};
   bool tls = false;

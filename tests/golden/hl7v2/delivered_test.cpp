@@ -119,6 +119,8 @@ TEST_P(Delivered, reads_back_as_what_it_was_made_of) {
       port::Notice notice;
       notice.record = &record;
       notice.event = &event;
+      notice.kind = to_string(event.kind);
+      notice.version = event.version;
       notice.event_id = record.id.hex() + "." + std::to_string(event.ordinal);
       notice.facility = record.subject.facility;
       notice.number = record.subject.number;
@@ -148,6 +150,127 @@ TEST_P(Delivered, reads_back_as_what_it_was_made_of) {
   } else {
     EXPECT_EQ(golden, file(folder / "delivered.hl7")) << "review the difference; HUTONG_ACCEPT=1 rewrites it";
   }
+}
+
+// A step of a referral as its other party hears it, over the bytes of a message: its words, and who it is about.
+class DeliveredReferral : public Delivered {
+ protected:
+  DeliveredReferral() {
+    record.source.facility = "bc-county";
+    record.subject.number = "C1";
+    record.subject.names.push(arena, {.text = "王晓明", .family = "王", .given = "晓明"});
+    notice.record = &record;
+    notice.operations = &said;
+    notice.kind = model::referral_answered_kind;
+    notice.event_id = "00112233445566778899aabbccddeeff.0";
+    notice.facility = "cc-east";
+    notice.number = "C1";
+    notice.appended = {1'780'000'000'000'000};
+    said.referral = &referral;
+    said.answered = &answered;
+    said.command = &command;
+    referral.number = "ZZ-17";
+    referral.sender = "cc-east";
+    referral.sender_department = "全科";
+    referral.receiver = "bc-county";
+    referral.receiver_department = "心内科";
+    referral.urgency = model::Priority::urgent;
+    referral.choice = model::Choice::agreed;
+    referral.direction = model::Direction::up;
+    referral.indication = {"I20", "胸痛|待查"};
+    referral.insurance_filing = "YB9";
+    command.practitioner = "D07";
+  }
+  // "action sender number: …", as our own reader takes it; "" nothing is said.
+  std::string heard(model::ReferralAction action, model::ReferralRole role, std::vector<std::string> parties,
+                    const std::string& version = "2.5.1") {
+    answered.action = command.action = action;
+    answered.role = role;
+    model::Subscription receiver;
+    receiver.version = version;
+    receiver.charset = "GB18030";
+    receiver.filter.parties = std::move(parties);
+    const auto letter = hl7v2::hl7v2_payload()->write(notice, receiver);
+    if (!letter) return letter.error().message;
+    bytes = letter->body;
+    if (letter->unsaid) return "";
+    const hl7v2::Hl7v2 format;
+    model::Draft draft;
+    port::ReadContext context;
+    context.facilities = &facilities();
+    const auto reading = format.read(bytes, context, draft);
+    if (reading.answer != model::Answer::accepted) return "refused: " + std::string(draft.issues.list()[0].code);
+    normalizer().normalize(draft, reading.facility, facilities());
+    const auto& part = draft.parts[0];
+    const auto& word = *part.events[0].referral;
+    std::string text = std::string(word.action) + " " + std::string(word.sender) + " " + std::string(word.number) + ":";
+    for (const auto& each : {word.receiver, word.choice, word.direction, word.insurance_filing, word.reason.code,
+                             word.reason.display, word.follows_number, word.place}) {
+      if (!each.empty()) text += " " + std::string(each);
+    }
+    if (!word.slot_start.iso.empty()) text += " " + std::string(word.slot_start.iso);
+    if (word.priority != model::Priority::unknown) text += " " + std::string(to_string(word.priority));
+    for (const auto& name : part.subject.names) text += " " + std::string(name.text);
+    return text + " " + std::string(part.subject.number);
+  }
+
+  Arena arena;
+  model::RecordView record;
+  model::ReferralView referral;
+  model::ReferralAnswered answered;
+  model::ReferralCommand command;
+  port::OperationsNotice said;
+  port::Notice notice;
+  std::string bytes;
+};
+
+TEST_F(DeliveredReferral, goes_to_the_other_party_as_what_it_would_have_sent_itself) {
+  using enum model::ReferralAction;
+  using enum model::ReferralRole;
+  const std::vector<std::string> east{"cc-east"}, county{"bc-county"}, both{"cc-east", "bc-county"};
+  for (const auto* version : {"2.3", "2.4", "2.5.1", "2.6", "2.8"}) {
+    EXPECT_EQ(heard(request, model::ReferralRole::sender, county, version),
+              "request cc-east ZZ-17: bc-county agreed up YB9 I20 胸痛|待查 urgent 王晓明 C1")
+        << version;
+  }
+  EXPECT_EQ(heard(request, model::ReferralRole::sender, east), "") << "its own word";
+  EXPECT_EQ(heard(amend, model::ReferralRole::sender, county).substr(0, 19), "amend cc-east ZZ-17");
+  command.reason = {"01", "无床位"};
+  EXPECT_EQ(heard(cancel, model::ReferralRole::sender, county),
+            "cancel cc-east ZZ-17: bc-county agreed up YB9 01 无床位 urgent 王晓明 C1");
+  EXPECT_EQ(heard(close, model::ReferralRole::sender, county).substr(0, 19), "close cc-east ZZ-17");
+  command.receiver = "bc-city";
+  EXPECT_EQ(heard(decline, model::ReferralRole::receiver, east),
+            "decline cc-east ZZ-17: bc-city agreed up 01 无床位 urgent 王晓明 C1");
+  EXPECT_EQ(heard(decline, model::ReferralRole::receiver, county), "");
+  command = {};
+  command.practitioner = "D9";
+  referral.slot = model::Slot{{1'780'000'000'000'000}, {1'780'003'600'000'000}, "心内科", "3 床"};
+  for (const auto* version : {"2.3", "2.5.1", "2.8"}) {
+    EXPECT_EQ(heard(accept, model::ReferralRole::receiver, both, version),
+              "accept cc-east ZZ-17: bc-county agreed up 3 床 2026-05-29T04:26:40.000+08:00 urgent 王晓明 C1")
+        << version;
+  }
+  for (const auto& [action, name] :
+       {std::pair(receive, "receive"), std::pair(arrive, "arrive"), std::pair(treat, "treat"),
+        std::pair(report, "report"), std::pair(no_show, "no-show")}) {
+    EXPECT_EQ(heard(action, model::ReferralRole::receiver, east).substr(0, std::string(name).size() + 1),
+              std::string(name) + " ");
+  }
+  EXPECT_EQ(heard(close, linked, east).substr(0, 6), "close ");
+  EXPECT_EQ(heard(close, linked, county).substr(0, 6), "close ");
+  EXPECT_EQ(heard(expire, clock, county).substr(0, 7), "cancel ");
+  EXPECT_EQ(heard(remind, clock, both), "");
+}
+
+TEST_F(DeliveredReferral, who_loses_it_is_told_that_by_number_alone) {
+  said.lost = true;
+  referral.receiver = "bc-city";
+  record.subject.names = {};
+  EXPECT_EQ(heard(model::ReferralAction::redirect, model::ReferralRole::sender, {"bc-county"}),
+            "cancel cc-east ZZ-17: C1");
+  for (const auto* hidden : {"bc-city", "I20", "YB9", "agreed"})
+    EXPECT_EQ(bytes.find(hidden), std::string::npos) << hidden;
 }
 
 TEST(ControlId, is_the_events_and_its_versions) {

@@ -90,6 +90,31 @@ TEST_F(Configuration, SecretsOfKafkaComeByReferenceAndAreNeverShown) {
   unsetenv("HUTONG_TEST_SECRET");
 }
 
+TEST_F(Configuration, ATopicThatSystemsHandInOn) {
+  ASSERT_EQ(setenv("HUTONG_TEST_SECRET", "mandarin-duck", 1), 0);
+  const std::string lis = "[kafka_sources.lis]\nbootstrap = \"10.1.2.3:9093\"\ntopic = \"lis-oru\"\n";
+  const std::string settings = "[kafka_sources.lis.settings]\nsecurity.protocol = \"sasl_ssl\"\n";
+  const auto config = read(lis + settings + "sasl.password = \"env:HUTONG_TEST_SECRET\"\n");
+  ASSERT_EQ(config.kafka_sources.size(), 1U);
+  EXPECT_EQ(config.kafka_sources[0].group, "hutong");
+  EXPECT_EQ(config.kafka_sources[0].settings.at("sasl.password"), "mandarin-duck");
+  EXPECT_THAT(describe(config), AllOf(HasSubstr("lis-oru"), Not(HasSubstr("mandarin-duck"))));
+  EXPECT_THAT(mistake(lis), HasSubstr(":2: [kafka_sources.lis] bootstrap: leaves this machine without encryption"));
+  EXPECT_THAT(mistake(lis + settings + "group.id = \"x\"\n"), AllOf(HasSubstr(":4: "), HasSubstr("group.id")));
+  EXPECT_THAT(mistake("[kafka_sources.lis]\nbootstrap = \"127.0.0.1:9092\"\n"),
+              HasSubstr(":1: [kafka_sources.lis] topic"));
+  EXPECT_EQ(mistake(lis + "allow_plain = true\n"), "accepted");
+  unsetenv("HUTONG_TEST_SECRET");
+}
+
+TEST_F(Configuration, FoldersForFilesAreWholePaths) {
+  EXPECT_EQ(read("[delivery]\nfolders = [\"/srv/out\"]\n").delivery.folders.size(), 1U);
+  for (const char* wrong : {"out", "/", "/srv/../etc"})
+    EXPECT_THAT(mistake("[delivery]\nfolders = [\"" + std::string(wrong) + "\"]\n"),
+                HasSubstr(":2: [delivery] folders"))
+        << wrong;
+}
+
 TEST_F(Configuration, WhatIsShownCanBeReadAgain) {
   const auto shown =
       describe(read(std::string(kafka) + "unsafe_topics = true\n[log.kafka.settings]\nclient.rack = 'a\"b'\n"));

@@ -26,17 +26,24 @@ inline Quality link(const std::vector<Candidate>& people, const std::vector<std:
                     const std::vector<int>& side, const Weights& weights, std::size_t block_size = 64) {
   const bool two_sided = std::set<int>(side.begin(), side.end()).size() > 1;
   std::unordered_map<std::string, std::vector<std::uint32_t>> blocks;
-  for (std::uint32_t i = 0; i < people.size(); ++i) {
+  const auto keys_of = [&](std::uint32_t i) {
     auto keys = block_keys(people[i]);
-    for (const auto& card : people[i].cards) keys.push_back("card " + card);
-    for (auto& key : keys) blocks[std::move(key)].push_back(i);
+    for (const auto& card : people[i].cards) {
+      keys.kept.push_back("card " + card);
+      keys.sought.push_back("card " + card);
+    }
+    return keys;
+  };
+  for (std::uint32_t i = 0; i < people.size(); ++i) {
+    for (auto& key : keys_of(i).kept) blocks[std::move(key)].push_back(i);
   }
   std::set<std::pair<std::uint32_t, std::uint32_t>> pairs;
-  for (const auto& [key, members] : blocks) {
-    if (members.size() > block_size) continue;
-    for (std::size_t i = 0; i < members.size(); ++i) {
-      for (std::size_t j = i + 1; j < members.size(); ++j) {
-        if (!two_sided || side[members[i]] != side[members[j]]) pairs.emplace(members[i], members[j]);
+  for (std::uint32_t i = 0; i < people.size(); ++i) {
+    for (const auto& key : keys_of(i).sought) {
+      const auto found = blocks.find(key);
+      if (found == blocks.end() || found->second.size() > block_size) continue;
+      for (const auto other : found->second) {
+        if (other != i && (!two_sided || side[i] != side[other])) pairs.emplace(std::min(i, other), std::max(i, other));
       }
     }
   }

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 namespace hutong::identity {
 namespace {
 
@@ -92,6 +94,28 @@ TEST(Matching, decides_for_each_in_order) {
   ASSERT_EQ(decisions.size(), 2u);
   EXPECT_EQ(decisions[0].outcome, Outcome::conflict);
   EXPECT_EQ(decisions[1].outcome, Outcome::link);
+}
+
+// Whether one who comes now finds one who is known.
+bool finds(const Candidate& newcomer, const Candidate& known) {
+  const auto sought = block_keys(newcomer).sought, kept = block_keys(known).kept;
+  return std::find_first_of(sought.begin(), sought.end(), kept.begin(), kept.end()) != sought.end();
+}
+
+TEST(Blocks, a_name_alone_brings_together_where_one_does_not_say_when_it_was_born) {
+  const auto born = person("1"), undated = person("2", "王晓明", "");
+  EXPECT_TRUE(finds(born, undated));
+  EXPECT_TRUE(finds(undated, born));
+  EXPECT_TRUE(finds(undated, person("3", "王小明", "")));
+  EXPECT_FALSE(finds(born, person("4", "王小明", "1964-11-23")));
+}
+
+TEST(Blocks, any_two_parts_of_a_birth_date_bring_a_name_together_and_one_exchanged) {
+  for (const auto* other : {"1980-01-17", "1980-05-02", "1957-01-02", "1980-02-01"}) {
+    EXPECT_TRUE(finds(person("1"), person("2", "王小明", other))) << other;
+    EXPECT_TRUE(finds(person("1", "王小明", other), person("2"))) << other;
+  }
+  EXPECT_FALSE(finds(person("1"), person("2", "李建国", "1980-05-02")));
 }
 
 TEST(Matching, a_candidate_takes_only_cards_that_may_link_and_folds_names) {

@@ -4,6 +4,7 @@
 
 #include "broker/critical/document.h"
 #include "broker/critical/rules.h"
+#include "broker/pipeline/delivery_matter.h"
 #include "broker/pipeline/duty_desk.h"
 #include "broker/recognition/catalogue.h"
 #include "broker/referral/rules.h"
@@ -151,6 +152,36 @@ TEST_F(CriticalFold, who_placed_the_order_is_told_and_of_a_labelled_item_nothing
   EXPECT_TRUE(values()[0].opened.labelled);
   EXPECT_EQ(values()[0].opened.loinc, "");
   for (const auto& each : in_log(port::Topic::operations)) EXPECT_EQ(each.record.json.find("56888"), std::string::npos);
+}
+
+TEST_F(CriticalFold, its_steps_are_told_to_who_ordered_and_who_measured_in_the_order_of_the_patients_results) {
+  say("1", lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}}));
+  append(Message("2", {.number = "V1", .facility = "village"}).report([&] {
+    auto labelled = lab({{"HIV", "", ResultStatus::final, "", "56888-1", "AA", "HIV"}});
+    labelled.number = "R2";
+    return labelled;
+  }()));
+  settle();
+  model::FacilityDirectory facilities;
+  std::vector<std::string> told;
+  for (const auto& stored : in_log(port::Topic::operations)) {
+    const auto matter = await(matter_of(*store, stored));
+    ASSERT_TRUE(matter) << matter.error().message;
+    if (!*matter) continue;
+    const auto facts = facts_of(**matter, facilities);
+    if (facts.labelled) {
+      EXPECT_TRUE(facts.items.empty());
+      continue;
+    }
+    std::string line = (**matter).kind + " of " + (**matter).lane() + " to";
+    for (const auto& party : facts.parties) line += " " + party;
+    told.push_back(line);
+    ASSERT_EQ(facts.items.size(), 1u);
+    EXPECT_EQ(facts.items[0].loinc, "2823-3");
+    EXPECT_EQ(facts.items[0].flag, model::Flag::critical);
+  }
+  EXPECT_THAT(
+      told, testing::ElementsAre("critical-value.opened of h1/P1 to h1 lab", "critical-value.told of h1/P1 to h1 lab"));
 }
 
 TEST_F(CriticalFold, an_order_of_another_patient_under_the_same_number_is_not_who_ordered) {

@@ -119,6 +119,53 @@ TEST_F(Inherit, everything_is_said_anew_in_the_offsets_of_this_log) {
   EXPECT_EQ(pause->log, log.id());
 }
 
+// A subscriber that was told of referrals goes on there; one of before that was not, begins behind what was carried.
+TEST_F(Inherit, the_place_in_the_operations_is_carried_too) {
+  model::DeliveryProgressed progressed;
+  progressed.id = RecordId(sha256("later"));
+  progressed.log = left.id();
+  progressed.term = 4;
+  const model::Stream operations{0, static_cast<std::uint8_t>(Topic::operations), 0};
+  progressed.router = {{{}, 90, 90}, {operations, 2, 2}};
+  model::SubscriberProgress told, before;
+  told.name = "told";
+  told.cursors = {{{}, 90, 90}, {operations, 1, 2}};
+  told.open = {{{operations, 1, 0}, 3}};
+  before.name = "before";
+  before.cursors = {{{}, 90, 90}};
+  progressed.subscribers = {told, before};
+  append(left, Topic::operations, operation(model::delivery_progressed_kind, write(progressed), 3));
+  ASSERT_TRUE(await(carry(left, log, {})));
+  const auto said = model::read_delivery_progressed((*await(inherited_deliveries(log, Timestamp{1}, 70)))[0].json);
+  ASSERT_TRUE(said);
+  const auto place = [&](const std::vector<model::StreamCursor>& cursors) -> std::optional<std::pair<int, int>> {
+    for (const auto& each : cursors) {
+      if (each.stream == operations) return std::pair(static_cast<int>(each.next), static_cast<int>(each.read));
+    }
+    return std::nullopt;
+  };
+  EXPECT_EQ(place(said->router), std::pair(2, 2));
+  for (const auto& one : said->subscribers) {
+    if (one.name == "told") {
+      EXPECT_EQ(place(one.cursors), std::pair(1, 2));
+      ASSERT_THAT(one.open, SizeIs(1));
+      EXPECT_EQ(one.open[0].ref, (model::EventRef{operations, 1, 0}));
+    } else {
+      EXPECT_FALSE(place(one.cursors)) << one.name << " begins where the router is";
+    }
+  }
+}
+
+TEST_F(Inherit, a_router_that_never_read_the_operations_begins_behind_what_was_carried) {
+  ASSERT_TRUE(await(carry(left, log, {})));
+  const auto said = model::read_delivery_progressed((*await(inherited_deliveries(log, Timestamp{1}, 70)))[0].json);
+  ASSERT_TRUE(said);
+  ASSERT_FALSE(said->router.empty());
+  const auto& last = said->router.back();
+  EXPECT_EQ(last.stream.topic, static_cast<std::uint8_t>(Topic::operations));
+  EXPECT_EQ(last.next, 2u);
+}
+
 TEST_F(Inherit, a_log_of_its_own_inherits_nothing) {
   EXPECT_THAT(*await(inherited_deliveries(left, Timestamp{1}, 1)), IsEmpty());
   EXPECT_THAT(*await(inherited_deliveries(log, Timestamp{1}, 1)), IsEmpty());

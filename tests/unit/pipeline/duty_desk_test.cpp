@@ -8,6 +8,7 @@
 #include "broker/base/limits.h"
 #include "broker/critical/rules.h"
 #include "broker/model/care.h"
+#include "broker/pipeline/delivery_matter.h"
 #include "broker/pipeline/effects_referral.h"
 #include "broker/recognition/catalogue.h"
 #include "broker/referral/document.h"
@@ -486,6 +487,38 @@ TEST_F(Duty, whose_turn_it_is_not_says_nothing) {
   EXPECT_EQ(*await(other.work()), 0u);
   ours = true;
   EXPECT_EQ(*await(other.work()), 1u);
+}
+
+// Of every record of the topic: what subscribers are told of it.
+TEST_F(Duty, a_step_is_told_to_who_is_a_party_now_and_to_who_loses_it_by_that_step) {
+  auto way = the_way();
+  way.insert(way.begin() + 4, command(Action::accept, "bc-county", "T1", clock.now()));  // refused: it is not its turn
+  for (const auto& each : way) say(each);
+  settle();
+  std::vector<std::string> told;
+  for (const auto& stored : in_log(port::Topic::operations)) {
+    const auto matter = await(matter_of(*store, stored));
+    ASSERT_TRUE(matter) << matter.error().message;
+    if (!*matter) continue;
+    const auto& one = **matter;
+    EXPECT_EQ(one.kind, model::referral_answered_kind);
+    std::string line = std::string(to_string(one.answered->action)) + " by " + one.facility + " to";
+    for (const auto& party : one.parties) line += " " + party;
+    told.push_back(line + (one.former.empty() ? "" : ", lost by " + one.former));
+  }
+  EXPECT_THAT(told,
+              testing::ElementsAre("request by cc-east to cc-east bc-city", "receive by bc-county to cc-east bc-city",
+                                   "decline by bc-county to cc-east bc-city",
+                                   "redirect by cc-east to cc-east bc-city bc-county, lost by bc-county",
+                                   "accept by bc-city to cc-east bc-city", "arrive by bc-city to cc-east bc-city",
+                                   "report by bc-city to cc-east bc-city", "request by bc-city to bc-city cc-east",
+                                   "accept by cc-east to bc-city cc-east", "close by cc-east to cc-east bc-city"));
+  model::FacilityDirectory facilities;
+  const auto answered = in_log(port::Topic::operations).back();
+  const auto last = *await(matter_of(*store, answered));
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->referral->number, "T1");
+  EXPECT_EQ(facts_of(*last, facilities).parties, last->parties);
 }
 
 }  // namespace

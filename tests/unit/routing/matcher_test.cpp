@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <random>
@@ -61,6 +62,31 @@ TEST(Filter, an_area_is_its_beginning_and_a_kind_its_family) {
   family.kinds = {"result.*"};
   const SubscriptionFilter filters[] = {city, county, elsewhere, family};
   EXPECT_THAT(matched(Matcher(filters), potassium(Flag::any)), ElementsAre(0, 1, 3));
+}
+
+// A third party that subscribed to everything hears nothing of a referral, nor whoever names another facility.
+TEST(Filter, a_referral_and_a_critical_value_are_for_their_parties_alone) {
+  SubscriptionFilter named, party, other;
+  named.kinds = {"referral.*", "critical-value.*"};
+  party.parties = {"f1", "cc-east"};
+  other.parties = {"f9"};
+  const SubscriptionFilter filters[] = {{}, named, party, other};
+  const SubscriptionFilter nobodys[] = {{}, named};
+  for (const auto* kind : {"referral.answered", "referral.told", "critical-value.opened"}) {
+    Facts facts;
+    facts.kind = kind;
+    facts.facility = "f9";  // who acted is not yet a party
+    facts.parties = {"bc-county", "cc-east"};
+    EXPECT_THAT(matched(Matcher(filters), facts), ElementsAre(2)) << kind;
+    EXPECT_THAT(matched(Matcher(nobodys), facts), IsEmpty()) << kind;
+    EXPECT_FALSE(accepts({}, facts)) << kind;
+    facts.parties.clear();
+    EXPECT_THAT(matched(Matcher(filters), facts), IsEmpty()) << kind;
+  }
+  EXPECT_TRUE(model::is_for_parties("referral.answered"));
+  EXPECT_FALSE(model::is_for_parties("result.reported"));
+  const auto& told = model::told_kinds();
+  EXPECT_EQ(std::count(told.begin(), told.end(), "referral.told"), 0) << "what a message claims is told to nobody";
 }
 
 TEST(Filter, an_item_without_a_code_is_nobodys) {
