@@ -99,8 +99,8 @@ class Delivery(Story):
         self.ward.answer = lambda message: "AE" if message.report == "BAD" else "AA"
         self.tell(live, oru(control="1", order="BAD", number="P1"), oru(control="2", order="R2", number="P1"), oru(control="3", order="R3", number="P2"))
         self.assertEqual([m.report for m in self.arrived(1)], ["R3"])
-        until(lambda: self.status(live)["dead"] == 1, "a dead letter")
-        letters = json.loads(live.command("deadletter", "list", "--json").stdout)["letters"]
+        listed = lambda: json.loads(live.command("deadletter", "list", "--json").stdout)["letters"]
+        letters = until(lambda: (lambda all: all if len(all) == 2 else None)(listed()), "a dead letter and what stands behind it")
         self.assertEqual([(l["state"], l["answer"], l["attempts"]) for l in letters], [("dead", "AE", 2), ("behind", "", 0)])
         shown = live.command("deadletter", "show", "ward/" + letters[0]["id"]).stdout
         self.assertIn("BAD", shown)
