@@ -7,7 +7,8 @@
 #include <string>
 
 #include "adapters/sink/http/target.h"
-#include "adapters/sink/names/names.h"
+#include "adapters/sink/reach/client_tls.h"
+#include "adapters/sink/reach/names.h"
 #include "broker/port/sink.h"
 
 namespace hutong::http_sink {
@@ -15,11 +16,11 @@ namespace hutong::http_sink {
 struct RestHookOptions {
   Target target;
   std::shared_ptr<const TargetGuard> guard;
-  names::Resolve resolve = names::system_resolver();
+  reach::Resolve resolve = reach::system_resolver();
   std::string authorization;  // the header's value; "" none
   std::size_t connections = 1;
   std::chrono::milliseconds timeout{30'000}, connect_timeout{5'000};
-  std::string authority, certificate, key;  // PEM files: whom to believe instead of the system's, who we are
+  reach::TlsFiles files;
 };
 
 // Throws std::runtime_error where a PEM file cannot be used.

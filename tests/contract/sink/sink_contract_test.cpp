@@ -183,6 +183,19 @@ TEST_P(SinkContract, a_connection_that_the_receiver_closed_between_two_is_replac
   EXPECT_EQ(receiver.requests().size(), 4U) << "each came once";
 }
 
+TEST_P(SinkContract, whoever_closes_a_moment_after_each_answer_is_told_once_more_at_once) {
+  receiver.close_after_answer();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(hand_over(parcel("D" + std::to_string(i))).taken, Taken::delivered) << i;
+}
+
+TEST_P(SinkContract, whoever_ends_a_kept_connection_over_a_message_is_told_twice_and_no_more) {
+  EXPECT_EQ(hand_over(parcel("A")).taken, Taken::delivered);
+  receiver.answer([](const std::string&) { return std::string("close"); });
+  EXPECT_EQ(hand_over(parcel("B")).taken, Taken::broken);
+  EXPECT_EQ(receiver.requests().size(), 3U) << "one, and the other on both connections";
+  EXPECT_EQ(receiver.connections(), 2U);
+}
+
 TEST_P(SinkContract, several_are_under_way_at_once) {
   EXPECT_EQ(sink->parallel(), 2U);
   std::atomic<int> inside{0}, most{0};
@@ -260,10 +273,10 @@ TEST_F(MllpSink, a_slow_look_up_does_not_leave_the_handshake_without_a_deadline)
   options.port = receiver.port();
   options.tls = true;
   options.connect_timeout = 50ms;
-  options.resolve = [this](std::string) -> net::awaitable<Result<names::Addresses>> {
+  options.resolve = [this](std::string) -> net::awaitable<Result<reach::Addresses>> {
     net::steady_timer timer(io, 150ms);
     co_await timer.async_wait(net::use_awaitable);
-    co_return names::Addresses{net::ip::make_address("127.0.0.1")};
+    co_return reach::Addresses{net::ip::make_address("127.0.0.1")};
   };
   auto sink = mllp_client::mllp_sink(io.get_executor(), options);
   Receipt receipt;
@@ -282,10 +295,10 @@ TEST_F(MllpSink, an_address_is_not_looked_up_and_what_was_closed_meanwhile_does_
     options.host = host;
     options.port = receiver.port();
     std::shared_ptr<port::Sink> sink;
-    options.resolve = [&](std::string) -> net::awaitable<Result<names::Addresses>> {
+    options.resolve = [&](std::string) -> net::awaitable<Result<reach::Addresses>> {
       ++asked;
       sink->close();
-      co_return names::Addresses{net::ip::make_address("127.0.0.1")};
+      co_return reach::Addresses{net::ip::make_address("127.0.0.1")};
     };
     sink = mllp_client::mllp_sink(io.get_executor(), options);
     Receipt receipt;

@@ -1,6 +1,4 @@
 // Names are looked up beside each other: one that nobody answers for holds up nobody else.
-#include "adapters/sink/names/names.h"
-
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -8,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <future>
 
+#include "adapters/sink/reach/names.h"
 #include "tests/support/await.h"
 
 namespace hutong {
@@ -20,19 +19,19 @@ using tests::await;
 TEST(Names, dead_ones_are_asked_for_once_at_a_time_given_up_and_hold_up_nobody) {
   std::promise<void> end;
   std::atomic<int> asked{0};
-  const auto resolve = names::resolver(
-      [&, wait = end.get_future().share()](const std::string& host) -> Result<names::Addresses> {
+  const auto resolve = reach::resolver(
+      [&, wait = end.get_future().share()](const std::string& host) -> Result<reach::Addresses> {
         if (host != "alive") {
           ++asked;
           wait.wait();
         }
-        return names::Addresses{net::ip::make_address("192.0.2.1")};
+        return reach::Addresses{net::ip::make_address("192.0.2.1")};
       },
       3, 200ms);
   net::io_context io;
   int given_up = 0;
   for (const std::string host : {"dead1", "dead2", "dead1", "dead2", "dead1"}) {
-    net::co_spawn(io, resolve(host), [&](std::exception_ptr, Result<names::Addresses> found) {
+    net::co_spawn(io, resolve(host), [&](std::exception_ptr, Result<reach::Addresses> found) {
       EXPECT_FALSE(found);
       given_up += found ? 0 : 1;
     });
@@ -51,15 +50,15 @@ TEST(Names, dead_ones_are_asked_for_once_at_a_time_given_up_and_hold_up_nobody) 
 
 TEST(Names, who_went_away_meanwhile_is_not_told) {
   std::promise<void> end;
-  const auto resolve = names::resolver(
-      [wait = end.get_future().share()](const std::string&) -> Result<names::Addresses> {
+  const auto resolve = reach::resolver(
+      [wait = end.get_future().share()](const std::string&) -> Result<reach::Addresses> {
         wait.wait();
-        return names::Addresses{};
+        return reach::Addresses{};
       },
       1, 10s);
   {
     net::io_context io;
-    net::co_spawn(io, resolve("slow"), [](std::exception_ptr, Result<names::Addresses>) {});
+    net::co_spawn(io, resolve("slow"), [](std::exception_ptr, Result<reach::Addresses>) {});
     io.run_for(10ms);
   }
   end.set_value();
@@ -68,14 +67,14 @@ TEST(Names, who_went_away_meanwhile_is_not_told) {
 
 TEST(Names, what_is_an_address_is_not_looked_up) {
   int asked = 0;
-  const names::Resolve resolve = [&](std::string) -> net::awaitable<Result<names::Addresses>> {
+  const reach::Resolve resolve = [&](std::string) -> net::awaitable<Result<reach::Addresses>> {
     ++asked;
     co_return fail(ErrorCode::unavailable, "nobody knows it");
   };
-  EXPECT_TRUE(await(names::addresses_of("::1", resolve)));
+  EXPECT_TRUE(await(reach::addresses_of("::1", resolve)));
   EXPECT_EQ(asked, 0);
-  EXPECT_THAT(await(names::addresses_of("invalid", resolve)).error().message, HasSubstr("nobody"));
-  EXPECT_TRUE(await(names::system_resolver()("localhost")));
+  EXPECT_THAT(await(reach::addresses_of("invalid", resolve)).error().message, HasSubstr("nobody"));
+  EXPECT_TRUE(await(reach::system_resolver()("localhost")));
 }
 
 }  // namespace

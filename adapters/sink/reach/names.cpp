@@ -1,4 +1,4 @@
-#include "adapters/sink/names/names.h"
+#include "adapters/sink/reach/names.h"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -14,7 +14,7 @@
 #include <mutex>
 #include <optional>
 
-namespace hutong::names {
+namespace hutong::reach {
 namespace {
 
 using boost::system::error_code;
@@ -112,4 +112,4 @@ net::awaitable<Result<Addresses>> addresses_of(std::string host, Resolve resolve
   co_return co_await resolve(std::move(host));
 }
 
-}  // namespace hutong::names
+}  // namespace hutong::reach

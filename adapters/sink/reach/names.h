@@ -11,7 +11,7 @@
 #include "broker/base/error.h"
 #include "broker/port/net.h"
 
-namespace hutong::names {
+namespace hutong::reach {
 
 using Addresses = std::vector<net::ip::address>;
 
@@ -30,4 +30,4 @@ bool is_literal(const std::string& host);
 // That, or what `resolve` says.
 net::awaitable<Result<Addresses>> addresses_of(std::string host, Resolve resolve);
 
-}  // namespace hutong::names
+}  // namespace hutong::reach
