@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -53,7 +54,10 @@ class RawReceiver {
     const std::lock_guard lock(mutex_);
     answer_ = std::move(answer);
   }
-  void close_after_answer() { closes_ = true; }
+  void close_after_answer(std::chrono::microseconds later = {}) {
+    closes_later_ = later;
+    closes_ = true;
+  }
   std::vector<std::string> requests() const {
     const std::lock_guard lock(mutex_);
     return requests_;
@@ -106,6 +110,7 @@ class RawReceiver {
         }
         if (!reply.empty()) ::send(fd, reply.data(), reply.size(), MSG_NOSIGNAL);
         if (!reply.empty() && closes_) {
+          std::this_thread::sleep_for(closes_later_);
           going = false;
           break;
         }
@@ -121,6 +126,7 @@ class RawReceiver {
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<bool> stopping_{false}, closes_{false};
+  std::chrono::microseconds closes_later_{0};
   std::atomic<std::size_t> connections_{0}, closed_{0};
   mutable std::mutex mutex_;
   Answer answer_;
