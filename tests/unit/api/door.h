@@ -69,7 +69,7 @@ struct FakeControl final : port::Control {
 struct FakeStreams final : port::EventStreams {
   std::vector<std::string> taken;
   Result<std::vector<std::string>> resources(const std::string&, const std::string& client) const override {
-    if (client != "ward-app") return fail(ErrorCode::forbidden, "this subscription is of the client \"ward-app\"");
+    if (client != "ward-app") return fail(ErrorCode::forbidden, "this subscription is another client's");
     return std::vector<std::string>{"DiagnosticReport"};
   }
   Result<std::shared_ptr<port::EventStream>> connect(const std::string&, const std::string&,
