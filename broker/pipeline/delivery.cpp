@@ -238,7 +238,7 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     router_ = since_.empty() ? bounds_ : since_;
   }
   const Positions fresh = router_;
-  bool begun_before = false;
+  bool begun_before = false, is_new = false;
   std::map<std::string, std::pair<model::SubscriberProgress, bool>> known;
   for (auto& row : *standings) {
     auto standing = model::read_standing(std::get<std::string>(row[1]));
@@ -275,6 +275,7 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     if (found == known.end()) {
       if (!one.from_beginning) subscriber->read = fresh;
       subscriber->live = subscriber->read == router_;
+      is_new = true;
       continue;
     }
     auto [standing, paused] = std::move(found->second);
@@ -323,6 +324,11 @@ net::awaitable<Result<void>> Delivery::State::begin() {
   }
   compile();
   dirty_ = true;
+  // Killed before this is known, a new one would begin where the log ends by then, and what it was to get be passed over.
+  if (is_new && !co_await append_progress(false)) {
+    taken_.clear();
+    co_return fail(ErrorCode::unavailable, trouble_);
+  }
   co_return Result<void>();
 }
 

@@ -259,6 +259,19 @@ TEST_F(DeliveryRun, what_a_former_deliverer_says_late_does_not_count) {
   EXPECT_TRUE(until([&] { return is_recorded(1, 0); }));
 }
 
+TEST_F(DeliveryRun, a_new_one_that_is_killed_at_once_begins_where_it_began) {
+  options.record_every = 1h;
+  start();
+  append(result("X"));
+  ASSERT_TRUE(until([&] { return is_told("X"); }));
+  log->fail_appends(1'000'000, {ErrorCode::unavailable, "killed before it could say anything"});
+  stop();
+  log->fail_appends(0, {});
+  receiver.told.clear();
+  start();
+  EXPECT_TRUE(until([&] { return is_told("X"); }, 2s)) << "what it was to get is passed over";
+}
+
 // --- order ---
 
 TEST_F(DeliveryRun, what_two_facilities_say_of_one_patient_stands_in_one_order) {
