@@ -201,11 +201,11 @@ class TaskService {
     if (!version) co_return failed(version.error());
     const auto shown = co_await referrals().read(*permit, *id, own(request));
     if (!shown) co_return failed(shown.error());
-    auto change = read_change(*task, shown->referral);
-    if (!change) co_return failed(change.error());
     const bool old = *version && **version != shown->referral.version;
     if (old && co_await stands_already(*permit, *task, shown->referral, **version, own(request)))
       co_return one(*shown, ReferralPart::task, 200);
+    auto change = read_change(*task, shown->referral);
+    if (!change) co_return failed(change.error());
     if (!*change) {
       if (old) co_return document(412, outcome("The referral has changed since you read it; read it again."));
       co_return one(*shown, ReferralPart::task, 200);
@@ -364,10 +364,10 @@ class TaskService {
                                       const std::vector<std::string>& mine) {
     const auto step = std::find_if(stands.steps.begin(), stands.steps.end(),
                                    [&](const auto& each) { return each.version == version + 1; });
-    if (step == stands.steps.end()) co_return false;
+    if (step == stands.steps.end() || step == stands.steps.begin()) co_return false;
     if (!mine.empty() && std::find(mine.begin(), mine.end(), step->facility) == mine.end()) co_return false;
     const auto said = co_await referrals().said(permit, step->command);
-    co_return said&& says_again(task, *said);
+    co_return said&& says_again(task, *said, std::prev(step)->state, step->state);
   }
 
   // In whose name a client speaks that puts a Task: the one party that it acts for; of both, the one whose step it is.

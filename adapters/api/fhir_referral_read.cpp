@@ -397,7 +397,18 @@ Result<std::optional<ReferralCommand>> read_change(const JsonTree& task, const R
   return std::optional(std::move(*command));
 }
 
-bool says_again(const JsonTree& task, const ReferralCommand& said) {
+bool says_again(const JsonTree& task, const ReferralCommand& said, ReferralState before, ReferralState after) {
+  // The state that it names is the one that it was read with or the one that it led to; what names no other state moves
+  // by its owner, its documents or its slot.
+  const auto& status = task["status"].text();
+  const auto& business = first(task["businessStatus"]["coding"])["code"].text();
+  const auto is = [](std::string_view text, std::string_view name) { return text.empty() || text == name; };
+  const bool stays = is(business, to_string(before)) && is(status, status_of_state(before));
+  const bool leads = (is(business, to_string(after)) || is(business, to_string(before))) &&
+                     (is(status, status_of_state(after)) || is(status, status_of_state(before)));
+  using enum ReferralAction;
+  const bool moves = said.action == redirect || said.action == report || said.action == accept || said.action == amend;
+  if (!leads || (stays && !moves)) return false;
   auto in = details_of(task["input"], false);
   auto out = details_of(task["output"], true);
   if (!in || !out) return false;

@@ -25,8 +25,10 @@ Result<AskedReferral> read_request(const JsonTree& request, const JsonTree& task
 // invalid, with the element.
 Result<std::optional<model::ReferralCommand>> read_change(const JsonTree& task, const referral::Referral& stands);
 
-// Whether the Task puts again what this command has said once: its answer was lost, and it no longer changes anything.
-bool says_again(const JsonTree& task, const model::ReferralCommand& said);
+// Whether the Task puts again what this command has said once, which led from the one state to the other: its answer
+// was lost, and it no longer changes anything.
+bool says_again(const JsonTree& task, const model::ReferralCommand& said, model::ReferralState before,
+                model::ReferralState after);
 
 // "Organization/cc-east", or an identifier of urn:hutong:facility.
 std::string organization_of(const JsonTree& reference);

@@ -16,19 +16,22 @@ access::Demand demand_of(const Request& request, const std::string& type) {
       request.peer};
 }
 
+// What is refused because it is another client's is on record, as every refusal of the Gate.
+Answering refused(const OperateDeps& deps, const Request& request, const Error& error) {
+  if (error.code == ErrorCode::forbidden) {
+    const auto noted = co_await deps.gate.note(*request.principal, demand_of(request, "Subscription"), "denied");
+    if (!noted) co_return fault(request.path, noted.error());
+  }
+  co_return fault(request.path, error);
+}
+
 }  // namespace
 
 Answering subscriber_events(const OperateDeps& deps, const Request& request) {
   if (!deps.events) co_return nobody_delivers(request);
   const auto& name = request.captures[0];
   auto types = deps.events->resources(name, request.principal->client);
-  if (!types) {
-    if (types.error().code == ErrorCode::forbidden) {
-      auto noted = co_await deps.gate.note(*request.principal, demand_of(request, "Subscription"), "denied");
-      if (!noted) co_return fault(request.path, noted.error());
-    }
-    co_return fault(request.path, types.error());
-  }
+  if (!types) co_return co_await refused(deps, request, types.error());
   for (const auto& type : *types) {
     auto permit = co_await deps.gate.decide(*request.principal, demand_of(request, type));
     if (!permit) co_return fault(request.path, permit.error());
@@ -45,6 +48,9 @@ Answering subscriber_events(const OperateDeps& deps, const Request& request) {
 
 Answering acknowledge_events(const OperateDeps& deps, const Request& request) {
   if (!deps.events) co_return nobody_delivers(request);
+  const auto& client = request.principal->client;
+  if (const auto own = deps.events->resources(request.captures[0], client); !own)
+    co_return co_await refused(deps, request, own.error());
   const auto body = JsonTree::read(request.body);
   std::vector<std::string> events;
   if (body) {
@@ -53,7 +59,7 @@ Answering acknowledge_events(const OperateDeps& deps, const Request& request) {
   if (events.empty()) {
     co_return fault(request.path, 400, "invalid", "the body must be {\"events\":[\"ID\", …]}, as they stood at id:");
   }
-  auto count = deps.events->acknowledge(request.captures[0], request.principal->client, events);
+  auto count = deps.events->acknowledge(request.captures[0], client, events);
   if (!count) co_return fault(request.path, count.error());
   JsonText json;
   json.begin_object().add("events", static_cast<std::uint64_t>(*count)).end_object();

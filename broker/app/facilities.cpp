@@ -8,15 +8,12 @@
 #include <toml++/toml.h>
 #include <vector>
 
+#include "broker/app/toml_entries.h"
 #include "broker/model/identifier.h"
 
 namespace hutong::app {
 namespace fs = std::filesystem;
 namespace {
-
-[[noreturn]] void mistake(const fs::path& file, const toml::node& at, const std::string& what) {
-  throw ConfigError(fmt::format("{}:{}: {}", file.string(), at.source().begin.line, what));
-}
 
 std::string text(const fs::path& file, const toml::table& table, const char* key, std::set<std::string>& known) {
   known.insert(key);
@@ -94,33 +91,14 @@ model::Facility read_one(const fs::path& file, const toml::table& table, int zon
 
 void read_folder(const fs::path& folder, std::map<std::string, std::pair<model::Facility, std::string>>& by_code, bool overrides,
                  int zone_minutes) {
-  if (!fs::exists(folder)) return;
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == ".toml") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
   std::set<std::string> here;
-  for (const auto& file : files) {
-    toml::table root;
-    try {
-      root = toml::parse_file(file.string());
-    } catch (const toml::parse_error& e) {
-      throw ConfigError(fmt::format("{}:{}: {}", file.string(), e.source().begin.line, e.description()));
-    }
-    for (const auto& [key, value] : root) {
-      if (key.str() != "facility" || !value.is_array_of_tables()) {
-        mistake(file, value, fmt::format("unknown key \"{}\"; expected [[facility]] entries", key.str()));
-      }
-      for (const auto& item : *value.as_array()) {
-        auto facility = read_one(file, *item.as_table(), zone_minutes);
-        const auto code = facility.code;
-        if (!here.insert(code).second) mistake(file, item, fmt::format("facility \"{}\" is declared twice", code));
-        if (!overrides && by_code.count(code)) mistake(file, item, fmt::format("facility \"{}\" is declared twice", code));
-        by_code[code] = {std::move(facility), file.string()};
-      }
-    }
-  }
+  for_each_entry(folder, "facility", [&](const fs::path& file, const toml::table& entry) {
+    auto facility = read_one(file, entry, zone_minutes);
+    const auto code = facility.code;
+    if (!here.insert(code).second) mistake(file, entry, fmt::format("facility \"{}\" is declared twice", code));
+    if (!overrides && by_code.count(code)) mistake(file, entry, fmt::format("facility \"{}\" is declared twice", code));
+    by_code[code] = {std::move(facility), file.string()};
+  });
 }
 
 }  // namespace

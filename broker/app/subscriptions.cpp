@@ -20,6 +20,7 @@
 #include "broker/app/clients.h"
 #include "broker/app/kafka_brokers.h"
 #include "broker/app/rules.h"
+#include "broker/app/toml_entries.h"
 #include "broker/pipeline/event_payload.h"
 
 namespace hutong::app {
@@ -80,6 +81,14 @@ Result<void> say_kinds(model::SubscriptionFilter& filter, model::PayloadKind pay
                 fmt::format("none of these can be said as \"{}\", or they are told to their parties "
                             "only (parties = [...])",
                             to_string(payload)));
+  }
+  for (const auto& kind : kinds) {
+    if (!kind.ends_with(".*")) continue;
+    const auto is_of_it = [&](const auto& each) { return each.starts_with(kind.substr(0, kind.size() - 1)); };
+    if (std::any_of(said.begin(), said.end(), is_of_it)) continue;
+    return fail(ErrorCode::invalid, fmt::format("nothing of \"{}\" can be said as \"{}\", or it is told to its parties "
+                                                "only (parties = [...])",
+                                                kind, to_string(payload)));
   }
   kinds = std::move(said);
   return {};
@@ -442,42 +451,16 @@ model::Subscription read_one(const fs::path& file, const toml::table& table, con
 
 std::vector<model::Subscription> read_subscriptions(const Config& config, const model::FacilityDirectory& facilities) {
   std::vector<model::Subscription> all;
-  const auto folder = config.data / "schemas" / "subscriptions";
-  if (!fs::exists(folder)) return all;
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == ".toml") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
   std::set<std::string> names, folders;
-  for (const auto& file : files) {
-    toml::table root;
-    try {
-      root = toml::parse_file(file.string());
-    } catch (const toml::parse_error& e) {
-      throw ConfigError(fmt::format("{}:{}: {}", file.string(), e.source().begin.line, e.description()));
-    }
-    for (const auto& [key, value] : root) {
-      if (key.str() != "subscription" || !value.is_array_of_tables()) {
-        throw ConfigError(fmt::format("{}:{}: unknown key \"{}\"; expected [[subscription]] entries", file.string(),
-                                      value.source().begin.line, key.str()));
-      }
-      for (const auto& item : *value.as_array()) {
-        auto one = read_one(file, *item.as_table(), config, facilities);
-        if (!names.insert(one.name).second) {
-          throw ConfigError(fmt::format("{}:{}: subscription \"{}\" is declared twice", file.string(),
-                                        item.source().begin.line, one.name));
-        }
-        if (one.sink == model::SinkKind::file && !folders.insert(one.target).second) {
-          throw ConfigError(
-              fmt::format("{}:{}: target: another subscription drops into this folder already, and an "
-                          "event has the same name for both",
-                          file.string(), item.source().begin.line));
-        }
-        all.push_back(std::move(one));
-      }
-    }
-  }
+  const auto add = [&](const fs::path& file, const toml::table& entry) {
+    auto one = read_one(file, entry, config, facilities);
+    if (!names.insert(one.name).second)
+      mistake(file, entry, fmt::format("subscription \"{}\" is declared twice", one.name));
+    if (one.sink == model::SinkKind::file && !folders.insert(one.target).second)
+      mistake(file, entry, "target: another subscription drops into this folder already, and an event has the same name for both");
+    all.push_back(std::move(one));
+  };
+  for_each_entry(config.data / "schemas" / "subscriptions", "subscription", add);
   return all;
 }
 
@@ -496,9 +479,7 @@ std::shared_ptr<port::Sink> sink_for(const model::Subscription& subscription, co
     options.connections = subscription.connections;
     options.timeout = subscription.timeout;
     options.tls = subscription.tls;
-    options.authority = subscription.authority;
-    options.certificate = subscription.certificate;
-    options.key = subscription.key;
+    options.files = {subscription.authority, subscription.certificate, subscription.key};
     return mllp_client::mllp_sink(executor, std::move(options));
   }
   http_sink::RestHookOptions options;
@@ -507,9 +488,7 @@ std::shared_ptr<port::Sink> sink_for(const model::Subscription& subscription, co
   options.authorization = subscription.authorization;
   options.connections = subscription.connections;
   options.timeout = subscription.timeout;
-  options.authority = subscription.authority;
-  options.certificate = subscription.certificate;
-  options.key = subscription.key;
+  options.files = {subscription.authority, subscription.certificate, subscription.key};
   return http_sink::rest_hook_sink(executor, std::move(options));
 }
 

@@ -104,7 +104,7 @@ struct DeliveryProgressed {
   // Of whom it is: the end of the topic when it began to deliver. What an earlier one still says later does not count.
   std::uint64_t term = 0;
   Timestamp at;
-  std::vector<StreamCursor> router;  // what idle subscribers have read
+  std::vector<StreamCursor> router;  // what idle subscribers have read; empty: as it was (its first record is its term)
   std::vector<SubscriberProgress> subscribers;
 };
 

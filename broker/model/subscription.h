@@ -39,6 +39,7 @@ struct SubscriptionFilter {
   std::vector<std::string> centres;  // a primary-care facility that the patient is known to
   std::vector<std::string> parties;  // of a referral or critical value, which without are told to nobody
   AsParty as = AsParty::any;         // as which of them
+  bool operator==(const SubscriptionFilter&) const = default;
 };
 
 enum class SinkKind { mllp, rest_hook, file, kafka, sse };
@@ -87,6 +88,7 @@ struct Subscription {
   OnRefusal on_refusal = OnRefusal::hold;
   unsigned attempts = 5;  // of an event that is refused, then it is a dead letter
   std::chrono::milliseconds retry_for = std::chrono::hours(168);  // an event that others overtake without an answer
+  bool operator==(const Subscription&) const = default;
 };
 
 }  // namespace hutong::model

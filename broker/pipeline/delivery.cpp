@@ -52,9 +52,6 @@ class NoSink final : public port::Sink {
   std::string why_;
 };
 
-model::Stream stream_of(const port::Partition& partition, std::uint32_t replay = 0) {
-  return {replay, static_cast<std::uint8_t>(partition.topic), partition.number};
-}
 port::Partition partition_of(const model::Stream& stream) {
   return {static_cast<Topic>(stream.topic), stream.partition};
 }
@@ -152,35 +149,66 @@ net::awaitable<void> Delivery::State::run() {
       start_reading(subscriber);
       pump(subscriber);
     }
-    for (bool sure = true; !stopping && !anew_ && deps_.ours(); co_await pause(look_every)) {
-      if (std::exchange(sure, deps_.confirmed()) || !sure) continue;
+    for (; !stopping && !anew_ && deps_.ours(); co_await pause(look_every)) {
+      if (!unsure_ || !deps_.confirmed()) continue;
+      unsure_ = false;
       for (const auto& [name, subscriber] : subscribers_) pump(subscriber);
     }
     co_await end();
   }
 }
 
-net::awaitable<Result<bool>> Delivery::State::is_applied() {
-  auto cursor = co_await deps_.store.cursor(operations);
-  if (!cursor) co_return tl::unexpected(cursor.error());
-  commands_ = *cursor ? (*cursor)->next : 0;
-  if (commands_ >= term_) co_return true;
-  auto rest = co_await deps_.log.read(operations, commands_, {1, 1, false});
-  if (!rest) co_return tl::unexpected(rest.error());
-  co_return rest->records.empty() || rest->records.front().offset >= term_;  // a gap
-}
-
-net::awaitable<Result<void>> Delivery::State::begin() {
-  auto end = co_await deps_.log.end(operations);
-  if (!end) co_return tl::unexpected(end.error());
-  term_ = *end;
+net::awaitable<Result<void>> Delivery::State::applied(port::Offset end) {
   for (;;) {
-    auto applied = co_await is_applied();
-    if (!applied) co_return tl::unexpected(applied.error());
-    if (*applied) break;
+    auto cursor = co_await deps_.store.cursor(operations);
+    if (!cursor) co_return tl::unexpected(cursor.error());
+    commands_ = *cursor ? (*cursor)->next : 0;
+    if (commands_ >= end) co_return Result<void>();
+    auto rest = co_await deps_.log.read(operations, commands_, {1, 1, false});
+    if (!rest) co_return tl::unexpected(rest.error());
+    if (rest->records.empty() || rest->records.front().offset >= end) co_return Result<void>();  // a gap
     if (stopping || !deps_.ours()) co_return fail(ErrorCode::unavailable, "stopped before it began");
     co_await pause(std::chrono::milliseconds(10));
   }
+}
+
+// Its term, in the log and in the store: what another appends from now on changes no row any more, and what it appended
+// before stands in them.
+net::awaitable<Result<void>> Delivery::State::begin_term() {
+  auto end = co_await deps_.log.end(operations);
+  if (!end) co_return tl::unexpected(end.error());
+  term_ = *end;
+  if (auto known = co_await applied(*end); !known) co_return known;
+  auto former = co_await deps_.store.get(tables::subscribers, {std::string()});
+  if (!former) co_return tl::unexpected(former.error());
+  if (*former) {
+    auto standing = model::read_standing(std::get<std::string>((**former)[1]));
+    if (!standing) co_return tl::unexpected(standing.error());
+    term_ = std::max(term_, standing->term + 1);
+  }
+  std::vector<port::Record> begun;
+  begun.push_back(record_of({}));
+  auto appended = co_await deps_.log.append(Topic::operations, std::move(begun));
+  if (!appended) co_return tl::unexpected(appended.error());
+  co_return co_await applied(appended->front().offset + 1);
+}
+
+port::Record Delivery::State::record_of(model::DeliveryProgressed progressed) {
+  progressed.log = deps_.log.id();
+  progressed.term = term_;
+  progressed.at = deps_.clock.now();
+  progressed.id =
+      RecordId(PartsHash().add(model::delivery_progressed_kind).add(run_).add(std::to_string(++sequence_)).finish());
+  port::Record record;
+  record.id = progressed.id;
+  record.key = "delivery";
+  record.kinds = model::delivery_progressed_kind;
+  record.json = write(progressed);
+  return record;
+}
+
+net::awaitable<Result<void>> Delivery::State::begin() {
+  if (auto begun = co_await begin_term(); !begun) co_return begun;
   for (const auto& partition : delivered_partitions(deps_.log)) {
     auto cursor = co_await deps_.store.cursor(partition);
     if (!cursor) co_return tl::unexpected(cursor.error());
@@ -202,15 +230,15 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     router_ = since_.empty() ? bounds_ : since_;
   }
   const Positions fresh = router_;
-  bool begun_before = false;
+  bool begun_before = false, is_new = false;
   std::map<std::string, std::pair<model::SubscriberProgress, bool>> known;
   for (auto& row : *standings) {
     auto standing = model::read_standing(std::get<std::string>(row[1]));
     if (!standing) co_return tl::unexpected(standing.error());
     const auto& name = std::get<std::string>(row[0]);
     if (name.empty()) {
-      begun_before = true;
-      term_ = std::max(term_, standing->term + 1);
+      if (standing->term > term_) co_return fail(ErrorCode::unavailable, "another has begun to deliver meanwhile");
+      begun_before = !standing->cursors.empty();
       for (const auto& cursor : standing->cursors) router_[partition_of(cursor.stream)] = cursor.next;
     } else {
       known[name] = {std::move(*standing), std::get<std::int64_t>(row[2]) != 0};
@@ -244,6 +272,7 @@ net::awaitable<Result<void>> Delivery::State::begin() {
         for (const auto& [partition, next] : begun->second) subscriber->read[partition] = next;
       }
       subscriber->live = subscriber->read == router_;
+      is_new = true;
       continue;
     }
     auto [standing, paused] = std::move(found->second);
@@ -292,6 +321,11 @@ net::awaitable<Result<void>> Delivery::State::begin() {
   }
   compile();
   dirty_ = true;
+  // Killed before this is known, a new one would begin where the log ends by then, and what it was to get be passed over.
+  if (is_new && !co_await append_progress(false)) {
+    taken_.clear();
+    co_return fail(ErrorCode::unavailable, trouble_);
+  }
   co_return Result<void>();
 }
 
@@ -312,10 +346,17 @@ net::awaitable<void> Delivery::State::end() {
   projected_->cancel();
   recorder_->cancel();
   for (const auto& timer : waiting_readers_) timer->cancel();
-  if (!co_await scope_.drained(options_.drain))
-    deps_.on_event("warning", "delivery: something is still under way at the end");
-  // Another broker's is the word from now on, where it took over.
-  if (deps_.ours()) co_await append_progress(true);
+  // What goes on is of this run, and must not meet the next one.
+  for (bool drained = false, warned = false; !drained && !(warned && stopping); warned = true) {
+    drained = co_await scope_.drained(options_.drain);
+    if (!drained && !warned) deps_.on_event("warning", "delivery: something is still under way at the end");
+  }
+  // Another broker's is the word from now on, where it took over. Nor may ours come before what is being appended
+  // still.
+  if (!appending_) {
+    if (deps_.ours()) co_await append_progress(true);
+    taken_.clear();  // whoever begins from what is recorded delivers it again
+  }
   subscribers_.clear();
   places_.clear();
   const std::lock_guard lock(mutex);
@@ -380,6 +421,14 @@ void Delivery::State::compile() {
 }
 
 void Delivery::State::reload(std::vector<model::Subscription> subscriptions) {
+  {
+    // Beginning anew cuts off what is slow: not where all is as it was. In a file may stand something else by now.
+    const auto names_files = [](const auto& one) {
+      return !one.authority.empty() || !one.certificate.empty() || !one.settings.empty();
+    };
+    const std::lock_guard lock(mutex);
+    if (subscriptions == own && std::none_of(own.begin(), own.end(), names_files)) return;
+  }
   const auto since = bounds();
   {
     const std::lock_guard lock(bounds_mutex_);
@@ -470,6 +519,14 @@ net::awaitable<void> Delivery::State::record() {
 }
 
 net::awaitable<bool> Delivery::State::append_progress(bool finally) {
+  // A later cursor passes what an earlier record says is held: in the log none may come without the one before.
+  if (!taken_.empty() && !co_await append_taken(finally)) co_return false;
+  take_progress();
+  co_return co_await append_taken(finally);
+}
+
+// Into records, since the last time.
+void Delivery::State::take_progress() {
   std::vector<model::DeliveryProgressed> all(1);
   const auto add = [&](model::SubscriberProgress progress) {
     if (all.back().subscribers.size() >= subscribers_per_record) all.emplace_back();
@@ -499,25 +556,16 @@ net::awaitable<bool> Delivery::State::append_progress(bool finally) {
   // What idle subscribers have read is said last: whoever is not idle any more has been named by then.
   put(all.back().router, router_, 0);
   dirty_ = router_moved_ = false;
-  const std::size_t deliveries = std::exchange(unrecorded_, 0);
+  for (auto& progressed : all) taken_.push_back(record_of(std::move(progressed)));
+}
 
-  std::vector<port::Record> records;
-  for (auto& progressed : all) {
-    progressed.log = deps_.log.id();
-    progressed.term = term_;
-    progressed.at = deps_.clock.now();
-    progressed.id =
-        RecordId(PartsHash().add(model::delivery_progressed_kind).add(run_).add(std::to_string(++sequence_)).finish());
-    port::Record record;
-    record.id = progressed.id;
-    record.key = "delivery";
-    record.kinds = model::delivery_progressed_kind;
-    record.json = write(progressed);
-    records.push_back(std::move(record));
-  }
-  const std::vector<port::RecordView> views(records.begin(), records.end());
+net::awaitable<bool> Delivery::State::append_taken(bool finally) {
+  const std::size_t deliveries = std::exchange(unrecorded_, 0);
+  const std::vector<port::RecordView> views(taken_.begin(), taken_.end());
   for (int attempt = 1;; ++attempt) {
+    appending_ = true;
     auto appended = co_await deps_.log.append(Topic::operations, std::span(views));
+    appending_ = false;
     if (appended) break;
     log_away_ = true;
     trouble("what was delivered cannot be recorded, nothing is handed over until it can: " + appended.error().message);
@@ -525,6 +573,7 @@ net::awaitable<bool> Delivery::State::append_progress(bool finally) {
     if ((finally && attempt >= 3) || (!finally && !going())) co_return false;
     co_await pause(again);
   }
+  taken_.clear();
   const bool was_away = std::exchange(log_away_, false);
   if (was_away) {
     trouble("");

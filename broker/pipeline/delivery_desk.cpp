@@ -171,7 +171,7 @@ net::awaitable<Result<port::DeadLetters>> DeliveryDesk::dead_letters(std::string
   }
   port::DeadLetters found;
   scan.limit = limits::page_items_max;
-  while (found.letters.size() < limit) {
+  for (;;) {  // also where the page is full: whether another follows is seen in the rows behind it
     auto rows = co_await store_.scan(table, scan);
     if (!rows) co_return tl::unexpected(rows.error());
     for (const auto& row : *rows) {

@@ -19,6 +19,7 @@ using port::Taken;
 // Columns of tables::reports and report_versions.
 enum : std::size_t { report_version = 4, report_updated = 7, report_event = 9, report_body = 11 };
 enum : std::size_t { earlier_version = 1, earlier_updated = 3, earlier_event = 5, earlier_body = 6 };
+enum : std::size_t { order_body = 9 };  // of tables::orders
 
 constexpr const char* withheld = "withheld";
 
@@ -78,6 +79,11 @@ net::awaitable<Result<void>> show_report(port::Store& store, std::string event_i
   const auto& place = **where;
   auto now = co_await store.get(tables::reports, {place[1], place[2], place[3], id});
   if (!now) co_return tl::unexpected(now.error());
+  if (*now) {  // what is sensitive in it by now was sensitive before
+    model::Report report;
+    shown.withheld =
+        model::read_report(shown.arena.copy(text_in(**now, report_body)), shown.arena, report) && is_labelled(report);
+  }
   if (*now && text_in(**now, report_event) == event_id) {
     take(**now, report_version, report_updated, report_body);
     co_return Result<void>();
@@ -92,6 +98,32 @@ net::awaitable<Result<void>> show_report(port::Store& store, std::string event_i
   co_return Result<void>();
 }
 
+// The report as its event made it, and whether it is withheld: a better map may have labelled meanwhile what the
+// message was read without.
+net::awaitable<Result<void>> look_up_report(port::Store& store, Shown& shown) {
+  shown.report.report = *shown.notice.event->report;
+  shown.report.version = shown.notice.event->version;
+  shown.report.updated = shown.notice.appended;
+  auto found = co_await show_report(store, shown.notice.event_id, shown);
+  shown.withheld = shown.withheld || is_labelled(shown.report.report);
+  co_return found;
+}
+
+// Likewise of an order.
+net::awaitable<Result<void>> look_up_order(port::Store& store, Shown& shown) {
+  const std::string id(shown.notice.event->order->id.view());
+  auto where = co_await store.get(tables::order_ids, {id});
+  if (!where) co_return tl::unexpected(where.error());
+  if (!*where) co_return Result<void>();
+  const auto& place = **where;
+  auto now = co_await store.get(tables::orders, {place[1], place[2], place[3], id});
+  if (!now) co_return tl::unexpected(now.error());
+  model::Order order;
+  shown.withheld = *now && model::read_order(shown.arena.copy(text_in(**now, order_body)), shown.arena, order) &&
+                   !order.labels.empty();
+  co_return Result<void>();
+}
+
 net::awaitable<Result<void>> look_up(port::Store& store, Shown& shown) {
   auto& notice = shown.notice;
   auto person = co_await person_of(store, std::string(notice.facility), std::string(notice.number));
@@ -99,11 +131,6 @@ net::awaitable<Result<void>> look_up(port::Store& store, Shown& shown) {
   notice.person = *person;
   const auto& event = *notice.event;
   if (event.report) {
-    shown.report.report = *event.report;
-    shown.report.version = event.version;
-    shown.report.updated = notice.appended;
-    if (auto found = co_await show_report(store, notice.event_id, shown); !found) co_return found;
-    shown.withheld = is_labelled(shown.report.report);
     shown.report.person = *person;
     shown.report.facility = notice.facility;
     shown.report.number = notice.number;
@@ -135,14 +162,14 @@ Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool 
       std::find_if(events.begin(), events.end(), [&](const auto& each) { return each.ordinal == ordinal; });
   if (event == events.end()) return fail(ErrorCode::corrupt, "the record has no such event");
   auto& notice = shown.notice;
-  const auto& subject = shown.record.subject;
+  const auto patient = routing::patient_of(shown.record, shown.record.id);
   notice.record = &shown.record;
   notice.event = &*event;
   notice.kind = to_string(event->kind);
   notice.version = event->version;
   notice.event_id = shown.record.id.hex() + "." + std::to_string(ordinal);
-  notice.facility = subject.facility.empty() ? shown.record.source.facility : subject.facility;
-  notice.number = subject.number.empty() ? shown.arena.copy(shown.record.id.hex()) : subject.number;
+  notice.facility = shown.arena.copy(patient.facility);
+  notice.number = shown.arena.copy(patient.number);
   notice.appended = stored.appended;
   notice.replay = replay;
   return {};
@@ -231,7 +258,13 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
     }
   } else {
     if (auto good = show(*record, ref.ordinal, replay, shown); !good) co_return tl::unexpected(good.error());
-    if (payload->shows_views()) {
+    const auto& event = *shown.notice.event;
+    if (event.report) {
+      if (auto found = co_await look_up_report(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    } else if (event.order) {
+      if (auto found = co_await look_up_order(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    }
+    if (payload->shows_views() && !shown.withheld) {
       if (auto found = co_await look_up(deps_.store, shown); !found) co_return tl::unexpected(found.error());
     }
   }
@@ -256,7 +289,11 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
 }
 
 void Delivery::State::pump(const SubscriberPtr& subscriber) {
-  if (!going() || log_away_ || unrecorded_ >= options_.unrecorded_max || !deps_.confirmed()) return;
+  if (!going() || log_away_ || unrecorded_ >= options_.unrecorded_max) return;
+  if (!deps_.confirmed()) {
+    unsure_ = true;
+    return;
+  }
   auto& lanes = *subscriber->lanes;
   const auto now = deps_.clock.ticks();
   while (auto* task = lanes.next(now, subscriber->sink->parallel())) {

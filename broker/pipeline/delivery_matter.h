@@ -34,8 +34,9 @@ struct Matter {
 
   std::optional<model::CriticalOpened> critical;
 
+  routing::Patient local() const { return {patient_facility, patient}; }
   // In whose order it stands: its patient's.
-  std::string lane() const { return patient_facility + "/" + patient; }
+  std::string lane() const { return local().lane(); }
 };
 
 // Nothing: it tells nobody anything (most of the topic; a command that was refused or repeated, an answer that does not

@@ -95,19 +95,35 @@ net::awaitable<Result<Read>> Delivery::State::read(Positions from, Positions to,
     return std::tie(a.second->appended, a.first, a.second->offset) <
            std::tie(b.second->appended, b.first, b.second->offset);
   });
-  while (safe && !out.records.empty() && out.records.back().second->appended > *safe) {
-    const auto& [partition, record] = out.records.back();
-    out.next[partition] = record->offset;
-    out.records.pop_back();
-  }
+  if (safe) give_back(out, *safe);
   co_return out;
+}
+
+// What is of a later time than this.
+void Delivery::State::give_back(Read& some, Timestamp safe) {
+  while (!some.records.empty() && some.records.back().second->appended > safe) {
+    const auto& [partition, record] = some.records.back();
+    some.next[partition] = record->offset;
+    some.records.pop_back();
+  }
+}
+
+// Nor before what the projector has not reached in another partition.
+net::awaitable<Result<void>> Delivery::State::keep_order(Read& some, Positions applied) {
+  if (some.records.empty() || some.next.size() == 1) co_return Result<void>();
+  for (const auto& [partition, next] : applied) {
+    auto slice = co_await deps_.log.read(partition, next, {1, 1, false});
+    if (!slice) co_return tl::unexpected(slice.error());
+    if (!slice->records.empty()) give_back(some, slice->records.front().appended);
+  }
+  co_return Result<void>();
 }
 
 Lanes::Task Delivery::State::task_of(const port::Partition& partition,
                                      const std::shared_ptr<const port::StoredRecord>& record, std::uint32_t ordinal,
                                      std::vector<std::string> lanes) const {
   Lanes::Task task;
-  task.ref = {{0, static_cast<std::uint8_t>(partition.topic), partition.number}, record->offset, ordinal};
+  task.ref = {stream_of(partition), record->offset, ordinal};
   task.lanes = std::move(lanes);
   task.appended = record->appended;
   if (*kept_ <= options_.memory) task.record = record;
@@ -146,6 +162,7 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
   for (const auto& [partition, next] : to) router_.try_emplace(partition, 0);
   auto some = co_await read(router_, to, routed_records, routed_bytes);
   if (!some) co_return tl::unexpected(some.error());
+  if (auto kept = co_await keep_order(*some, to); !kept) co_return tl::unexpected(kept.error());
   const bool centres = matcher_.asks_for_centres();
   if (centres && !some->records.empty()) {
     if (auto known = co_await identities_known(to); !known) co_return tl::unexpected(known.error());
@@ -155,17 +172,19 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
     if (!matcher_.wants_none_of(record->record.kinds)) {
       auto matter = co_await matter_in(partition, *record);
       if (!matter) co_return tl::unexpected(matter.error());
+      arena_.reset();
+      model::RecordView view;
+      const bool is_event = partition.topic == Topic::events &&
+                            model::read_record(record->record.json, arena_, view);  // else the projector has counted it
       std::vector<std::string> who;
-      if (centres) {
-        const auto key = *matter ? (**matter).lane() : record->record.key;
-        const auto slash = std::min(key.find('/'), key.size());
-        auto found = co_await centres_of(key.substr(0, slash), key.substr(std::min(slash + 1, key.size())));
+      if (centres && (is_event || *matter)) {
+        auto found = co_await centres_of(*matter ? (**matter).local() : routing::patient_of(view, record->record.id));
         if (!found) co_return tl::unexpected(found.error());
         who = std::move(*found);
       }
-      if (partition.topic == Topic::events) {
+      if (is_event) {
         const auto no_change = some->no_change.find({partition, record->offset});
-        look_at(partition, record, no_change == some->no_change.end() ? nullptr : &no_change->second, who);
+        look_at(partition, record, view, no_change == some->no_change.end() ? nullptr : &no_change->second, who);
       } else if (*matter) {
         look_at(partition, record, **matter, who);
       }
@@ -186,18 +205,17 @@ net::awaitable<Result<std::optional<Matter>>> Delivery::State::matter_in(port::P
 
 // One record, at one go: nothing of it is recorded as read before all of it was given.
 void Delivery::State::look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
-                              const std::string* no_change, const std::vector<std::string>& centres) {
-  arena_.reset();
-  model::RecordView view;
-  if (!model::read_record(record->record.json, arena_, view)) return;  // the projector has counted it
+                              const model::RecordView& view, const std::string* no_change,
+                              const std::vector<std::string>& centres) {
   const auto facilities = deps_.facilities();
+  const auto patient = routing::patient_of(view, record->record.id);
   std::vector<SubscriberPtr> touched;
   for (const auto& event : view.events) {
     if (says_nothing_new(no_change, event.ordinal)) continue;
     auto facts = routing::facts_of(view, event, *facilities);
     facts.centres = centres;
     if (!is_for_anybody(facts)) continue;
-    offer(task_of(partition, record, event.ordinal, routing::lanes_of(view, event, record->record.key)), touched);
+    offer(task_of(partition, record, event.ordinal, routing::lanes_of(event, patient)), touched);
   }
   offered(touched);
 }
@@ -278,7 +296,7 @@ net::awaitable<Result<void>> Delivery::State::identities_known(Positions up_to) 
   co_return Result<void>();
 }
 
-net::awaitable<Result<std::vector<std::string>>> Delivery::State::centres_of(std::string facility, std::string number) {
+net::awaitable<Result<std::vector<std::string>>> Delivery::State::centres_of(routing::Patient patient) {
   const auto directory = deps_.facilities();
   std::vector<std::string> centres;
   const auto add = [&](const std::string& code) {
@@ -287,14 +305,14 @@ net::awaitable<Result<std::vector<std::string>>> Delivery::State::centres_of(std
       centres.push_back(code);
     }
   };
-  add(facility);
-  auto link = co_await deps_.store.get(tables::person_of, {facility, number});
+  add(patient.facility);
+  auto link = co_await deps_.store.get(tables::person_of, {patient.facility, patient.number});
   if (!link) co_return tl::unexpected(link.error());
   if (!*link) co_return centres;
   auto person = co_await deps_.store.get(tables::persons, {std::get<std::string>((**link)[2])});
   if (!person) co_return tl::unexpected(person.error());
   if (*person) {
-    for (const auto& [code, patient] : read_members(std::get<std::string>((**person)[1]))) add(code);
+    for (const auto& [code, number] : read_members(std::get<std::string>((**person)[1]))) add(code);
   }
   co_return centres;
 }
@@ -331,7 +349,8 @@ net::awaitable<void> Delivery::State::read_behind(SubscriberPtr subscriber) {
     }
     for (const auto number : numbers) {
       replaying = true;
-      if (subscriber->lanes->open() >= open_for_replay || !subscriber->lanes->has_room()) continue;
+      const auto& lanes = *subscriber->lanes;
+      if (!lanes.has_room() || (lanes.open() >= open_for_replay && !lanes.awaits())) continue;
       auto some = co_await replay_some(*subscriber, number);
       if (!some) {
         trouble("cannot be read again for " + subscriber->declared.name + ": " + some.error().message);
@@ -384,12 +403,15 @@ net::awaitable<Result<void>> Delivery::State::take_own(Subscriber& subscriber, p
   auto matter = co_await matter_in(partition, *record);
   if (!matter) co_return tl::unexpected(matter.error());
   if (partition.topic != Topic::events && !*matter) co_return Result<void>();
-  const auto key = *matter ? (**matter).lane() : record->record.key;
-  if (!patient.empty() && key != patient) co_return Result<void>();
+  Arena arena;
+  model::RecordView view;
+  if (!*matter && !model::read_record(record->record.json, arena, view))
+    co_return Result<void>();  // the projector has counted it
+  const auto whose = *matter ? (**matter).local() : routing::patient_of(view, record->record.id);
+  if (!patient.empty() && whose.lane() != patient) co_return Result<void>();
   std::vector<std::string> centres;
   if (subscriber.own.asks_for_centres()) {
-    const auto slash = std::min(key.find('/'), key.size());
-    auto found = co_await centres_of(key.substr(0, slash), key.substr(std::min(slash + 1, key.size())));
+    auto found = co_await centres_of(whose);
     if (!found) co_return tl::unexpected(found.error());
     centres = std::move(*found);
   }
@@ -402,16 +424,12 @@ net::awaitable<Result<void>> Delivery::State::take_own(Subscriber& subscriber, p
     take(subscriber, std::move(task));
   };
   if (*matter) {
-    offer_own(facts_of(**matter, *facilities), 0, {key});
+    offer_own(facts_of(**matter, *facilities), 0, {whose.lane()});
     co_return Result<void>();
   }
-  Arena arena;
-  model::RecordView view;
-  if (!model::read_record(record->record.json, arena, view)) co_return Result<void>();  // the projector has counted it
   for (const auto& event : view.events) {
     if (says_nothing_new(no_change, event.ordinal)) continue;
-    offer_own(routing::facts_of(view, event, *facilities), event.ordinal,
-              routing::lanes_of(view, event, record->record.key));
+    offer_own(routing::facts_of(view, event, *facilities), event.ordinal, routing::lanes_of(event, whose));
   }
   co_return Result<void>();
 }
@@ -423,10 +441,17 @@ const std::string* found_in(const Read& read, const port::Partition& partition, 
 }
 }  // namespace
 
+// While something is awaited: to where it was read before.
+Positions Delivery::State::not_beyond(Positions to, const Lanes& lanes, std::uint32_t replay) {
+  if (!lanes.awaits()) return to;
+  for (auto& [partition, end] : to) end = std::min(end, lanes.read_before(stream_of(partition, replay)));
+  return to;
+}
+
 // Whether it has met the router and goes on with it.
 net::awaitable<Result<bool>> Delivery::State::catch_up_some(Subscriber& subscriber) {
   co_await turn_to_read();
-  auto some = co_await read(subscriber.read, router_, own_records, own_bytes);
+  auto some = co_await read(subscriber.read, not_beyond(router_, *subscriber.lanes, 0), own_records, own_bytes);
   give_turn();
   if (!some) co_return tl::unexpected(some.error());
   bool all = true;
@@ -445,7 +470,8 @@ net::awaitable<Result<bool>> Delivery::State::catch_up_some(Subscriber& subscrib
     subscriber.read = some->next;
     if (some->says_something) subscriber.has_read = router_moved_ = true;
   }
-  subscriber.live = subscriber.read == router_;
+  for (const auto& [partition, next] : subscriber.read) subscriber.lanes->passed(stream_of(partition), next);
+  subscriber.live = subscriber.read == router_ && !subscriber.lanes->awaits();
   if (subscriber.live) subscriber.has_read = dirty_ = true;
   co_return subscriber.live;
 }
@@ -460,11 +486,20 @@ net::awaitable<Result<bool>> Delivery::State::replay_some(Subscriber& subscriber
   };
   const auto* before = find();
   if (!before) co_return false;
-  const auto from = before->read, to = before->to;
+  const auto from = before->read;
+  auto to = before->to;
+  // What lies beyond is not known to the views yet: whether it is sensitive, or says nothing new.
+  Positions short_of;
+  for (const auto& [partition, applied] : bounds()) {
+    const auto end = to.find(partition);
+    if (end != to.end() && applied < end->second) short_of[partition] = end->second = applied;
+  }
+  to = not_beyond(std::move(to), *subscriber.lanes, number);
   co_await turn_to_read();
   auto some = co_await read(from, to, own_records, own_bytes);
   give_turn();
   if (!some) co_return tl::unexpected(some.error());
+  if (auto kept = co_await keep_order(*some, std::move(short_of)); !kept) co_return tl::unexpected(kept.error());
   bool all = true;
   for (const auto& [partition, record] : some->records) {
     auto* replay = find();
@@ -483,9 +518,11 @@ net::awaitable<Result<bool>> Delivery::State::replay_some(Subscriber& subscriber
   auto* replay = find();
   if (!replay) co_return false;
   if (all) replay->read = some->next;
+  for (const auto& [partition, next] : replay->read) subscriber.lanes->passed(stream_of(partition, number), next);
   replay->done_reading = std::all_of(replay->to.begin(), replay->to.end(), [&](const auto& to_here) {
     return replay->read[to_here.first] >= to_here.second;
   });
+  if (replay->read == from && !replay->done_reading) co_return false;
   subscriber.has_read = dirty_ = true;
   co_return true;
 }

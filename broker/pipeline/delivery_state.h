@@ -53,13 +53,17 @@ struct Subscriber {
   Positions read;        // where it is not live
   std::vector<Replay> replays;
   std::vector<std::uint32_t> replayed;
-  bool has_read = false;  // since the last record
+  bool has_read = false;   // since the last record
   bool looked_at = false;  // takes of the record that the router looks at
   std::unique_ptr<net::steady_timer> timer, room;
   port::Counter *delivered = nullptr, *refused = nullptr, *broken = nullptr;
   port::Gauge *lag = nullptr, *oldest = nullptr, *held = nullptr, *dead = nullptr;
 };
 using SubscriberPtr = std::shared_ptr<Subscriber>;
+
+inline model::Stream stream_of(const port::Partition& partition, std::uint32_t replay = 0) {
+  return {replay, static_cast<std::uint8_t>(partition.topic), partition.number};
+}
 
 class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
  public:
@@ -80,10 +84,14 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
  private:
   // delivery.cpp: beginning, ending, recording, telling
   net::awaitable<Result<void>> begin();
-  net::awaitable<Result<bool>> is_applied();  // whether all records of deliveries are in the store
+  net::awaitable<Result<void>> begin_term();
+  net::awaitable<Result<void>> applied(port::Offset end);  // until the records of deliveries below are in the store
+  port::Record record_of(model::DeliveryProgressed progressed);
   net::awaitable<void> end();
   net::awaitable<void> record();
   net::awaitable<bool> append_progress(bool finally);
+  void take_progress();
+  net::awaitable<bool> append_taken(bool finally);
   net::awaitable<void> watch_commands();
   void obey(const model::DeliveryCommanded& command);
   SubscriberPtr make(const model::Subscription& subscription);
@@ -109,10 +117,12 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   net::awaitable<Result<bool>> catch_up_some(Subscriber& subscriber);
   net::awaitable<Result<bool>> replay_some(Subscriber& subscriber, std::uint32_t number);
   net::awaitable<Result<Read>> read(Positions from, Positions to, std::size_t records, std::size_t bytes);
+  static void give_back(Read& some, Timestamp safe);
+  net::awaitable<Result<void>> keep_order(Read& some, Positions applied);
   net::awaitable<Result<void>> identities_known(Positions up_to);
-  net::awaitable<Result<std::vector<std::string>>> centres_of(std::string facility, std::string number);
+  net::awaitable<Result<std::vector<std::string>>> centres_of(routing::Patient patient);
   void look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
-               const std::string* no_change, const std::vector<std::string>& centres);
+               const model::RecordView& view, const std::string* no_change, const std::vector<std::string>& centres);
   void look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
                const Matter& matter, const std::vector<std::string>& centres);
   bool is_for_anybody(const routing::Facts& facts);  // then they are in matched_
@@ -131,6 +141,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   void give_turn();
   net::awaitable<void> pause(std::chrono::milliseconds time);
   Positions bounds() const;
+  static Positions not_beyond(Positions to, const Lanes& lanes, std::uint32_t replay);
   std::shared_ptr<const port::StoredRecord> counted(port::StoredRecord record);
 
   // delivery_hand_over.cpp
@@ -163,10 +174,13 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   std::uint64_t term_ = 0, sequence_ = 0;
   std::string run_;  // names the records of this run
   bool dirty_ = false;
+  bool unsure_ = false;    // something was not handed over because it is not known whose turn it is
   bool log_away_ = false;  // progress cannot be recorded: nothing is handed over
   std::size_t unrecorded_ = 0;
+  std::vector<port::Record> taken_;  // what became of deliveries, not in the log yet
+  bool appending_ = false;
   std::string trouble_;
-  std::atomic<bool> anew_{false};  // others are declared: it begins again
+  std::atomic<bool> anew_{false};                       // others are declared: it begins again
   std::vector<model::SubscriberProgress> left_behind_;  // not declared any more: where they stay
   std::size_t readers_ = 0;
   std::deque<std::shared_ptr<net::steady_timer>> waiting_readers_;

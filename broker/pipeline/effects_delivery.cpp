@@ -103,6 +103,7 @@ net::awaitable<void> apply(Overlay& overlay, model::DeliveryProgressed progresse
   if (const Row* before = co_await overlay.get(tables::subscribers, {std::string()})) {
     const auto router = model::read_standing(std::get<std::string>((*before)[1]));
     if (router && router->term > progressed.term) co_return;
+    if (router && progressed.router.empty()) progressed.router = router->cursors;
   }
   for (const auto& one : progressed.subscribers) {
     const auto paused = co_await is_paused(overlay, one.name);
@@ -119,7 +120,8 @@ net::awaitable<void> apply(Overlay& overlay, model::DeliveryProgressed progresse
     }
     for (const auto number : one.replayed) overlay.erase(tables::replays, {one.name, whole(number)});
   }
-  if (progressed.router.empty()) co_return;
+  // Without cursors of its own, too: whoever begins to deliver says so first, and by this what another says later does
+  // not count any more.
   model::SubscriberProgress router;
   router.term = progressed.term;
   router.cursors = std::move(progressed.router);

@@ -20,7 +20,7 @@ class EventPayload final : public port::Payload {
     draft.source = record.source;
     draft.times = record.times;
     draft.map_version = record.map_version;
-    draft.issues = record.issues;
+    // No issues: they are the whole message's, of its other reports and other patients, too.
     model::Part part;
     part.subject = record.subject;
     part.events.push(draft.arena, *notice.event);

@@ -467,8 +467,9 @@ void Intake::take_refused(Batch& batch, std::size_t frame, std::string_view byte
                                            {"reason", cause ? std::string(cause->code) : "unknown"}}));
 
   // Nothing is kept of a peer that could be anyone: a certificate, a token, a registered sender or the loopback
-  // must vouch for it.
-  const bool vouched = peer.authenticated || peer.trusted_network || reading.facility;
+  // must vouch for it, or the operator, who named the topic that it came on (and nobody else will hear of it).
+  const bool vouched =
+      peer.authenticated || peer.trusted_network || peer.protocol == "kafka" || reading.facility;
   if (vouched) {
     const auto raw_hash = source.oversize ? std::string(source.oversize_sha256) : to_hex(as_view(sha256(bytes)));
     const std::string place = facility.empty() ? "unknown" : std::string(facility);

@@ -1,6 +1,7 @@
 #include "broker/pipeline/lanes.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "broker/base/invariant.h"
 
@@ -15,6 +16,13 @@ constexpr std::uint32_t silences_allowed = 3;  // answers that did not come, in 
 constexpr std::chrono::milliseconds after_silence{100};
 constexpr std::uint32_t exponent_max = 20;
 constexpr double whole_token = 1 - 1e-6;  // sums of tenths
+
+// From the back: what was read last is asked for, and before it may stand all that a dead letter holds.
+template <class Queue, class Task>
+auto place_in(Queue& queue, const Task* task) {
+  const auto at = std::find(queue.rbegin(), queue.rend(), task);
+  return at == queue.rend() ? queue.end() : std::prev(at.base());
+}
 
 }  // namespace
 
@@ -40,8 +48,22 @@ Lanes::Task* Lanes::insert(Task task) {
 }
 
 bool Lanes::wants(const EventRef& ref) const {
+  if (tasks_.contains(ref)) return false;  // it is held
   const auto before = read_before_.find(ref.stream);
   return before == read_before_.end() || ref.offset >= before->second || awaited_.contains(ref);
+}
+
+std::uint64_t Lanes::read_before(const model::Stream& stream) const {
+  const auto found = read_before_.find(stream);
+  return found == read_before_.end() ? 0 : found->second;
+}
+
+void Lanes::passed(const model::Stream& stream, std::uint64_t offset) {
+  const auto first = awaited_.lower_bound(EventRef{stream, 0, 0});
+  const auto last = awaited_.lower_bound(EventRef{stream, offset, 0});
+  if (first == last) return;
+  awaited_.erase(first, last);
+  changed_ = true;
 }
 
 void Lanes::read(Task given) {
@@ -56,7 +78,7 @@ void Lanes::read(Task given) {
   enter(*task);
   const bool behind_held = std::any_of(task->lanes.begin(), task->lanes.end(), [&](const auto& lane) {
     const auto& queue = lanes_[lane];
-    const auto at = std::find(queue.begin(), queue.end(), task);
+    const auto at = place_in(queue, task);
     return at != queue.begin() && (*std::prev(at))->held;
   });
   if (behind_held) {
@@ -80,6 +102,7 @@ void Lanes::restore(const model::HeldEvent& held) {
   places_ = std::max(places_, held.place);
   Task* made = insert(std::move(task));
   held_.insert(made->ref);
+  awaited_.erase(made->ref);
   if (held.state != HeldState::dead) {
     enter(*made);  // what was tried is tried again: the receiver may have changed with us
     return;
@@ -242,8 +265,8 @@ void Lanes::stop_resting(Task& task) {
 }
 
 void Lanes::shut(Ticks now, std::optional<std::chrono::milliseconds> asked) {
-  const auto pause = asked ? std::chrono::duration_cast<Ticks>(std::min(*asked, policy_.longest_pause))
-                           : jittered(policy_.first_probe, failures_, policy_.longest_probe);
+  auto pause = jittered(policy_.first_probe, failures_, policy_.longest_probe);
+  if (asked) pause = std::max(pause, std::chrono::duration_cast<Ticks>(std::min(*asked, policy_.longest_pause)));
   shut_until_ = now + pause;
   ++failures_;
 }
@@ -298,8 +321,8 @@ void Lanes::settle(Task& task, const port::Receipt& receipt, Ticks now, Timestam
     opened();
     ++refused_;
     if (task.discarded) return finish(task, time, true);
-    if (task.attempts >= policy_.attempts) return die(task);
-    return rest(task, now, policy_.first_pause, task.attempts - 1);
+    if (++task.refusals >= policy_.attempts) return die(task);
+    return rest(task, now, policy_.first_pause, task.refusals - 1);
   }
   ++broken_;
   if (task.discarded) return finish(task, time, true);
@@ -375,7 +398,7 @@ void Lanes::hold(Task& task) {
     if (policy_.on_refusal == model::OnRefusal::skip && one.stage == Stage::under_way) continue;  // it is dying
     for (const auto& lane : one.lanes) {
       const auto& queue = lanes_[lane];
-      auto at = std::find(queue.begin(), queue.end(), &one);
+      auto at = place_in(queue, &one);
       for (at = at == queue.end() ? at : at + 1; at != queue.end(); ++at) rest.push_back(*at);
     }
   }
@@ -397,7 +420,7 @@ std::size_t Lanes::retry(const std::vector<EventRef>& letters) {
   }
   for (Task* task : dead) {
     task->stage = Stage::waiting;
-    task->attempts = task->overtaken = 0;
+    task->attempts = task->refusals = task->overtaken = 0;
     task->first_failed = {};
     --dead_;
     changed_ = true;
@@ -446,14 +469,9 @@ model::SubscriberProgress Lanes::take_changes(std::string name, const std::vecto
   for (const auto& ref : open_) open.emplace(ref, tasks_.at(ref)->place);
   for (model::StreamCursor cursor : streams) {
     const auto start = EventRef{cursor.stream, 0, 0};
-    // What was open and did not come again where it stood is not wanted any more: the filter is another.
-    for (auto at = awaited_.lower_bound(start); at != awaited_.end() && at->first.stream == cursor.stream;) {
-      if (at->first.offset < cursor.read) {
-        at = awaited_.erase(at);
-      } else {
-        open.insert(*at++);
-      }
-    }
+    passed(cursor.stream, cursor.read);
+    for (auto at = awaited_.lower_bound(start); at != awaited_.end() && at->first.stream == cursor.stream; ++at)
+      open.insert(*at);
     if (const auto before = read_before_.find(cursor.stream); before != read_before_.end()) {
       if (cursor.read >= before->second) {
         read_before_.erase(before);
@@ -504,26 +522,30 @@ void Lanes::forget_records() {
 }
 
 bool Lanes::has_open(const model::Stream& stream) const {
-  const auto first = open_.lower_bound(EventRef{stream, 0, 0});
-  return first != open_.end() && first->stream == stream;
+  const EventRef start{stream, 0, 0};
+  const auto first = open_.lower_bound(start);
+  const auto awaited = awaited_.lower_bound(start);
+  return (first != open_.end() && first->stream == stream) ||
+         (awaited != awaited_.end() && awaited->first.stream == stream);
+}
+
+// The first of each stream: within one times never fall.
+std::optional<Timestamp> Lanes::oldest_of(const std::set<EventRef>& refs) const {
+  constexpr auto end = std::numeric_limits<std::uint64_t>::max();
+  std::optional<Timestamp> oldest;
+  for (auto at = refs.begin(); at != refs.end(); at = refs.lower_bound(EventRef{at->stream, end, 0})) {
+    const auto& task = *tasks_.at(*at);
+    if (!oldest || task.appended < *oldest) oldest = task.appended;
+  }
+  return oldest;
 }
 
 std::optional<Timestamp> Lanes::oldest_open() const {
-  std::optional<Timestamp> oldest;
-  for (const auto& ref : open_) {
-    const auto& task = *tasks_.at(ref);
-    if (!oldest || task.appended < *oldest) oldest = task.appended;
-  }
-  return oldest;
+  return oldest_of(open_);
 }
 
 std::optional<Timestamp> Lanes::oldest_held() const {
-  std::optional<Timestamp> oldest;
-  for (const auto& ref : held_) {
-    const auto& task = *tasks_.at(ref);
-    if (!oldest || task.appended < *oldest) oldest = task.appended;
-  }
-  return oldest;
+  return oldest_of(held_);
 }
 
 }  // namespace hutong::pipeline

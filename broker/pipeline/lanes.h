@@ -55,6 +55,7 @@ class Lanes {
     bool held = false;
     bool out_of_lanes = false;  // a dead letter that its patient's events go past
     std::uint32_t attempts = 0;
+    std::uint32_t refusals = 0;   // of these: what says something of the event
     std::uint32_t overtaken = 0;  // how often others got through since it failed
     std::uint64_t through_at_failure = 0;
     Timestamp first_failed, last;
@@ -68,10 +69,19 @@ class Lanes {
   Lanes(LanePolicy policy, std::uint64_t seed);
 
   // --- reading ---
-  bool has_room() const { return open_.size() < policy_.window && held_.size() < policy_.held_max; }
+  // What is awaited has its place.
+  bool has_room() const { return awaits() || (open_.size() < policy_.window && held_.size() < policy_.held_max); }
   bool is_full() const { return held_.size() >= policy_.held_max; }
   // Whether it is to be read: after a restart the reading begins below what was settled already.
   bool wants(const model::EventRef& ref) const;
+  // After a restart: something that was open then was not met again yet. So long each stream is read up to
+  // read_before() and no further, whatever else there is: what comes later would fill the window and could not go
+  // first.
+  bool awaits() const { return !awaited_.empty(); }
+  std::uint64_t read_before(const model::Stream& stream) const;
+  // A stream was read up to there: what was awaited below and did not come is not wanted any more, the filter is
+  // another.
+  void passed(const model::Stream& stream, std::uint64_t offset);
   // The next one in the order of its stream.
   void read(Task task);
   // As it was recorded, before anything else. Reading begins at the cursors; until it has met again what was open then,
@@ -126,7 +136,7 @@ class Lanes {
   std::uint64_t refused() const { return refused_; }
   std::uint64_t broken() const { return broken_; }
   std::optional<Timestamp> last_delivered() const { return last_delivered_; }
-  // Whether any event of this stream is open.
+  // Whether any event of this stream is open, or awaited.
   bool has_open(const model::Stream& stream) const;
 
  private:
@@ -146,6 +156,7 @@ class Lanes {
   void opened();
   Ticks jittered(std::chrono::milliseconds base, std::uint32_t exponent, std::chrono::milliseconds longest);
   bool take_token(Ticks now);
+  std::optional<Timestamp> oldest_of(const std::set<model::EventRef>& refs) const;
 
   LanePolicy policy_;
   std::minstd_rand random_;

@@ -1,6 +1,7 @@
 // One receiver's way in: hands over one delivery and says what the receiver answered. Implementations: adapters/sink.
-// A sink keeps its connections, tells failures apart and never tries again by itself: when and whether is the
-// deliverer's to decide (pipeline/lanes.h).
+// A sink keeps its connections, tells failures apart and does not try again by itself: when and whether is the
+// deliverer's to decide (pipeline/lanes.h). Except at once and once, where a kept connection ends before a byte of an
+// answer: it was about to be closed, whatever was handed over.
 // Threads: one executor, which is given when it is made. Lifetime: outlives what it was asked and has not answered.
 #pragma once
 
@@ -52,7 +53,7 @@ class Sink {
   virtual ~Sink() = default;
   // How many deliveries may be under way at once.
   virtual std::size_t parallel() const = 0;
-  // Answers within the subscription's timeout and what a connection takes.
+  // Answers within the subscription's timeout and what a connection takes; where it hands over once more, twice that.
   virtual net::awaitable<Receipt> hand_over(Parcel parcel) = 0;
   // Ends what is under way (broken) and all connections. Nothing is handed over afterwards.
   virtual void close() = 0;

@@ -47,16 +47,19 @@ bool is_centre(const model::Facility& facility) {
   return facility.kind == "community-centre" || facility.kind == "township-centre" || facility.kind == "village-clinic";
 }
 
-std::vector<std::string> lanes_of(const model::RecordView& record, const model::Event& event, std::string_view key) {
-  std::vector<std::string> lanes{std::string(key)};
+Patient patient_of(const model::RecordView& record, const RecordId& id) {
+  const auto& subject = record.subject;
+  return {std::string(subject.facility.empty() ? record.source.facility : subject.facility),
+          !subject.number.empty() ? std::string(subject.number) : (record.id.empty() ? id : record.id).hex()};
+}
+
+std::vector<std::string> lanes_of(const model::Event& event, const Patient& patient) {
+  std::vector<std::string> lanes{patient.lane()};
   const auto& merge = event.merge;
   if (merge.prior_number.empty()) return lanes;
-  const auto facility = !merge.prior_facility.empty()      ? merge.prior_facility
-                        : !record.subject.facility.empty() ? record.subject.facility
-                                                           : record.source.facility;
-  std::string other(facility);
-  other.append("/").append(merge.prior_number);
-  if (other != lanes.front()) lanes.push_back(std::move(other));
+  const Patient other{merge.prior_facility.empty() ? patient.facility : std::string(merge.prior_facility),
+                      std::string(merge.prior_number)};
+  if (other.lane() != lanes.front()) lanes.push_back(other.lane());
   return lanes;
 }
 

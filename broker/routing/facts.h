@@ -29,7 +29,15 @@ Facts facts_of(const model::RecordView& record, const model::Event& event, const
 // Facilities that look after people where they live: whoever is known to one has it as a centre.
 bool is_centre(const model::Facility& facility);
 
-// In whose order an event stands: "FACILITY/NUMBER" of its patient; of a merge or link also of the other number.
-std::vector<std::string> lanes_of(const model::RecordView& record, const model::Event& event, std::string_view key);
+// The local patient: by the facility that gave the number, whoever sent the message; without a number it is the
+// record's own (`id`, where the document does not say it).
+struct Patient {
+  std::string facility, number;
+  std::string lane() const { return facility + "/" + number; }
+};
+Patient patient_of(const model::RecordView& record, const RecordId& id);
+
+// In whose order an event stands: its patient's; of a merge or link also the other number's.
+std::vector<std::string> lanes_of(const model::Event& event, const Patient& patient);
 
 }  // namespace hutong::routing

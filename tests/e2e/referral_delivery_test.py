@@ -75,8 +75,7 @@ class Told(Story):
         self.assertEqual((rf1[2], rf1[6], rf1[10]), ("U", "T1^cc-east", "^胸痛待查"))
         self.assertIn("王^晓明", next(s for s in message.segments if s[0] == "PID")[5])
 
-        live.kill()
-        live.start()
+        live.restart()
         region.say("bc-county", asked, "decline", version=1, reason={"code": "01", "text": "无床位"}, receiver="bc-city")
         self.assertEqual(self.steps("community", 2), ["request", "decline"])
         answer, = self.heard("community-his", 1)

@@ -288,16 +288,16 @@ class Referral(Story):
         others = {"reader-west": ("system/Task.r", "cc-west"), "reader-east": ("system/Task.r", "cc-east"), "reader-county": ("system/Task.r", "bc-county")}
         self.start(clients=config(others=others))
         region = self.region
-        asked = region.request(outside="仅此一家")["command"]
+        asked = region.request(number="ZZ17", outside="仅此一家")["command"]
         up, command = asked["referral"], asked["id"]
         region.read(up, "reader-west", expect=404)
-        self.assertEqual(region.read(up, "reader-east")["number"], "T1")
+        self.assertEqual(region.read(up, "reader-east")["number"], "ZZ17")
         verdict = lambda client: region.http(client, "GET", f"/api/v1/referrals/commands/{command}").status
         self.assertEqual([verdict(client) for client in ("cc-east", "cc-west", "reader-west", "reader-county")], [200, 404, 404, 404])
         # An operator sees the course, and no free words.
         operator = region.broker.http("GET", f"/api/v1/referrals/{up}", token=region.broker.token("operator"))
         self.assertEqual(operator.status, 200)
-        for hidden in ("仅此一家", "T1", CARD):
+        for hidden in ("仅此一家", "ZZ17", CARD):
             self.assertNotIn(hidden, operator.text)
         # Who has lost it, and sends again what was applied once, hears that and not how it goes on.
         accept = lambda: region.say("bc-county", up, "accept", key="K1", slot=SLOT)
@@ -349,7 +349,7 @@ class Referral(Story):
         patient = pid("C1", name="王^晓明", born="19800101", sex="M", card=CARD, facility="cc-east")
 
         def told(kind, number, receiver, control):
-            return "\r".join([msh(f"REF^{kind}^REF_I12", control, facility="cc-east", application="HIS"), f"RF1||R|||A|{number}^cc-east|||||^停电",
+            return "\r".join([msh(f"REF^{kind}^REF_I12", control, facility="cc-east", application="HIS"), f"RF1||R|||A|{number}^cc-east||||^停电",
                               f"PRD|RT|||^^^{receiver}", patient, "ZRF|agreed"]) + "\r"
 
         ways = {"B1": ("bc-county", "bc-city"), "B2": ("bc-county", "bc-city", "bc-county"), "B3": ("bc-city", "bc-county", "bc-city", "bc-county")}
@@ -506,7 +506,8 @@ class Referral(Story):
         region.say("bc-city", up, "report", documents=REPORT)
         region.say("cc-east", up, "close", reason={"text": "已痊愈"})
         self.assertTrue(reads("bc-city"))
-        until(lambda: not reads("bc-city"), "some time after closing it ends", 10)
+        until(lambda: region.http("bc-city", "GET", f"/fhir/DiagnosticReport/{report}").status != 200, "some time after closing it ends", 10)
+        self.assertFalse(reads("bc-city"))
         live.stop()
         audit = "".join(file.read_text(errors="replace") for file in (live.dir / "audit").glob("*"))
         self.assertIn(f"referral/{up}", audit)

@@ -117,6 +117,8 @@ public class ReferralClient {
     seen.add("proposed " + ((Reference) turned.getOutputFirstRep().getValue()).getReference());
     turned.setOwner(new Reference("Organization/bc-city"));
     turned.getStatusReason().setText("县医院无床位");
+    seen.add("not asked " + refused(() -> put("cc-east", turned.copy())));
+    turned.addInput(input("choice", new CodeType("agreed")));
     put("cc-east", turned);
     seen.add("lost " + refused(() -> read("bc-county", id)));
 

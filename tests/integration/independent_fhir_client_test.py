@@ -41,6 +41,7 @@ class IndependentClient(Story):
             "stale 412 version-conflict",
             "not a party 404 no such referral, or your facility is no party of it",
             "proposed Organization/bc-city",
+            "not asked 409 choice-missing",
             "requested/redirected Organization/bc-city v3",
             "lost 404 no such referral, or your facility is no party of it",
             "due true",

@@ -84,7 +84,7 @@ class KafkaDeliveries(Story):
         print(f"{len(sent)} events, {len(found) - len(first)} of them twice (the broker was killed)")
 
     def test_a_topic_that_is_not_there_yet_is_waited_for(self):
-        live = self.start("later", timeout="3s")
+        live = self.start("later")
         with live.mllp() as feed:
             self.assertEqual(ack(feed.exchange(oru(control="1", order="R1"))).code, "AA")
         until(lambda: self.status(live)["state"] == "waiting", "it is noticed", 60)

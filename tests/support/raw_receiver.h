@@ -1,6 +1,6 @@
 // A receiver on this machine that speaks raw bytes: each complete request (HTTP with a Content-Length, or an MLLP
-// frame) is answered by what a function gives: bytes, "" nothing at all, or "close". Threads of its own; lives as long
-// as it.
+// frame) is answered by what a function gives: bytes, "" nothing at all, or "close"; close_after_answer(): the
+// connection is closed after bytes, too. Threads of its own; lives as long as it.
 #pragma once
 
 #include <arpa/inet.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -48,9 +49,14 @@ class RawReceiver {
 
   std::uint16_t port() const { return port_; }
   std::size_t connections() const { return connections_; }
+  std::size_t closed() const { return closed_; }
   void answer(Answer answer) {
     const std::lock_guard lock(mutex_);
     answer_ = std::move(answer);
+  }
+  void close_after_answer(std::chrono::microseconds later = {}) {
+    closes_later_ = later;
+    closes_ = true;
   }
   std::vector<std::string> requests() const {
     const std::lock_guard lock(mutex_);
@@ -103,18 +109,25 @@ class RawReceiver {
           break;
         }
         if (!reply.empty()) ::send(fd, reply.data(), reply.size(), MSG_NOSIGNAL);
+        if (!reply.empty() && closes_) {
+          std::this_thread::sleep_for(closes_later_);
+          going = false;
+          break;
+        }
       }
     }
     ::shutdown(fd, SHUT_RDWR);
     ::close(fd);
+    ++closed_;
     const std::lock_guard lock(mutex_);
     std::erase(open_, fd);
   }
 
   int listener_ = -1;
   std::uint16_t port_ = 0;
-  std::atomic<bool> stopping_{false};
-  std::atomic<std::size_t> connections_{0};
+  std::atomic<bool> stopping_{false}, closes_{false};
+  std::chrono::microseconds closes_later_{0};
+  std::atomic<std::size_t> connections_{0}, closed_{0};
   mutable std::mutex mutex_;
   Answer answer_;
   std::vector<std::string> requests_;

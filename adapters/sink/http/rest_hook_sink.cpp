@@ -6,9 +6,7 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -29,6 +27,7 @@ using boost::system::error_code;
 using net::ip::tcp;
 using port::Receipt;
 using port::Taken;
+using Request = http::request<http::string_body>;
 
 constexpr std::size_t answer_header_bytes = 16 * 1024, answer_body_bytes = 1024 * 1024;
 constexpr int interim_answers = 5;  // 1xx
@@ -69,17 +68,12 @@ Receipt receipt_of(unsigned status, std::string_view wait) {
   return {Taken::broken, std::move(answer), {}};
 }
 
-bool is_address(const std::string& host) {
-  error_code failed;
-  static_cast<void>(net::ip::make_address(host, failed));
-  return !failed;
-}
-
 struct Connection {
   std::unique_ptr<beast::tcp_stream> plain;
   std::unique_ptr<beast::ssl_stream<beast::tcp_stream>> tls;
   beast::flat_buffer buffer{answer_header_bytes + answer_body_bytes};
   bool busy = false, open = false;
+  bool ended = false;  // by the other side, before a byte of an answer
 
   beast::tcp_stream& stream() { return tls ? tls->next_layer() : *plain; }
   void shut() {
@@ -107,23 +101,7 @@ class RestHookSink final : public port::Sink {
     for (std::size_t i = 0; i < std::max<std::size_t>(options_.connections, 1); ++i) {
       connections_.push_back(std::make_unique<Connection>());
     }
-    if (!options_.target.tls) return;
-    tls_.emplace(net::ssl::context::tls_client);
-    SSL_CTX_set_min_proto_version(tls_->native_handle(), TLS1_2_VERSION);
-    tls_->set_verify_mode(net::ssl::verify_peer);
-    try {
-      if (options_.authority.empty()) {
-        tls_->set_default_verify_paths();
-      } else {
-        tls_->load_verify_file(options_.authority);
-      }
-      if (!options_.certificate.empty()) {
-        tls_->use_certificate_chain_file(options_.certificate);
-        tls_->use_private_key_file(options_.key, net::ssl::context::pem);
-      }
-    } catch (const boost::system::system_error& e) {
-      throw std::runtime_error(options_.target.origin() + ": its PEM files cannot be used: " + e.code().message());
-    }
+    if (options_.target.tls) tls_ = reach::client_tls(options_.files, options_.target.origin());
   }
 
   std::size_t parallel() const override { return connections_.size(); }
@@ -150,21 +128,36 @@ class RestHookSink final : public port::Sink {
  private:
   net::awaitable<Receipt> hand_over(Connection& connection, port::Parcel parcel) {
     if (connection.open && connection.is_stale()) connection.shut();
+    const bool kept = connection.open;
+    const auto request = request_of(std::move(parcel));
+    auto receipt = co_await exchange(connection, request);
+    // Some receivers close after each answer, a moment after it: the request met that, and is at fault for nothing.
+    if (kept && connection.ended && !closed_) {
+      auto again = co_await exchange(connection, request);
+      if (again.taken != Taken::unreachable) receipt = std::move(again);
+    }
+    co_return receipt;
+  }
+
+  net::awaitable<Receipt> exchange(Connection& connection, const Request& request) {
+    connection.ended = false;
     if (!connection.open) {
       if (auto fault = co_await connect(connection); !fault.empty()) {
         connection.shut();
         co_return Receipt{Taken::unreachable, std::move(fault), {}};
       }
     }
-    if (connection.tls) co_return co_await exchange(connection, *connection.tls, std::move(parcel));
-    co_return co_await exchange(connection, *connection.plain, std::move(parcel));
+    if (connection.tls) co_return co_await exchange(connection, *connection.tls, request);
+    co_return co_await exchange(connection, *connection.plain, request);
   }
 
   // "" where it stands.
   net::awaitable<std::string> connect(Connection& connection) {
     if (auto allowed = options_.guard->check(options_.target); !allowed) co_return allowed.error().message;
-    auto addresses = co_await resolve();
+    // Once for each connection: what is checked is what is connected to.
+    const auto addresses = co_await reach::addresses_of(options_.target.host, options_.resolve);
     if (!addresses) co_return addresses.error().message;
+    if (closed_) co_return "closed";
     if (auto allowed = options_.guard->check(*addresses); !allowed) co_return allowed.error().message;
     std::vector<tcp::endpoint> endpoints;
     for (const auto& address : *addresses) endpoints.emplace_back(address, options_.target.port);
@@ -182,7 +175,7 @@ class RestHookSink final : public port::Sink {
     if (error) co_return error == beast::error::timeout ? "no connection in time" : error.message();
     stream.socket().set_option(tcp::no_delay(true), error);
     if (connection.tls) {
-      if (!is_address(options_.target.host))
+      if (!reach::is_literal(options_.target.host))
         SSL_set_tlsext_host_name(connection.tls->native_handle(), options_.target.host.c_str());
       connection.tls->set_verify_callback(net::ssl::host_name_verification(options_.target.host));
       stream.expires_after(options_.connect_timeout);
@@ -194,17 +187,8 @@ class RestHookSink final : public port::Sink {
     co_return closed_ ? "closed" : "";
   }
 
-  // Once for each connection: what is checked is what is connected to.
-  net::awaitable<Result<std::vector<Address>>> resolve() {
-    error_code not_literal;
-    const auto literal = net::ip::make_address(options_.target.host, not_literal);
-    if (!not_literal) co_return std::vector<Address>{literal};
-    co_return co_await options_.resolve(options_.target.host);
-  }
-
-  template <class Stream>
-  net::awaitable<Receipt> exchange(Connection& connection, Stream& stream, port::Parcel parcel) {
-    http::request<http::string_body> request(http::verb::post, options_.target.path, 11);
+  Request request_of(port::Parcel parcel) const {
+    Request request(http::verb::post, options_.target.path, 11);
     request.set(http::field::host, options_.target.authority());
     request.set(http::field::user_agent, "hutong");
     if (!options_.authorization.empty()) request.set(http::field::authorization, options_.authorization);
@@ -219,17 +203,25 @@ class RestHookSink final : public port::Sink {
     if (parcel.replay) request.set("X-Hutong-Replay", "true");
     request.body() = std::move(parcel.body);
     request.prepare_payload();
+    return request;
+  }
 
+  template <class Stream>
+  net::awaitable<Receipt> exchange(Connection& connection, Stream& stream, const Request& request) {
     beast::get_lowest_layer(stream).expires_after(options_.timeout);
     error_code error;
     co_await http::async_write(stream, request, net::redirect_error(net::use_awaitable, error));
+    connection.ended = error && error != beast::error::timeout;
     for (int interim = 0; !error; ++interim) {
       http::response_parser<http::string_body> parser;
       parser.header_limit(answer_header_bytes);
       parser.body_limit(boost::none);  // of its length once the status is known
       co_await http::async_read_header(stream, connection.buffer, parser,
                                        net::redirect_error(net::use_awaitable, error));
-      if (error) break;
+      if (error) {
+        connection.ended = interim == 0 && !parser.got_some() && error != beast::error::timeout;
+        break;
+      }
       const auto status = parser.get().result_int();
       if (status < 200 && status != 101 && interim < interim_answers) continue;
       auto receipt = receipt_of(status, std::string(parser.get()[http::field::retry_after]));
@@ -255,18 +247,6 @@ class RestHookSink final : public port::Sink {
 };
 
 }  // namespace
-
-Resolve system_resolver() {
-  return [](std::string host) -> net::awaitable<Result<std::vector<Address>>> {
-    tcp::resolver resolver(co_await net::this_coro::executor);
-    error_code error;
-    const auto found = co_await resolver.async_resolve(host, "", net::redirect_error(net::use_awaitable, error));
-    if (error) co_return fail(ErrorCode::unavailable, "the name cannot be resolved: " + error.message());
-    std::vector<Address> addresses;
-    for (const auto& entry : found) addresses.push_back(entry.endpoint().address());
-    co_return addresses;
-  };
-}
 
 std::shared_ptr<port::Sink> rest_hook_sink(net::any_io_executor executor, RestHookOptions options) {
   return std::make_shared<RestHookSink>(std::move(executor), std::move(options));

@@ -3,28 +3,24 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "adapters/sink/http/target.h"
+#include "adapters/sink/reach/client_tls.h"
+#include "adapters/sink/reach/names.h"
 #include "broker/port/sink.h"
 
 namespace hutong::http_sink {
 
-// All addresses of a name. Errors: unavailable.
-using Resolve = std::function<net::awaitable<Result<std::vector<Address>>>(std::string host)>;
-Resolve system_resolver();
-
 struct RestHookOptions {
   Target target;
   std::shared_ptr<const TargetGuard> guard;
-  Resolve resolve = system_resolver();
+  reach::Resolve resolve = reach::system_resolver();
   std::string authorization;  // the header's value; "" none
   std::size_t connections = 1;
   std::chrono::milliseconds timeout{30'000}, connect_timeout{5'000};
-  std::string authority, certificate, key;  // PEM files: whom to believe instead of the system's, who we are
+  reach::TlsFiles files;
 };
 
 // Throws std::runtime_error where a PEM file cannot be used.

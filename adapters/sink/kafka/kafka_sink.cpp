@@ -26,6 +26,9 @@ kafka::KafkaOptions client_options(const KafkaSinkOptions& options) {
   client.append_deadline = options.timeout;
   client.settings = options.settings;
   client.settings.emplace("partitioner", "murmur2_random");  // as Kafka's Java clients place a key
+  // A topic that is not there is told soon, and found soon when it was made or when we may write it.
+  client.settings.emplace("topic.metadata.propagation.max.ms", "5000");
+  client.settings.emplace("topic.metadata.refresh.interval.ms", "10000");
   return client;
 }
 

@@ -6,7 +6,6 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -69,6 +68,7 @@ struct Connection : std::enable_shared_from_this<Connection> {
   net::steady_timer deadline;
   std::string received;
   bool busy = false, open = false, late = false;
+  bool ended = false;  // by the other side, before a byte of an answer
 };
 
 Receipt receipt_of(const Answer& answer) {
@@ -93,23 +93,7 @@ class MllpSink final : public port::Sink {
     for (std::size_t i = 0; i < std::max<std::size_t>(options_.connections, 1); ++i) {
       connections_.push_back(std::make_shared<Connection>(executor_));
     }
-    if (!options_.tls) return;
-    tls_.emplace(net::ssl::context::tls_client);
-    SSL_CTX_set_min_proto_version(tls_->native_handle(), TLS1_2_VERSION);
-    tls_->set_verify_mode(net::ssl::verify_peer);
-    try {
-      if (options_.authority.empty()) {
-        tls_->set_default_verify_paths();
-      } else {
-        tls_->load_verify_file(options_.authority);
-      }
-      if (!options_.certificate.empty()) {
-        tls_->use_certificate_chain_file(options_.certificate);
-        tls_->use_private_key_file(options_.key, net::ssl::context::pem);
-      }
-    } catch (const boost::system::system_error& e) {
-      throw std::runtime_error(options_.host + ": its PEM files cannot be used: " + e.code().message());
-    }
+    if (options_.tls) tls_ = reach::client_tls(options_.files, options_.host);
   }
 
   std::size_t parallel() const override { return connections_.size(); }
@@ -140,55 +124,66 @@ class MllpSink final : public port::Sink {
  private:
   net::awaitable<Receipt> hand_over(std::shared_ptr<Connection> connection, port::Parcel parcel) {
     if (connection->open && connection->is_stale()) connection->shut();
-    if (!connection->open) {
-      if (auto fault = co_await connect(*connection); !fault.empty()) {
-        connection->shut();
-        co_return Receipt{Taken::unreachable, std::move(fault), {}};
-      }
-    }
+    const bool kept = connection->open;
     std::string framed;
     framed.reserve(parcel.body.size() + 3);
     framed.push_back(start_block);
     framed += parcel.body;
     framed.push_back(end_block);
     framed.push_back(carriage_return);
-    connection->within(options_.timeout);
-    error_code error;
-    if (connection->tls) {
-      co_await net::async_write(*connection->tls, net::buffer(framed), net::redirect_error(net::use_awaitable, error));
-    } else {
-      co_await net::async_write(*connection->plain, net::buffer(framed),
-                                net::redirect_error(net::use_awaitable, error));
+    auto receipt = co_await exchange(*connection, framed, parcel.control_id);
+    // Some receivers close after each answer, a moment after it: the message met that, and is at fault for nothing.
+    if (kept && connection->ended && !closed_) {
+      auto again = co_await exchange(*connection, framed, parcel.control_id);
+      if (again.taken != Taken::unreachable) receipt = std::move(again);
     }
-    if (!error) co_return co_await answer(*connection, std::move(parcel.control_id));
-    const bool late = connection->late;
-    connection->shut();
-    co_return Receipt{Taken::broken, late ? "timeout" : "closed without an answer", {}};
+    co_return receipt;
+  }
+
+  net::awaitable<Receipt> exchange(Connection& connection, const std::string& framed, const std::string& control_id) {
+    connection.ended = false;
+    if (!connection.open) {
+      if (auto fault = co_await connect(connection); !fault.empty()) {
+        connection.shut();
+        co_return Receipt{Taken::unreachable, std::move(fault), {}};
+      }
+    }
+    connection.within(options_.timeout);
+    error_code error;
+    if (connection.tls) {
+      co_await net::async_write(*connection.tls, net::buffer(framed), net::redirect_error(net::use_awaitable, error));
+    } else {
+      co_await net::async_write(*connection.plain, net::buffer(framed), net::redirect_error(net::use_awaitable, error));
+    }
+    if (!error) co_return co_await answer(connection, control_id);
+    connection.ended = !connection.late;
+    connection.shut();
+    co_return Receipt{Taken::broken, connection.late ? "timeout" : "closed without an answer", {}};
   }
 
   // "" where it stands.
   net::awaitable<std::string> connect(Connection& connection) {
     connection.tls.reset();
     connection.plain.reset();
+    const auto found = co_await reach::addresses_of(options_.host, options_.resolve);
+    if (!found) co_return found.error().message;
+    if (closed_) co_return "closed";
+    std::vector<tcp::endpoint> endpoints;
+    for (const auto& address : *found) endpoints.emplace_back(address, options_.port);
     connection.within(options_.connect_timeout);
     error_code error;
-    tcp::resolver resolver(executor_);
-    const auto found = co_await resolver.async_resolve(options_.host, std::to_string(options_.port),
-                                                       net::redirect_error(net::use_awaitable, error));
-    if (error) co_return "the name cannot be resolved: " + error.message();
     if (options_.tls) {
       connection.tls = std::make_unique<net::ssl::stream<tcp::socket>>(executor_, *tls_);
     } else {
       connection.plain = std::make_unique<tcp::socket>(executor_);
     }
-    co_await net::async_connect(connection.socket(), found, net::redirect_error(net::use_awaitable, error));
+    co_await net::async_connect(connection.socket(), endpoints, net::redirect_error(net::use_awaitable, error));
     if (error) co_return connection.late ? "no connection in time" : error.message();
     connection.socket().set_option(tcp::no_delay(true), error);
     connection.socket().set_option(net::socket_base::keep_alive(true), error);
     if (connection.tls) {
-      error_code not_literal;
-      static_cast<void>(net::ip::make_address(options_.host, not_literal));
-      if (not_literal) SSL_set_tlsext_host_name(connection.tls->native_handle(), options_.host.c_str());
+      if (!reach::is_literal(options_.host))
+        SSL_set_tlsext_host_name(connection.tls->native_handle(), options_.host.c_str());
       connection.tls->set_verify_callback(net::ssl::host_name_verification(options_.host));
       co_await connection.tls->async_handshake(net::ssl::stream_base::client,
                                                net::redirect_error(net::use_awaitable, error));
@@ -201,7 +196,7 @@ class MllpSink final : public port::Sink {
   }
 
   // The acknowledgement of this message: one of another (late, doubled, the second of enhanced mode) is passed over.
-  net::awaitable<Receipt> answer(Connection& connection, std::string control_id) {
+  net::awaitable<Receipt> answer(Connection& connection, const std::string& control_id) {
     auto& received = connection.received;
     std::string fault;
     while (fault.empty()) {
@@ -225,6 +220,7 @@ class MllpSink final : public port::Sink {
                                                          net::redirect_error(net::use_awaitable, error));
       }
       if (error) {
+        connection.ended = !connection.late && received.empty();
         fault = connection.late ? "timeout" : "closed without an answer";
       } else if (received.size() + got > answer_bytes_max) {
         fault = "an answer longer than 64 KiB";

@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 
+#include "adapters/sink/reach/client_tls.h"
+#include "adapters/sink/reach/names.h"
 #include "broker/port/sink.h"
 
 namespace hutong::mllp_client {
@@ -15,10 +17,11 @@ namespace hutong::mllp_client {
 struct MllpSinkOptions {
   std::string host;
   std::uint16_t port = 2575;
+  reach::Resolve resolve = reach::system_resolver();
   std::size_t connections = 1;
   std::chrono::milliseconds timeout{30'000}, connect_timeout{5'000};
   bool tls = false;
-  std::string authority, certificate, key;  // PEM files: whom to believe instead of the system's, who we are
+  reach::TlsFiles files;
 };
 
 // Throws std::runtime_error where a PEM file cannot be used.

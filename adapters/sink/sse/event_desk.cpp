@@ -105,8 +105,7 @@ Result<model::Subscription> EventDesk::declared(const std::string& subscription,
     return one.name == subscription && one.sink == model::SinkKind::sse;
   });
   if (found == all->end()) return fail(ErrorCode::not_found, "no subscription of this name has sink = \"sse\"");
-  if (found->target != client)
-    return fail(ErrorCode::forbidden, "this subscription is of the client \"" + found->target + "\"");
+  if (found->target != client) return fail(ErrorCode::forbidden, "this subscription is another client's");
   return *found;
 }
 

@@ -3,6 +3,7 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 
 #include "adapters/sink/http/rest_hook_sink.h"
@@ -173,12 +174,26 @@ TEST_P(SinkContract, nobody_there_is_unreachable) {
 }
 
 TEST_P(SinkContract, a_connection_that_the_receiver_closed_between_two_is_replaced_without_a_fault) {
-  EXPECT_EQ(hand_over().taken, Taken::delivered);
-  // Closed after the answer, as some receivers do each time.
-  receiver.answer([this](const std::string& request) { return wire.yes(request); });
-  sink->close();
-  sink = wire.make(io.get_executor(), receiver.port(), 1);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(hand_over(parcel("D" + std::to_string(i))).taken, Taken::delivered);
+  receiver.close_after_answer();  // as some receivers do each time
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(hand_over(parcel("D" + std::to_string(i))).taken, Taken::delivered);
+    while (receiver.closed() <= i) std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_EQ(receiver.connections(), 4U);
+  EXPECT_EQ(receiver.requests().size(), 4U) << "each came once";
+}
+
+TEST_P(SinkContract, whoever_closes_a_moment_after_each_answer_is_told_once_more_at_once) {
+  receiver.close_after_answer(2ms);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(hand_over(parcel("D" + std::to_string(i))).taken, Taken::delivered) << i;
+}
+
+TEST_P(SinkContract, whoever_ends_a_kept_connection_over_a_message_is_told_twice_and_no_more) {
+  EXPECT_EQ(hand_over(parcel("A")).taken, Taken::delivered);
+  receiver.answer([](const std::string&) { return std::string("close"); });
+  EXPECT_EQ(hand_over(parcel("B")).taken, Taken::broken);
+  EXPECT_EQ(receiver.requests().size(), 3U) << "one, and the other on both connections";
+  EXPECT_EQ(receiver.connections(), 2U);
 }
 
 TEST_P(SinkContract, several_are_under_way_at_once) {
@@ -248,6 +263,55 @@ TEST_F(MllpSink, an_endless_answer_is_cut_off) {
   const auto receipt = hand_over(receiver, "C1");
   EXPECT_EQ(receipt.taken, Taken::broken);
   EXPECT_THAT(receipt.answer, HasSubstr("64 KiB"));
+}
+
+// A look-up takes its time, and then the deadline of the connection begins.
+TEST_F(MllpSink, a_slow_look_up_does_not_leave_the_handshake_without_a_deadline) {
+  tests::RawReceiver receiver([](const std::string&) { return std::string(); });  // says nothing to a ClientHello
+  mllp_client::MllpSinkOptions options;
+  options.host = "gateway.example.cn";
+  options.port = receiver.port();
+  options.tls = true;
+  options.connect_timeout = 50ms;
+  options.resolve = [this](std::string) -> net::awaitable<Result<reach::Addresses>> {
+    net::steady_timer timer(io, 150ms);
+    co_await timer.async_wait(net::use_awaitable);
+    co_return reach::Addresses{net::ip::make_address("127.0.0.1")};
+  };
+  auto sink = mllp_client::mllp_sink(io.get_executor(), options);
+  Receipt receipt;
+  net::co_spawn(io, sink->hand_over({}), [&](std::exception_ptr, Receipt got) { receipt = std::move(got); });
+  io.restart();
+  io.run_for(3s);
+  EXPECT_EQ(receipt.taken, Taken::unreachable);
+  EXPECT_EQ(receipt.answer, "no TLS in time");
+}
+
+TEST_F(MllpSink, an_address_is_not_looked_up_and_what_was_closed_meanwhile_does_not_connect) {
+  tests::RawReceiver receiver([](const std::string& frame) { return acknowledgement(frame, "AA"); });
+  int asked = 0;
+  for (const std::string host : {"127.0.0.1", "gateway.example.cn"}) {
+    mllp_client::MllpSinkOptions options;
+    options.host = host;
+    options.port = receiver.port();
+    std::shared_ptr<port::Sink> sink;
+    options.resolve = [&](std::string) -> net::awaitable<Result<reach::Addresses>> {
+      ++asked;
+      sink->close();
+      co_return reach::Addresses{net::ip::make_address("127.0.0.1")};
+    };
+    sink = mllp_client::mllp_sink(io.get_executor(), options);
+    Receipt receipt;
+    port::Parcel parcel;
+    parcel.body = "MSH|^~\\&|H|H|W|W|20260105||ORU^R01|C1|P|2.5\r";
+    parcel.control_id = "C1";
+    net::co_spawn(io, sink->hand_over(parcel), [&](std::exception_ptr, Receipt got) { receipt = std::move(got); });
+    io.restart();
+    io.run_for(3s);
+    EXPECT_EQ(receipt.taken, host == "127.0.0.1" ? Taken::delivered : Taken::unreachable);
+  }
+  EXPECT_EQ(asked, 1);
+  EXPECT_EQ(receiver.connections(), 1U);
 }
 
 class RestHookSink : public ::testing::Test {

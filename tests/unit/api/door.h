@@ -65,6 +65,24 @@ struct FakeControl final : port::Control {
   Result<void> reload() override { return fail(ErrorCode::invalid, "schemas/facilities/a.toml:3: unknown key"); }
 };
 
+// The one subscriber that connects itself, and its client.
+struct FakeStreams final : port::EventStreams {
+  std::vector<std::string> taken;
+  Result<std::vector<std::string>> resources(const std::string&, const std::string& client) const override {
+    if (client != "ward-app") return fail(ErrorCode::forbidden, "this subscription is another client's");
+    return std::vector<std::string>{"DiagnosticReport"};
+  }
+  Result<std::shared_ptr<port::EventStream>> connect(const std::string&, const std::string&,
+                                                     const std::string&) override {
+    return fail(ErrorCode::unavailable, "it is delivered to by another broker");
+  }
+  Result<std::size_t> acknowledge(const std::string&, const std::string&,
+                                  const std::vector<std::string>& events) override {
+    taken.insert(taken.end(), events.begin(), events.end());
+    return events.size();
+  }
+};
+
 struct FakeInbox final : port::Inbox {
   model::Answer answer = model::Answer::accepted;
   std::atomic<std::size_t> taken{0}, bytes{0}, oversize{0};
@@ -235,6 +253,7 @@ struct DoorTest : testing::Test {
   memory::MemoryLog log;
   store::MemoryStore store;
   FakeControl control;
+  FakeStreams streams;
   FakeInbox inbox;
   std::map<std::pair<std::string, std::string>, query::Repetition> repetitions;  // by facility and hash
   query::Operations operations{log, store, [] { return std::make_shared<const model::FacilityDirectory>(); },
@@ -261,7 +280,7 @@ struct DoorTest : testing::Test {
 
   std::vector<Route> routes() {
     auto all = operate_routes({control, [this]() -> port::Inbox& { return inbox; }, operations, metrics, gate, sessions,
-                               sign_ins, clients, live, clock});
+                               sign_ins, clients, live, clock, false, nullptr, &streams});
     for (auto& route : oauth_routes({assertions, mint, gate, who, clock, options.public_url}))
       all.push_back(std::move(route));
     for (auto& route : recognition_routes({recognition, desk, gate, clients, ""})) all.push_back(std::move(route));

@@ -113,12 +113,23 @@ TEST_F(OperateTest, EveryOperationNeedsItsScopeAndLeavesARecord) {
     const auto before = audited().size();
     // What is clinical is none of the operator's business, and the other way about.
     const char* stranger = route.scope.find(' ') != std::string::npos ? "prometheus"  // either of them
-                           : route.scope.starts_with("system/")      ? "operator"
+                           : route.scope.starts_with("system/")       ? "operator"
                                                                       : "clinic";
     EXPECT_EQ(ask_as(stranger, line).status, 403) << line;
     if (path != "/api/v1/backup")
       EXPECT_NE(audited().find("\"outcome\":\"denied\"", before), std::string::npos) << line;
   }
+}
+
+TEST_F(OperateTest, OnlyTheSubscribersOwnClientSaysWhatItHas) {
+  clients.add({"ward-app", {"system/DiagnosticReport.r"}});
+  open();
+  const std::string line = "POST /api/v1/subscriptions/ward-app/acknowledge", body = "{\"events\":[\"e1\",\"e2\"]}";
+  EXPECT_EQ(ask_as("clinic", line, body).status, 403);
+  EXPECT_EQ(ask_as("ward-app", line, "{\"events\":[]}").status, 400);
+  EXPECT_TRUE(streams.taken.empty());
+  EXPECT_TRUE(ask_as("ward-app", line, body).has("\"events\":2"));
+  EXPECT_EQ(streams.taken, (std::vector<std::string>{"e1", "e2"}));
 }
 
 TEST_F(OperateTest, FeedsAreShown) {
@@ -296,9 +307,11 @@ TEST_F(OperateTest, RenormalizeTakesATimeAndNoUnknownSender) {
   std::vector<port::Record> records(3);
   ASSERT_TRUE(wait(log.append(port::Topic::events, std::move(records))));
   const auto since = [&](const char* time) {
-    return ask_as("operator", std::string("POST /api/v1/renormalize"), std::string("{\"since\":\"") + time + "\"}").body;
+    return ask_as("operator", std::string("POST /api/v1/renormalize"), std::string("{\"since\":\"") + time + "\"}")
+        .body;
   };
-  EXPECT_EQ(since("2000-01-01"), "{\"read\":0,\"changed\":1}\n");  // from offset 0: the control of this test reads back its offset
+  EXPECT_EQ(since("2000-01-01"),
+            "{\"read\":0,\"changed\":1}\n");  // from offset 0: the control of this test reads back its offset
   EXPECT_EQ(since("2999-01-01"), "{\"read\":3,\"changed\":1}\n");
   EXPECT_EQ(ask_as("operator", "POST /api/v1/renormalize", "{\"since\":\"yesterday\"}").status, 400);
   EXPECT_EQ(ask_as("operator", "POST /api/v1/renormalize", "{\"from\":0,\"sender\":\"H9\"}").status, 404);

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -16,7 +17,8 @@ using testing::Not;
 
 class Configuration : public testing::Test {
  protected:
-  Configuration() : file_(std::filesystem::path(testing::TempDir()) / "hutong-config-test.toml") {}
+  Configuration()
+      : file_(std::filesystem::path(testing::TempDir()) / ("hutong-config-" + std::to_string(::getpid()) + ".toml")) {}
   ~Configuration() override { std::filesystem::remove(file_); }
 
   Config read(const std::string& text) {

@@ -198,6 +198,9 @@ TEST_F(CriticalFold, an_order_of_another_patient_under_the_same_number_is_not_wh
 
 TEST_F(CriticalFold, whoever_ordered_for_this_person_is_told_under_its_own_number_of_him) {
   append(Message("0", {.number = "B7", .facility = "county", .card = "230803198001020017"}).order({.number = "1001"}));
+  append(Message("00", {.number = "V1", .facility = "village", .card = "230803198001020017"}));
+  settle();
+  ASSERT_TRUE(same_person("county", "B7", "village", "V1"));
   auto report = lab({{"K", "7.1", ResultStatus::final, "", "2823-3", "HH"}});
   report.order = "1001";
   say("1", report, {.number = "V1", .facility = "village", .card = "230803198001020017"});
@@ -243,6 +246,8 @@ TEST_F(CriticalFold, what_a_rebuild_by_a_later_program_finds_in_the_log_calls_no
     made.number = "R2";
     return made;
   }());
+  clock.advance(std::chrono::hours(1));
+  say("4", lab({{"NA", "141"}}));
   store = std::make_unique<store::MemoryStore>();
   ASSERT_TRUE(await(rebuild(log, *store, metrics, clock, with_rules())));
   begin();

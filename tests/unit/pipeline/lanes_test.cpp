@@ -4,6 +4,9 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
+#include <ctime>
+
 namespace hutong::pipeline {
 namespace {
 
@@ -223,13 +226,38 @@ TEST_F(LanesTest, discarding_frees_the_patient) {
 }
 
 TEST_F(LanesTest, what_is_discarded_while_it_is_under_way_does_not_come_back) {
+  policy.attempts = 1;
+  for (const auto taken : {Taken::delivered, Taken::refused, Taken::broken, Taken::not_now, Taken::unreachable}) {
+    SCOPED_TRACE(to_string(taken));
+    make();
+    read(0, {"a"});
+    read(1, {"a"});
+    ASSERT_EQ(next(), 0);
+    answer(0, Taken::refused);
+    changes();
+    ASSERT_EQ(lanes->retry({ref(0)}), 1U);
+    ASSERT_EQ(next(), 0);
+    EXPECT_EQ(lanes->discard({ref(0)}, Timestamp{7}), 1U);
+    EXPECT_EQ(lanes->held(), 2U) << "until its answer is there";
+    answer(0, taken);
+    EXPECT_EQ(lanes->dead(), 0U);
+    const auto progress = changes();
+    EXPECT_THAT(progress.released, ElementsAre(ref(0)));
+    ASSERT_THAT(progress.done, SizeIs(1));
+    EXPECT_TRUE(progress.done[0].discarded);
+    pass(2min);
+    EXPECT_EQ(next(), 1) << "its patient goes on";
+  }
+}
+
+TEST_F(LanesTest, only_what_is_held_can_be_discarded) {
   policy.attempts = 2;
   make();
   read(0, {"a"});
   ASSERT_EQ(next(), 0);
   answer(0, Taken::refused);
-  lanes->discard({ref(0)}, Timestamp{7});
-  EXPECT_EQ(lanes->open(), 1U) << "only what is held can be discarded";
+  EXPECT_EQ(lanes->discard({ref(0)}, Timestamp{7}), 0U);
+  EXPECT_EQ(lanes->open(), 1U);
 }
 
 TEST_F(LanesTest, a_receiver_that_is_away_is_probed_and_nothing_counts_against_the_events) {
@@ -266,6 +294,42 @@ TEST_F(LanesTest, a_receiver_that_says_when_is_asked_then) {
   EXPECT_EQ(next(), -1);
   pass(1ms);
   EXPECT_EQ(next(), 0);
+}
+
+TEST_F(LanesTest, a_receiver_that_asks_for_no_pause_is_not_flooded) {
+  read(0, {"a"});
+  std::chrono::nanoseconds last{0};
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_EQ(next(), 0);
+    answer(0, Taken::not_now, 0s);
+    EXPECT_EQ(next(), -1);
+    ASSERT_TRUE(lanes->next_at());
+    EXPECT_GT(*lanes->next_at() - now, 100ms);
+    last = *lanes->next_at() - now;
+    pass(last);
+  }
+  EXPECT_GT(last, 1s) << "longer each time";
+}
+
+TEST_F(LanesTest, attempts_through_an_outage_do_not_count_against_an_event_that_is_refused_afterwards) {
+  policy.attempts = 2;
+  make();
+  read(0, {"a"});
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_EQ(next(), 0);
+    answer(0, i % 2 ? Taken::not_now : Taken::broken);
+    ASSERT_TRUE(lanes->next_at());
+    pass(*lanes->next_at() - now);
+  }
+  ASSERT_EQ(next(), 0);
+  answer(0, Taken::refused);
+  EXPECT_EQ(lanes->dead(), 0U) << "refused once";
+  ASSERT_TRUE(lanes->next_at());
+  EXPECT_LE(*lanes->next_at() - now, policy.first_pause);
+  pass(*lanes->next_at() - now);
+  ASSERT_EQ(next(), 0);
+  answer(0, Taken::refused);
+  EXPECT_EQ(lanes->dead(), 1U);
 }
 
 TEST_F(LanesTest, an_event_that_never_gets_an_answer_is_told_from_a_receiver_that_gives_none) {
@@ -398,10 +462,67 @@ TEST_F(LanesTest, what_was_held_is_restored_in_its_order) {
   EXPECT_EQ(next(), 5);
 }
 
+TEST_F(LanesTest, what_is_held_is_not_read_again_wherever_the_cursor_stands) {
+  model::SubscriberProgress recorded;
+  recorded.cursors = {{{}, 3, 5}};
+  recorded.open = {{ref(3), 1}, {ref(4), 2}};
+  lanes->restore(recorded);
+  model::HeldEvent held;
+  held.lanes = {"a"};
+  held.place = 1;
+  held.state = HeldState::dead;
+  for (const auto at : {3, 7}) {  // open before, and not read yet (of a replay that was carried over)
+    held.ref = ref(static_cast<std::uint64_t>(at));
+    lanes->restore(held);
+  }
+  EXPECT_FALSE(lanes->wants(ref(3)));
+  EXPECT_TRUE(lanes->wants(ref(4)));
+  EXPECT_FALSE(lanes->wants(ref(7)));
+  read(4, {"b"});
+  EXPECT_TRUE(lanes->wants(ref(5)));
+  EXPECT_EQ(next(), 4) << "nothing is awaited";
+}
+
+TEST_F(LanesTest, the_oldest_is_told_of_all_streams) {
+  EXPECT_FALSE(lanes->oldest_open());
+  for (const std::uint32_t partition : {0U, 1U, 2U}) {
+    for (std::uint64_t offset = 5; offset < 8; ++offset) {
+      Lanes::Task task;
+      task.ref = {{0, 0, partition}, offset, 0};
+      task.lanes = {"p" + std::to_string(partition)};
+      task.appended = {static_cast<std::int64_t>((3 - partition) * 100 + offset)};
+      lanes->read(std::move(task));
+    }
+  }
+  EXPECT_EQ(lanes->oldest_open(), Timestamp{105});
+  EXPECT_FALSE(lanes->oldest_held());
+}
+
+// Each is read at its own cost, not at that of all that stand before it.
+TEST_F(LanesTest, behind_a_dead_letter_as_many_may_stand_as_there_is_room_for) {
+  policy.attempts = 1;
+  make();
+  read(0, {"a"});
+  ASSERT_EQ(next(), 0);
+  answer(0, Taken::refused);
+  const auto cost_of = [&](std::uint64_t from, std::uint64_t to) {
+    const auto began = std::clock();
+    for (std::uint64_t i = from; i < to; ++i) read(i, {"a"});
+    return std::clock() - began;
+  };
+  const auto first = cost_of(1, 10'000);
+  cost_of(10'000, 80'000);
+  EXPECT_LT(cost_of(80'000, 90'000), 4 * first + CLOCKS_PER_SEC / 20);
+  EXPECT_EQ(lanes->held(), 89'999U);
+  EXPECT_EQ(lanes->oldest_held(), Timestamp{0});
+}
+
 // --- the game ---
 
 // A subscriber with everything around it: a log, what is recorded, a receiver with its moods, and a broker that is
-// killed now and then. The receiver holds what happened against what may happen.
+// killed now and then. The receiver holds what happened against what may happen. Events are told apart by their number
+// in the order of their time; they lie in two streams (a partition, and one that is read again), of which after a kill
+// one may come late.
 class Game {
  public:
   Game(std::uint32_t seed, OnRefusal on_refusal) : random_(seed) {
@@ -409,14 +530,18 @@ class Game {
     policy_.window = 2 + chance(30);
     policy_.attempts = static_cast<unsigned>(1 + chance(3));
     parallel_ = 1 + chance(4);
-    for (std::uint64_t offset = 0; offset < 400; ++offset) {
+    for (std::uint64_t event = 0; event < 400; ++event) {
       std::vector<std::string> lanes{"p" + std::to_string(chance(12))};
       if (chance(15) == 0) {
         auto other = "p" + std::to_string(chance(12));
         if (other != lanes[0]) lanes.push_back(std::move(other));
       }
       log_.push_back(std::move(lanes));
+      auto& stream = streams_[chance(2)];
+      refs_.push_back({stream.name, stream.events.size(), 0});
+      stream.events.push_back(event);
     }
+    for (const auto& stream : streams_) recorded_.cursors.push_back({stream.name, 0, 0});
     poison_ = chance(log_.size());
     start();
   }
@@ -431,23 +556,34 @@ class Game {
     // In the end the receiver takes everything.
     mood_ = Mood::well;
     poison_ = log_.size();
-    for (int step = 0;
-         step < 200'000 && !(read_ == log_.size() && lanes_->open() + lanes_->held() + lanes_->dead() == 0); ++step) {
+    for (int step = 0; step < 200'000 && !is_over(); ++step) {
       lanes_->retry_all();
       turn();
     }
     flush();
-    for (std::size_t offset = 0; offset < log_.size(); ++offset) {
-      EXPECT_GE(received_[offset], 1) << "lost: " << offset;
+    for (std::size_t event = 0; event < log_.size(); ++event) {
+      EXPECT_GE(received_[event], 1) << "lost: " << event;
     }
-    EXPECT_EQ(recorded_.cursors.front().next, log_.size());
+    for (std::size_t i = 0; i < streams_.size(); ++i) EXPECT_EQ(recorded_.cursors[i].next, streams_[i].events.size());
     EXPECT_TRUE(held_.empty());
   }
 
  private:
   enum class Mood { well, refuses_some, away, silent };
+  struct Of {
+    model::Stream name;
+    std::vector<std::uint64_t> events = {};
+    std::uint64_t read = 0;
+  };
 
   std::size_t chance(std::size_t below) { return random_() % below; }
+  std::uint64_t event_of(const EventRef& ref) const {
+    return streams_[ref.stream == streams_[0].name ? 0 : 1].events.at(ref.offset);
+  }
+  bool is_over() const {
+    return std::all_of(streams_.begin(), streams_.end(), [](const auto& of) { return of.read == of.events.size(); }) &&
+           lanes_->open() + lanes_->held() + lanes_->dead() == 0;
+  }
 
   void start() {
     lanes_ = std::make_unique<Lanes>(policy_, random_());
@@ -456,19 +592,36 @@ class Game {
     std::sort(held.begin(), held.end(), [](const auto& a, const auto& b) { return a.place < b.place; });
     lanes_->restore(recorded_);
     for (const auto& each : held) lanes_->restore(each);
-    read_ = recorded_.cursors.front().next;
+    for (std::size_t i = 0; i < streams_.size(); ++i) streams_[i].read = recorded_.cursors[i].next;
+    late_ = chance(2) == 0 ? &streams_[chance(2)] : nullptr;
+    late_for_ = 200;
     under_way_.clear();
+  }
+
+  // Whichever has the earlier event.
+  Of* to_read() {
+    if (!lanes_->awaits() || late_for_ == 0) late_ = nullptr;
+    Of* first = nullptr;
+    for (auto& of : streams_) {
+      if (&of == late_) continue;
+      const auto end = lanes_->awaits() ? lanes_->read_before(of.name) : of.events.size();
+      if (of.read >= end) continue;
+      if (!first || of.events[of.read] < first->events[first->read]) first = &of;
+    }
+    return first;
   }
 
   void turn() {
     now_ += std::chrono::milliseconds(chance(200));
-    while (lanes_->has_room() && read_ < log_.size() && chance(3) != 0) {
-      const auto at = ref(read_++);
-      if (!lanes_->wants(at)) continue;
+    late_for_ -= late_for_ > 0;
+    while (lanes_->has_room() && chance(3) != 0) {
+      auto* of = to_read();
+      if (!of) break;
       Lanes::Task task;
-      task.ref = at;
-      task.lanes = log_[at.offset];
-      lanes_->read(std::move(task));
+      task.ref = refs_[of->events[of->read++]];
+      task.lanes = log_[event_of(task.ref)];
+      if (lanes_->wants(task.ref)) lanes_->read(std::move(task));
+      lanes_->passed(of->name, of->read);
     }
     if (auto* task = lanes_->next(now_, parallel_)) {
       under_way_.push_back(task);
@@ -478,9 +631,9 @@ class Game {
       const auto which = chance(under_way_.size());
       auto* task = under_way_[which];
       under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(which));
-      const auto receipt = answers_.at(task->ref.offset);
-      if (receipt.taken == Taken::refused && task->attempts + 1 >= policy_.attempts)
-        was_refused_.insert(task->ref.offset);
+      const auto event = event_of(task->ref);
+      const auto receipt = answers_.at(event);
+      if (receipt.taken == Taken::refused && task->refusals + 1 >= policy_.attempts) was_refused_.insert(event);
       lanes_->settle(*task, receipt, now_,
                      Timestamp{std::chrono::duration_cast<std::chrono::microseconds>(now_).count()});
     }
@@ -489,27 +642,27 @@ class Game {
 
   // The receiver gets it, or not, and will answer so.
   void arrive(const Lanes::Task& task) {
-    const auto offset = task.ref.offset;
+    const auto event = event_of(task.ref);
     Receipt receipt{Taken::delivered, "AA", {}};
-    if (offset == poison_ || (mood_ == Mood::refuses_some && chance(5) == 0)) receipt = {Taken::refused, "AE", {}};
+    if (event == poison_ || (mood_ == Mood::refuses_some && chance(5) == 0)) receipt = {Taken::refused, "AE", {}};
     if (mood_ == Mood::away) receipt = {Taken::unreachable, "refused", {}};
     if (mood_ == Mood::silent && chance(3) != 0) receipt = {Taken::broken, "timeout", {}};
-    answers_[offset] = receipt;
+    answers_[event] = receipt;
     const bool reached = receipt.taken == Taken::delivered || (receipt.taken == Taken::broken && chance(2) == 0);
     if (!reached) return;
-    if (received_[offset] > 0) {
-      EXPECT_TRUE(unsure_.contains(offset)) << "repeated without a reason: " << offset;
+    if (received_[event] > 0) {
+      EXPECT_TRUE(unsure_.contains(event)) << "repeated without a reason: " << event;
     } else {
-      for (std::size_t earlier = 0; earlier < offset; ++earlier) {
-        if (received_[earlier] > 0 || !share_a_lane(earlier, offset)) continue;
+      for (std::size_t earlier = 0; earlier < event; ++earlier) {
+        if (received_[earlier] > 0 || !share_a_lane(earlier, event)) continue;
         // A letter that was skipped is overtaken, that is what it means; nothing else is.
         EXPECT_TRUE(policy_.on_refusal == OnRefusal::skip && was_refused_.contains(earlier))
-            << offset << " overtook " << earlier;
+            << event << " overtook " << earlier;
       }
     }
-    ++received_[offset];
-    if (receipt.taken == Taken::broken) unsure_.insert(offset);
-    recent_.insert(offset);
+    ++received_[event];
+    if (receipt.taken == Taken::broken) unsure_.insert(event);
+    recent_.insert(event);
   }
   bool share_a_lane(std::size_t a, std::size_t b) const {
     return std::any_of(log_[a].begin(), log_[a].end(), [&](const auto& lane) {
@@ -518,12 +671,18 @@ class Game {
   }
 
   void flush() {
-    if (!lanes_->changed() && recorded_.cursors.front().read >= read_) return;
-    recorded_ = lanes_->take_changes("s", {{{}, 0, read_}});
+    std::vector<model::StreamCursor> cursors;
+    bool moved = lanes_->changed();
+    for (std::size_t i = 0; i < streams_.size(); ++i) {
+      cursors.push_back({streams_[i].name, 0, streams_[i].read});
+      moved = moved || recorded_.cursors[i].read < streams_[i].read;
+    }
+    if (!moved) return;
+    recorded_ = lanes_->take_changes("s", cursors);
     for (const auto& held : recorded_.held) held_[held.ref] = held;
     for (const auto& ref : recorded_.released) held_.erase(ref);
     recent_.clear();
-    for (auto* task : under_way_) recent_.insert(task->ref.offset);
+    for (auto* task : under_way_) recent_.insert(event_of(task->ref));
   }
 
   // What was delivered since the last record, and what is under way, may come again.
@@ -536,8 +695,11 @@ class Game {
   LanePolicy policy_;
   std::size_t parallel_ = 1;
   std::vector<std::vector<std::string>> log_;
+  std::vector<EventRef> refs_;
+  std::array<Of, 2> streams_{Of{{}}, Of{{7, 0, 0}}};
+  Of* late_ = nullptr;
+  std::size_t late_for_ = 0;
   std::unique_ptr<Lanes> lanes_;
-  std::uint64_t read_ = 0;
   Lanes::Ticks now_{1h};
   Mood mood_ = Mood::well;
   std::size_t poison_ = 0;
@@ -546,11 +708,7 @@ class Game {
   std::map<std::uint64_t, int> received_;
   std::set<std::uint64_t> unsure_, recent_, was_refused_;
   // What is recorded.
-  model::SubscriberProgress recorded_ = [] {
-    model::SubscriberProgress fresh;
-    fresh.cursors = {{}};
-    return fresh;
-  }();
+  model::SubscriberProgress recorded_;
   std::map<EventRef, model::HeldEvent> held_;
 };
 

@@ -1,5 +1,7 @@
 // What the fold keeps of deliveries, and of events that nobody is told of.
+#include "broker/base/limits.h"
 #include "broker/model/delivery.h"
+#include "broker/pipeline/delivery_desk.h"
 #include "broker/pipeline/effects_delivery.h"
 #include "tests/unit/pipeline/projector_fixture.h"
 
@@ -73,6 +75,23 @@ class ProjectorDelivery : public ProjectorTest {
   }
   int records_ = 0;
 };
+
+TEST_F(ProjectorDelivery, who_begins_ends_the_term_of_the_one_before) {
+  tell(progress(7, 5));
+  auto begun = progress(0, 6);
+  begun.router.clear();
+  begun.subscribers.clear();
+  tell(begun);
+  EXPECT_EQ(cursor_of(""), 7U) << "the router stays where it was";
+  auto late = progress(8, 5);
+  late.subscribers[0].held = {held(7, HeldState::dead, 1)};
+  tell(late);
+  EXPECT_EQ(cursor_of("ward"), 7U);
+  EXPECT_THAT(states(), IsEmpty());
+  tell(progress(9, 6));
+  EXPECT_EQ(cursor_of("ward"), 9U);
+  expect_rebuild_is_equal();
+}
 
 TEST_F(ProjectorDelivery, a_subscribers_place_is_what_was_said_last_and_a_rebuild_finds_it) {
   tell(progress(7));
@@ -172,6 +191,24 @@ TEST_F(ProjectorDelivery, nobody_is_told_of_what_changed_nothing) {
               ElementsAre(std::pair(std::int64_t{1}, std::string(" 0 ")), std::pair(std::int64_t{2}, std::string("*")),
                           std::pair(std::int64_t{3}, std::string(" 0 "))));
   expect_rebuild_is_equal();
+}
+
+TEST_F(ProjectorDelivery, a_page_that_the_letters_fill_says_where_the_next_begins) {
+  constexpr std::size_t page = limits::page_items_max, all = 2 * page;
+  auto progressed = progress(all);
+  for (std::size_t i = 0; i < all; ++i) progressed.subscribers[0].held.push_back(held(i, HeldState::dead, i + 1));
+  tell(progressed);
+  DeliveryDesk desk(
+      log, *store, clock, nullptr, [] { return std::make_shared<std::vector<model::Subscription>>(); },
+      [] { return std::make_shared<model::FacilityDirectory>(); });
+  auto first = await(desk.dead_letters("", "dead", "", page));
+  ASSERT_TRUE(first) << first.error().message;
+  ASSERT_THAT(first->letters, SizeIs(page));
+  ASSERT_EQ(first->next, "ward/" + first->letters.back().id);
+  auto second = await(desk.dead_letters("", "dead", first->next, page));
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_THAT(second->letters, SizeIs(page));
+  EXPECT_EQ(second->next, "");
 }
 
 }  // namespace

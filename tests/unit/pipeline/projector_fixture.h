@@ -105,6 +105,11 @@ class Message {
     draft_.source.type = keep(std::move(type));
     return *this;
   }
+  // By another facility than the one that gave the number.
+  Message& sent_by(std::string facility) {
+    draft_.source.facility = keep(std::move(facility));
+    return *this;
+  }
   Message& report(const LabReport& lab) {
     auto& event = add(model::EventKind::result_reported);
     event.report = arena().make<model::Report>();
@@ -208,8 +213,8 @@ class Message {
     if (part_.events.empty()) add(model::EventKind::patient_updated);
     const RecordId id = model::record_id(draft_.source, sha256(content + std::string(draft_.source.control_id)), 0);
     Arena arena;
-    return {id, said_.facility + "/" + said_.number, "", std::string(model::write_record(arena, id, draft_, part_)),
-            "raw"};
+    return {id, std::string(draft_.source.facility) + "/" + said_.number, "",
+            std::string(model::write_record(arena, id, draft_, part_)), "raw"};
   }
   std::string_view keep(std::string text) { return texts_.emplace_back(std::move(text)); }
 

@@ -72,17 +72,30 @@ TEST_F(FactsOf, a_label_of_an_event_of_a_report_and_of_an_order_counts_each) {
   EXPECT_TRUE(facts_of(record, event, directory).labelled);
 }
 
+TEST_F(FactsOf, the_patient_is_whose_number_it_is_whoever_sends) {
+  const RecordId id(sha256("r"));
+  EXPECT_EQ(patient_of(record, id).lane(), "lab/P1");
+  record.subject.facility = "h1";
+  EXPECT_EQ(patient_of(record, id).lane(), "h1/P1") << "the laboratory says PID-3.4";
+  EXPECT_EQ(facts_of(record, event, directory).facility, "lab") << "it is the laboratory's message nevertheless";
+  record.subject.facility = {};
+  EXPECT_EQ(patient_of(record, id).lane(), "lab/P1");
+  record.subject.number = {};
+  EXPECT_EQ(patient_of(record, id).lane(), "lab/" + id.hex());
+}
+
 TEST_F(FactsOf, a_merge_stands_in_the_order_of_both_numbers) {
-  EXPECT_THAT(lanes_of(record, event, "lab/P1"), ElementsAre("lab/P1"));
+  const Patient patient{"h1", "P1"};
+  EXPECT_THAT(lanes_of(event, patient), ElementsAre("h1/P1"));
   model::Event merge;
   merge.kind = model::EventKind::patient_merged;
   merge.merge.prior_number = "P0";
-  EXPECT_THAT(lanes_of(record, merge, "lab/P1"), ElementsAre("lab/P1", "lab/P0"));
+  EXPECT_THAT(lanes_of(merge, patient), ElementsAre("h1/P1", "h1/P0"));
   merge.merge.prior_facility = "ward";
-  EXPECT_THAT(lanes_of(record, merge, "lab/P1"), ElementsAre("lab/P1", "ward/P0"));
-  merge.merge.prior_facility = "lab";
+  EXPECT_THAT(lanes_of(merge, patient), ElementsAre("h1/P1", "ward/P0"));
+  merge.merge.prior_facility = "h1";
   merge.merge.prior_number = "P1";
-  EXPECT_THAT(lanes_of(record, merge, "lab/P1"), ElementsAre("lab/P1"));
+  EXPECT_THAT(lanes_of(merge, patient), ElementsAre("h1/P1"));
 }
 
 }  // namespace

@@ -36,6 +36,12 @@ class EventDeskTest : public testing::Test {
     sink = desk.sink(io.get_executor(), declared[0]);
   }
 
+  // What is under way comes to its end.
+  ~EventDeskTest() override {
+    sink->close();
+    run(20ms);
+  }
+
   struct Handed {
     bool answered = false;
     Receipt receipt;

@@ -1,0 +1,419 @@
+// The deliverer between a log, a projector and receivers, all on one thread: what it makes of a log that fails, of a
+// projector that lags, and of a restart or reload in the midst of things.
+#include "broker/pipeline/delivery.h"
+
+#include <boost/asio/steady_timer.hpp>
+#include <set>
+
+#include "broker/pipeline/renormalize.h"
+#include "tests/unit/pipeline/projector_fixture.h"
+
+namespace hutong::pipeline {
+namespace {
+
+using namespace std::chrono_literals;
+using port::Receipt;
+using port::Taken;
+using port::Topic;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// A receiver, whoever connects to it: what it was told, by control id, "-r" behind what is told again.
+struct Receiver {
+  std::vector<std::string> told;
+  std::set<std::string> refuses, keeps;  // keeps: gives no answer as long as it is in here
+  bool away = false;
+  int connected = 0;
+  std::function<void()> on_close;
+};
+
+class FakeSink final : public port::Sink {
+ public:
+  explicit FakeSink(Receiver& receiver) : receiver_(receiver) { ++receiver_.connected; }
+  std::size_t parallel() const override { return 4; }
+  net::awaitable<Receipt> hand_over(port::Parcel parcel) override {
+    if (receiver_.away) co_return Receipt{Taken::unreachable, "connection refused", {}};
+    const std::string name = parcel.body;
+    receiver_.told.push_back(parcel.replay ? name + "-r" : name);
+    net::steady_timer timer(co_await net::this_coro::executor);
+    while (receiver_.keeps.contains(name) && !closed_) {
+      timer.expires_after(1ms);
+      co_await timer.async_wait(net::use_awaitable);
+    }
+    if (receiver_.keeps.contains(name)) co_return Receipt{Taken::broken, "closed without an answer", {}};
+    if (receiver_.refuses.contains(name)) co_return Receipt{Taken::refused, "AE", {}};
+    co_return Receipt{Taken::delivered, "AA", {}};
+  }
+  void close() override {
+    closed_ = true;
+    if (receiver_.on_close) receiver_.on_close();
+  }
+
+ private:
+  Receiver& receiver_;
+  bool closed_ = false;
+};
+
+class NamePayload final : public port::Payload {
+ public:
+  bool has_words_for(std::string_view) const override { return true; }
+  Result<port::Letter> write(const port::Notice& notice, const model::Subscription&) const override {
+    return port::Letter{std::string(notice.record->source.control_id), "text/plain", {}};
+  }
+};
+
+class DeliveryRun : public ::testing::Test {
+ protected:
+  ~DeliveryRun() override {
+    stop();
+    over = true;
+    until([&] { return !projector_runs; });
+  }
+
+  // --- the parts ---
+  void make(std::uint32_t partitions) { log = std::make_unique<memory::MemoryLog>(system_clock(), partitions); }
+  void start() {
+    if (!log) make(1);
+    if (!projector) {
+      ProjectorOptions with;
+      with.hmac_key = "installation key of the tests";
+      with.on_projected = [this](port::Partition partition, port::Offset next) {
+        if (delivery) delivery->projected(partition, next);
+      };
+      projector = std::make_unique<Projector>(*log, store, metrics, system_clock(), with);
+      projector_runs = true;
+      net::co_spawn(io, project(), [this](std::exception_ptr) { projector_runs = false; });
+    }
+    DeliveryDeps deps{.log = *log,
+                      .store = store,
+                      .metrics = metrics,
+                      .clock = system_clock(),
+                      .facilities = [this] { return directory; },
+                      .sink = [this](const model::Subscription&) { return std::make_shared<FakeSink>(receiver); },
+                      .payload = [](const model::Subscription&) { return std::make_shared<NamePayload>(); },
+                      .ours = [this] { return ours; },
+                      .confirmed = [this] { return doubts == 0 || doubts-- == 0; },
+                      .on_event = [this](std::string_view, std::string what) { events.push_back(std::move(what)); }};
+    delivery = std::make_unique<Delivery>(std::move(deps), options, std::vector{ward});
+    runs = true;
+    net::co_spawn(io, run(), [this](std::exception_ptr) { runs = false; });
+    ASSERT_TRUE(until([&] { return delivery->delivering(); }));
+  }
+  void stop() {
+    if (!delivery) return;
+    delivery->stop();
+    EXPECT_TRUE(until([&] { return !runs; }, 20s));
+    delivery.reset();
+  }
+  void reload() {
+    ward.timeout += 1ms;  // another declaration
+    const auto before = receiver.connected;
+    delivery->reload({ward});
+    ASSERT_TRUE(until([&] { return receiver.connected > before && delivery->delivering(); }));
+  }
+  net::awaitable<void> run() {
+    auto prepared = co_await delivery->prepare();
+    EXPECT_TRUE(prepared);
+    co_await delivery->run();
+  }
+  net::awaitable<void> project() {
+    EXPECT_TRUE(co_await projector->prepare());
+    net::steady_timer timer(io);
+    while (!over) {
+      if (projecting) EXPECT_TRUE(co_await projector->step());
+      timer.expires_after(1ms);
+      co_await timer.async_wait(net::use_awaitable);
+    }
+  }
+  template <class Condition>
+  bool until(Condition condition, std::chrono::steady_clock::duration patience = 10s) {
+    for (const auto end = std::chrono::steady_clock::now() + patience; !condition();) {
+      if (std::chrono::steady_clock::now() >= end) return false;
+      io.restart();
+      io.run_for(1ms);
+    }
+    return true;
+  }
+  void pass(std::chrono::milliseconds time) {
+    until([] { return false; }, time);
+  }
+
+  // --- what is told ---
+  port::Position append(port::Record record, Topic topic = Topic::events) {
+    std::vector<port::Record> batch;
+    batch.push_back(std::move(record));
+    return await(log->append(topic, std::move(batch)))->front();
+  }
+  static port::Record result(const std::string& control, Said said = {}) {
+    return Message(control, said).report({.number = "R" + control}).record();
+  }
+  void command(model::DeliveryCommanded said) {
+    said.id = RecordId(sha256("command" + std::to_string(++commands)));
+    said.log = log->id();
+    said.subscription = ward.name;
+    append({said.id, "delivery", std::string(model::delivery_commanded_kind), write(said), ""}, Topic::operations);
+  }
+  void replay(std::uint64_t to, std::string patient = {}) {
+    model::DeliveryCommanded said;
+    said.action = model::DeliveryAction::replay;
+    said.patient = std::move(patient);
+    said.ranges = {{{}, 0, to}};
+    command(std::move(said));
+  }
+  void operate(model::DeliveryAction action) {
+    model::DeliveryCommanded said;
+    said.action = action;
+    command(std::move(said));
+  }
+  port::SubscriptionStatus status() {
+    const auto all = delivery->status();
+    return all.empty() ? port::SubscriptionStatus() : all.front();
+  }
+  bool is_told(const std::string& name) const {
+    return std::find(receiver.told.begin(), receiver.told.end(), name) != receiver.told.end();
+  }
+  std::vector<port::Row> rows(const port::Table& table) {
+    port::Scan scan;
+    scan.limit = 100'000;
+    return *await(store.scan(table, std::move(scan)));
+  }
+  bool is_recorded(std::uint64_t read, std::size_t open) {
+    for (const auto& row : rows(tables::subscribers)) {
+      if (std::get<std::string>(row[0]) != ward.name) continue;
+      const auto standing = model::read_standing(std::get<std::string>(row[1]));
+      for (const auto& cursor : standing->cursors) {
+        if (cursor.stream == model::Stream{} && cursor.read >= read && standing->open.size() == open) return true;
+      }
+    }
+    return false;
+  }
+
+  net::io_context io{1};
+  std::unique_ptr<memory::MemoryLog> log;
+  store::MemoryStore store;
+  PrometheusMetrics metrics;
+  std::shared_ptr<model::FacilityDirectory> directory = std::make_shared<model::FacilityDirectory>();
+  std::unique_ptr<Projector> projector;
+  std::unique_ptr<Delivery> delivery;
+  DeliveryOptions options{.record_every = 5ms, .reading_every = 20ms, .drain = 500ms};
+  model::Subscription ward = [] {
+    model::Subscription one;
+    one.name = "ward";
+    one.attempts = 1;
+    return one;
+  }();
+  Receiver receiver;
+  std::vector<std::string> events;
+  bool ours = true, projecting = true, over = false, runs = false, projector_runs = false;
+  int commands = 0, doubts = 0;  // doubts: for so many questions it is not known whose turn it is
+};
+
+// --- recording ---
+
+TEST_F(DeliveryRun, what_is_held_is_not_lost_when_a_reload_comes_while_the_log_fails) {
+  start();
+  receiver.refuses = {"X"};
+  receiver.keeps = {"Y"};
+  append(result("X", {.number = "P1"}));
+  append(result("Y", {.number = "P2"}));
+  ASSERT_TRUE(until([&] { return is_told("X") && is_told("Y"); }));
+  append(result("Z", {.number = "P3"}));  // having read it is to be recorded, whatever of X was in time
+  log->fail_appends(1'000'000, {ErrorCode::unavailable, "the log is away"});
+  const auto is_unrecorded = [](const std::string& what) { return what.find("recorded") != std::string::npos; };
+  ASSERT_TRUE(until([&] { return status().dead == 1 && std::any_of(events.begin(), events.end(), is_unrecorded); }));
+  receiver.on_close = [&] { log->fail_appends(0, {}); };  // Y settles, and the log is back
+  reload();
+  ASSERT_TRUE(until([&] { return status().dead == 1; }, 3s));
+  EXPECT_THAT(rows(tables::held), SizeIs(1));
+}
+
+TEST_F(DeliveryRun, what_a_former_deliverer_says_late_does_not_count) {
+  ward.attempts = 5;
+  start();
+  append(result("X"));
+  receiver.keeps = {"X"};
+  ASSERT_TRUE(until([&] { return is_told("X") && is_recorded(1, 1); }));
+  stop();
+  receiver.keeps.clear();
+  options.record_every = 10s;
+  start();
+  model::DeliveryProgressed late;  // of who was frozen meanwhile
+  late.log = log->id();
+  late.id = RecordId(sha256("late"));
+  late.term = 0;
+  model::SubscriberProgress one;
+  one.name = ward.name;
+  one.cursors = {{{}, 1, 1}};
+  model::HeldEvent held;
+  held.lanes = {"h1/P1"};
+  held.place = 1;
+  held.state = model::HeldState::dead;
+  one.held = {held};
+  late.subscribers = {one};
+  append({late.id, "delivery", std::string(model::delivery_progressed_kind), write(late), ""}, Topic::operations);
+  ASSERT_TRUE(until([&] { return receiver.told.size() == 2; }));
+  pass(50ms);
+  EXPECT_THAT(rows(tables::held), IsEmpty()) << "a ghost: it was delivered";
+  stop();
+  EXPECT_TRUE(until([&] { return is_recorded(1, 0); }));
+}
+
+TEST_F(DeliveryRun, a_new_one_that_is_killed_at_once_begins_where_it_began) {
+  options.record_every = 1h;
+  start();
+  append(result("X"));
+  ASSERT_TRUE(until([&] { return is_told("X"); }));
+  log->fail_appends(1'000'000, {ErrorCode::unavailable, "killed before it could say anything"});
+  stop();
+  log->fail_appends(0, {});
+  receiver.told.clear();
+  start();
+  EXPECT_TRUE(until([&] { return is_told("X"); }, 2s)) << "what it was to get is passed over";
+}
+
+// --- order ---
+
+TEST_F(DeliveryRun, what_two_facilities_say_of_one_patient_stands_in_one_order) {
+  start();
+  receiver.keeps = {"A"};
+  append(Message("A", {.number = "P1", .facility = "h1"}).sent_by("lab").report({}).record());
+  append(result("B", {.number = "P1", .facility = "h1"}));
+  append(result("C", {.number = "P1", .facility = "lab"}));
+  ASSERT_TRUE(until([&] { return is_told("A") && is_told("C"); })) << "the laboratory's own P1 is somebody else";
+  pass(50ms);
+  EXPECT_FALSE(is_told("B"));
+  receiver.keeps.clear();
+  EXPECT_TRUE(until([&] { return is_told("B"); }));
+  replay(3, "h1/P1");
+  EXPECT_TRUE(until([&] { return is_told("A-r") && is_told("B-r"); }));
+  pass(20ms);
+  EXPECT_FALSE(is_told("C-r"));
+}
+
+TEST_F(DeliveryRun, a_merge_does_not_overtake_what_the_projector_has_not_reached_in_another_partition) {
+  make(4);
+  const auto partition_of = [](const std::string& number) { return std::hash<std::string_view>()("h1/" + number) % 4; };
+  std::string other = "P2";
+  while (partition_of(other) == partition_of("P1")) other += "2";
+  start();
+  projecting = false;
+  const auto at = append(result("ORU", {.number = "P1"}));
+  const auto merge = append(Message("A40", {.number = other}).merge("P1").record());
+  ASSERT_NE(at.partition, merge.partition);
+  delivery->projected(merge.partition, merge.offset + 1);  // this partition's turn came first
+  pass(100ms);
+  EXPECT_THAT(receiver.told, IsEmpty());
+  projecting = true;
+  ASSERT_TRUE(until([&] { return receiver.told.size() == 2; }));
+  EXPECT_THAT(receiver.told, ElementsAre("ORU", "A40"));
+}
+
+// --- what is sensitive ---
+
+TEST_F(DeliveryRun, what_a_better_map_has_labelled_meanwhile_is_withheld_in_every_form) {
+  start();
+  operate(model::DeliveryAction::pause);
+  ASSERT_TRUE(until([&] { return status().paused; }));
+  const auto read = [](const std::string& label, std::uint32_t version) {
+    return Message("HIV")
+        .report({.items = {{.code = "A1", .value = "5.8", .label = label}}})
+        .event_version(version)
+        .record();
+  };
+  append(read("", 1));
+  append(result("GLU", {.number = "P2"}));
+  ASSERT_TRUE(until([&] { return is_recorded(2, 2); }));
+  auto healed = read("HIV", 2);
+  healed.id = RecordId(sha256("healed"));
+  healed.kinds = std::string(renormalized_kind);
+  append(std::move(healed));
+  ASSERT_TRUE(until([&] { return rows(tables::report_versions).size() == 1; }));
+  operate(model::DeliveryAction::resume);
+  ASSERT_TRUE(until([&] { return is_told("GLU") && status().open == 0; }));
+  EXPECT_FALSE(is_told("HIV"));
+}
+
+// --- replays ---
+
+TEST_F(DeliveryRun, a_replay_does_not_go_beyond_what_the_projector_has_applied) {
+  start();
+  append(result("A"));
+  ASSERT_TRUE(until([&] { return is_told("A") && is_recorded(1, 0); }));
+  projecting = false;
+  append(result("B"));
+  replay(2);
+  ASSERT_TRUE(until([&] { return is_told("A-r"); }));
+  pass(100ms);
+  EXPECT_FALSE(is_told("B-r"));
+  projecting = true;
+  EXPECT_TRUE(until([&] { return is_told("B-r") && is_told("B"); }));
+}
+
+TEST_F(DeliveryRun, a_replay_that_was_open_at_a_restart_ends_although_much_that_is_new_has_come) {
+  start();
+  for (int i = 0; i < 10; ++i) append(result("old" + std::to_string(i), {.number = "P" + std::to_string(i)}));
+  ASSERT_TRUE(until([&] { return receiver.told.size() == 10 && is_recorded(10, 0); }));
+  receiver.away = true;
+  replay(10);
+  ASSERT_TRUE(until([&] { return status().replaying == 1 && is_recorded(10, 10); }));
+  stop();
+  for (int i = 0; i < 300; ++i) append(result("new" + std::to_string(i), {.number = "N" + std::to_string(i)}));
+  pass(100ms);
+  receiver.away = false;
+  start();
+  EXPECT_TRUE(until([&] { return receiver.told.size() == 320; })) << receiver.told.size();
+  EXPECT_TRUE(until([&] { return status().replaying == 0; }));
+}
+
+TEST_F(DeliveryRun, what_another_filter_does_not_want_any_more_of_a_replay_holds_nothing_up) {
+  start();
+  append(result("old"));
+  ASSERT_TRUE(until([&] { return is_told("old") && is_recorded(1, 0); }));
+  receiver.away = true;
+  replay(1);
+  ASSERT_TRUE(until([&] { return status().replaying == 1 && is_recorded(1, 1); }));
+  stop();
+  ward.filter.kinds = {"order.placed"};
+  receiver.away = false;
+  start();
+  auto ordered = Message("order").order({}).record();
+  ordered.kinds = "order.placed";
+  append(std::move(ordered));
+  EXPECT_TRUE(until([&] { return is_told("order"); }));
+  EXPECT_FALSE(is_told("old-r"));
+  EXPECT_TRUE(until([&] { return status().replaying == 0; }));
+}
+
+// --- beginning anew ---
+
+TEST_F(DeliveryRun, declared_as_before_everything_goes_on_undisturbed) {
+  start();
+  receiver.keeps = {"A"};
+  append(result("A"));
+  ASSERT_TRUE(until([&] { return is_told("A"); }));
+  delivery->reload({ward});
+  pass(2 * options.drain);  // longer than anybody who is stopped is waited for
+  receiver.keeps.clear();
+  ASSERT_TRUE(until([&] { return is_recorded(1, 0); }));
+  EXPECT_THAT(receiver.told, ElementsAre("A"));
+  EXPECT_EQ(receiver.connected, 1);
+  ward.authority = "county-ca.pem";  // what stands in a file may be another
+  delivery->reload({ward});
+  EXPECT_TRUE(until([&] { return receiver.connected == 2; }));
+  delivery->reload({ward});
+  EXPECT_TRUE(until([&] { return receiver.connected == 3; }));
+}
+
+TEST_F(DeliveryRun, what_came_while_it_was_not_sure_whose_turn_it_is_is_handed_over_afterwards) {
+  start();
+  for (int i = 0; i < 20; ++i) {  // the doubt is as short as one question
+    const auto name = "A" + std::to_string(i);
+    doubts = 1;
+    append(result(name));
+    ASSERT_TRUE(until([&] { return is_told(name); }, 1s)) << i;
+  }
+}
+
+}  // namespace
+}  // namespace hutong::pipeline
