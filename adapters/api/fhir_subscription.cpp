@@ -1,10 +1,13 @@
 #include "adapters/api/fhir_subscription.h"
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 #include <memory>
 
 #include "adapters/api/client_facilities.h"
 #include "adapters/api/fhir_search.h"
+#include "adapters/api/fhir_told.h"
 #include "adapters/api/json_tree.h"
 #include "adapters/api/operate_json.h"
 #include "adapters/api/router.h"
@@ -46,6 +49,13 @@ std::string content_of(PayloadKind payload) {
   return payload == PayloadKind::fhir ? "full-resource" : payload == PayloadKind::id_only ? "id-only" : "empty";
 }
 
+std::optional<PayloadKind> payload_of(std::string_view content) {
+  for (const auto each : {PayloadKind::fhir, PayloadKind::id_only, PayloadKind::empty}) {
+    if (content_of(each) == content) return each;
+  }
+  return std::nullopt;
+}
+
 // --- criteria ---
 
 struct Criterion {
@@ -82,9 +92,9 @@ bool is_loinc(std::string_view code) {
 
 // `mine`: in whose name the client may act; none: anybody's.
 Read<model::SubscriptionFilter> read_criteria(const std::string& criteria, const std::vector<std::string>& mine,
-                                              const model::FacilityDirectory& facilities, std::string& type) {
+                                              const model::FacilityDirectory& facilities) {
   const auto mark = std::min(criteria.find('?'), criteria.size());
-  type = criteria.substr(0, mark);
+  const auto type = criteria.substr(0, mark);
   const auto& known = criteria_known();
   const auto found = std::find_if(known.begin(), known.end(), [&](const auto& each) { return each.type == type; });
   if (found == known.end()) {
@@ -149,11 +159,16 @@ Read<model::SubscriptionFilter> read_criteria(const std::string& criteria, const
 // A Subscription that a client has sent: what of it changes.
 Read<SubscriptionDeclared> read_resource(const JsonTree& sent, SubscriptionDeclared into,
                                          const std::vector<std::string>& mine,
-                                         const model::FacilityDirectory& facilities, std::string& type) {
-  for (const auto* name : {"end", "contact"}) {
-    if (sent[name].kind() != JsonTree::Kind::null) {
-      return problem(name, "is not supported: a subscription ends when it is deleted");
-    }
+                                         const model::FacilityDirectory& facilities, Timestamp now) {
+  if (sent["contact"].kind() != JsonTree::Kind::null)
+    return problem("contact", "is not supported: names and numbers of people are not kept in the log");
+  into.end.reset();
+  if (sent["end"].kind() != JsonTree::Kind::null) {
+    const auto& end = sent["end"].text();
+    const auto read = end.find('T') == std::string::npos ? std::nullopt : parse_iso(end);
+    if (!read) return problem("end", "expected an instant, such as 2030-01-01T00:00:00+08:00");
+    if (read->first <= now) return problem("end", "is over already");
+    into.end = read->first;
   }
   const auto& status = sent["status"].text();
   if (!status.empty() && status != "requested" && status != "active" && status != "off")
@@ -180,19 +195,14 @@ Read<SubscriptionDeclared> read_resource(const JsonTree& sent, SubscriptionDecla
   into.payload = mime.empty() ? PayloadKind::empty : PayloadKind::fhir;
   for (const auto& extension : channel["_payload"]["extension"].elements()) {
     if (extension["url"].text() != std::string(backport) + "backport-payload-content") continue;
-    const auto& content = extension["valueCode"].text();
-    if (content != "empty" && content != "id-only" && content != "full-resource")
-      return problem("channel.payload", "expected the content empty, id-only or full-resource");
-    into.payload = content == "empty"     ? PayloadKind::empty
-                   : content == "id-only" ? PayloadKind::id_only
-                                          : PayloadKind::fhir;
+    const auto content = payload_of(extension["valueCode"].text());
+    if (!content) return problem("channel.payload", "expected the content empty, id-only or full-resource");
+    into.payload = *content;
   }
-  auto filter = read_criteria(into.criteria, mine, facilities, type);
+  auto filter = read_criteria(into.criteria, mine, facilities);
   if (!filter) return tl::unexpected(filter.error());
   into.filter = std::move(*filter);
   into.error.clear();
-  into.log.clear();
-  into.begins.clear();
   into.state = status == "off" ? DeclaredState::off : DeclaredState::requested;
   return into;
 }
@@ -204,6 +214,7 @@ void write(JsonText& json, const SubscriptionDeclared& one) {
   json.add("status", to_string(one.state));
   json.add("reason", one.reason.empty() ? std::string_view("-") : std::string_view(one.reason));
   json.add("criteria", one.criteria);
+  if (one.end) json.add("end", *one.end);
   if (!one.error.empty()) json.add("error", one.error);
   json.begin_object("channel").add("type", "rest-hook").add("endpoint", one.endpoint);
   json.add("payload", "application/fhir+json").begin_object("_payload").begin_array("extension");
@@ -214,7 +225,7 @@ void write(JsonText& json, const SubscriptionDeclared& one) {
 
 // The parameters of a status, after the backport; what follows may add to them.
 void begin_status(JsonText& json, const SubscriptionDeclared& one, const std::string& base, std::string_view type,
-                  std::uint64_t events) {
+                  std::uint64_t events, const std::string& trouble) {
   const auto put = [&](std::string_view name, std::string_view member, std::string_view value) {
     json.begin_object().add("name", name).add(member, value).end_object();
   };
@@ -226,10 +237,36 @@ void begin_status(JsonText& json, const SubscriptionDeclared& one, const std::st
   put("status", "valueCode", to_string(one.state));
   put("type", "valueCode", type);
   put("events-since-subscription-start", "valueString", std::to_string(events));
-  if (!one.error.empty()) {
+  if (const auto& error = one.error.empty() ? trouble : one.error; !error.empty()) {
     json.begin_object().add("name", "error").begin_object("valueCodeableConcept");
-    json.add("text", one.error).end_object().end_object();
+    json.add("text", error).end_object().end_object();
   }
+}
+
+// --- $events ---
+
+struct EventsAsked {
+  std::uint64_t since = 0, until = std::numeric_limits<std::int64_t>::max();
+  std::optional<PayloadKind> content;
+};
+
+Read<EventsAsked> read_events_asked(const Request& request) {
+  EventsAsked asked;
+  for (const auto& [name, value] : request.query) {
+    if (name == "eventsSinceNumber" || name == "eventsUntilNumber") {
+      std::int64_t number = -1;
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+      if (error != std::errc() || end != value.data() + value.size() || number < 0)
+        return problem(name, name + ": expected a number");
+      (name == "eventsSinceNumber" ? asked.since : asked.until) = static_cast<std::uint64_t>(number);
+    } else if (name == "content") {
+      asked.content = payload_of(value);
+      if (!asked.content) return problem(name, "content: expected empty, id-only or full-resource");
+    } else if (name != "_format" && name != "_pretty") {
+      return problem(name, name + ": not supported here; supported: eventsSinceNumber, eventsUntilNumber, content");
+    }
+  }
+  return asked;
 }
 
 class SubscriptionService {
@@ -243,9 +280,7 @@ class SubscriptionService {
     if (!sent) co_return failed(sent.error());
     auto all = co_await own(request);
     if (!all) co_return failed(all.error());
-    const auto open =
-        std::count_if(all->begin(), all->end(), [](const auto& one) { return one.state != DeclaredState::off; });
-    if (static_cast<std::size_t>(open) >= subscriptions_per_client)
+    if (all->size() >= subscriptions_per_client)
       co_return failed({ErrorCode::conflict, "a client has 100 subscriptions at most; delete one first"});
     SubscriptionDeclared fresh;
     fresh.subscription = to_hex(random_bytes(16));
@@ -272,13 +307,15 @@ class SubscriptionService {
   net::awaitable<Response> remove(const Request& request) {
     auto permit = co_await permit_for(request, Action::remove, request.captures.at(0));
     if (!permit) co_return failed(permit.error());
-    auto stands = co_await find(request);
-    if (!stands) co_return failed(stands.error());
-    if (stands->state != DeclaredState::off) {
-      stands->state = DeclaredState::off;
+    for (int attempt = 1;; ++attempt) {
+      auto stands = co_await find(request);
+      if (!stands) co_return failed(stands.error());
+      stands->state = DeclaredState::deleted;
       stands->error.clear();
-      auto ended = co_await deps_.deliveries.declare(std::move(*stands));
-      if (!ended) co_return failed(ended.error());
+      auto deleted = co_await deps_.deliveries.declare(std::move(*stands));
+      if (deleted) break;
+      // The handshake's outcome may have been first.
+      if (deleted.error().code != ErrorCode::conflict || attempt == 3) co_return failed(deleted.error());
     }
     Response response;
     response.status = 204;
@@ -298,7 +335,7 @@ class SubscriptionService {
     if (!permit) co_return failed(permit.error());
     const auto status = request.parameter("status"), id = request.parameter("_id");
     for (const auto& [name, value] : request.query) {
-      if (name != "status" && name != "_id" && name != "_format" && name != "_pretty" && name != "_count")
+      if (name != "status" && name != "_id" && name != "_format" && name != "_pretty")
         co_return failed({ErrorCode::invalid, name + ": not supported here; supported: _id, status"}, name);
     }
     auto all = co_await own(request);
@@ -321,57 +358,79 @@ class SubscriptionService {
     co_return document(200, json.take());
   }
 
-  // How it stands, and how many events were handed over.
+  // How it stands, and the number of its newest event.
   net::awaitable<Response> status(const Request& request) {
     auto permit = co_await permit_for(request, Action::read, request.captures.at(0), "Subscription/$status");
     if (!permit) co_return failed(permit.error());
     auto stands = co_await find(request);
     if (!stands) co_return failed(stands.error());
-    auto events = co_await delivered(*stands);
-    if (!events) co_return failed(events.error());
+    auto told = co_await deps_.deliveries.told(model::subscription_of(*stands).name, 0, 0, 0);
+    if (!told) co_return failed(told.error());
+    auto trouble = co_await trouble_of(*stands);
+    if (!trouble) co_return failed(trouble.error());
     const auto base = request.base_url + "/fhir";
     JsonText json;
     json.begin_object().add("resourceType", "Bundle").add("type", "searchset").add("total", std::size_t{1});
     json.begin_array("entry").begin_object();
     json.add("fullUrl", base + "/Subscription/" + stands->subscription + "/$status");
     JsonText parameters;
-    begin_status(parameters, *stands, base, "query-status", *events);
+    begin_status(parameters, *stands, base, "query-status", told->newest, *trouble);
     parameters.end_array().end_object();
     json.add_document("resource", parameters.take());
     json.begin_object("search").add("mode", "match").end_object().end_object().end_array().end_object();
     co_return document(200, json.take());
   }
 
-  // What could not be handed over yet, oldest first: each as its receiver would get it.
+  // What it was told and what it will be, by number: each as its receiver gets it, as far as that may still be told.
   net::awaitable<Response> events(const Request& request) {
+    auto asked = read_events_asked(request);
+    if (!asked) co_return failed({ErrorCode::invalid, asked.error().message}, asked.error().where);
     auto permit = co_await permit_for(request, Action::read, request.captures.at(0), "Subscription/$events");
     if (!permit) co_return failed(permit.error());
     auto stands = co_await find(request);
     if (!stands) co_return failed(stands.error());
-    if (!may_be_told(request, *stands)) co_return failed(lacks_scope(*stands));
-    auto events = co_await delivered(*stands);
-    if (!events) co_return failed(events.error());
-    const auto name = model::subscription_of(*stands).name;
-    auto waiting = co_await deps_.deliveries.dead_letters(name, "", "", events_shown);
-    if (!waiting) co_return failed(waiting.error());
+    auto shown = *stands;
+    shown.payload = asked->content.value_or(stands->payload);
+    if (auto may = deps_.may_be_told(shown, *request.principal); !may) co_return failed(may.error());
+    const auto subscription = model::subscription_of(shown);
+    auto told = co_await deps_.deliveries.told(subscription.name, asked->since, asked->until, events_shown);
+    if (!told) co_return failed(told.error());
+    auto trouble = co_await trouble_of(*stands);
+    if (!trouble) co_return failed(trouble.error());
     const auto base = request.base_url + "/fhir";
+    const auto here = base + "/Subscription/" + stands->subscription;
     JsonText status;
-    begin_status(status, *stands, base, "query-event", *events);
-    std::vector<std::string> bodies;
-    for (const auto& letter : waiting->letters) {
-      status.begin_object().add("name", "notification-event").begin_array("part");
-      status.begin_object().add("name", "event-number").add("valueString", "0").end_object();
-      status.begin_object().add("name", "timestamp").add("valueInstant", letter.appended).end_object();
-      status.end_array().end_object();
-      auto body = co_await deps_.deliveries.letter(name, letter.id);
-      if (body && !body->empty()) bodies.push_back(std::move(*body));
+    begin_status(status, *stands, base, "query-event", told->newest, *trouble);
+    std::vector<std::string> entries;
+    for (const auto& event : told->events) {
+      auto body = co_await deps_.deliveries.said(subscription, event);
+      // Sensitive by now, or not to be said in FHIR: it has no place here.
+      if (!body && body.error().code != ErrorCode::unavailable && body.error().code != ErrorCode::timeout) continue;
+      if (!body) co_return failed(body.error());
+      if (body->empty()) continue;
+      auto notification = read_notification(*body);
+      if (!notification) co_return failed(notification.error());
+      status.add_document("", notification->event);
+      for (auto& entry : notification->entries) entries.push_back(std::move(entry));
     }
     status.end_array().end_object();
     JsonText json;
-    json.begin_object().add("resourceType", "Bundle").add("type", "collection").begin_array("entry");
-    json.begin_object().add("fullUrl", base + "/Subscription/" + stands->subscription + "/$status");
-    json.add_document("resource", status.take()).end_object();
-    for (const auto& body : bodies) json.begin_object().add_document("resource", body).end_object();
+    json.begin_object().add("resourceType", "Bundle").begin_object("meta").begin_array("profile");
+    json.add({}, std::string(backport) + "backport-subscription-notification-r4").end_array().end_object();
+    json.add("type", "history");
+    if (told->more) {
+      Parameters next{{"eventsSinceNumber", std::to_string(told->events.back().number + 1)}};
+      for (const auto& [name, value] : request.query) {
+        if (name == "eventsUntilNumber" || name == "content") next.emplace_back(name, value);
+      }
+      json.begin_array("link").begin_object().add("relation", "next");
+      json.add("url", here + "/$events?" + write_query(next)).end_object().end_array();
+    }
+    json.begin_array("entry").begin_object().add("fullUrl", here + "/$status");
+    json.add_document("resource", status.take());
+    json.begin_object("request").add("method", "GET").add("url", "Subscription/" + stands->subscription + "/$status");
+    json.end_object().begin_object("response").add("status", "200").end_object().end_object();
+    for (const auto& entry : entries) json.add_document("", entry);
     json.end_array().end_object();
     co_return document(200, json.take());
   }
@@ -409,10 +468,9 @@ class SubscriptionService {
       co_return failed({ErrorCode::invalid, "resourceType: expected Subscription"}, "resourceType");
     const auto mine = facilities_of(deps_.clients, request);
     const auto directory = deps_.facilities();
-    std::string type;
-    auto read = read_resource(sent, std::move(into), mine, *directory, type);
-    if (!read) co_return failed({ErrorCode::invalid, read.error().message}, read.error().where);
-    if (!may_be_told(request, *read)) co_return failed(lacks_scope(*read));
+    auto read = read_resource(sent, std::move(into), mine, *directory, deps_.clock.now());
+    if (!read) co_return failed({ErrorCode::invalid, read.error().where + ": " + read.error().message}, read.error().where);
+    if (auto may = deps_.may_be_told(*read, *request.principal); !may) co_return failed(may.error());
     if (auto may = deps_.may_go_to(read->endpoint); !may) {
       co_return document(422, deps_.rendering.outcome(ErrorCode::forbidden, "channel.endpoint: " + may.error().message,
                                                       "channel.endpoint"));
@@ -427,25 +485,15 @@ class SubscriptionService {
     co_return response;
   }
 
-  // Whoever may be told of things may read them.
-  static std::string scope_of(const SubscriptionDeclared& one) {
-    return "system/" + one.criteria.substr(0, one.criteria.find('?')) + ".r";
-  }
-  static bool may_be_told(const Request& request, const SubscriptionDeclared& one) {
-    return request.principal->has(scope_of(one));
-  }
-  static Error lacks_scope(const SubscriptionDeclared& one) {
-    return {ErrorCode::forbidden, "whoever is told of these must be allowed to read them: the scope " + scope_of(one)};
-  }
-
-  net::awaitable<Result<std::uint64_t>> delivered(const SubscriptionDeclared& one) {
+  // What stops an active one, in the wire's words.
+  net::awaitable<Result<std::string>> trouble_of(const SubscriptionDeclared& one) {
     auto all = co_await deps_.deliveries.subscriptions();
     if (!all) co_return tl::unexpected(all.error());
     const auto name = model::subscription_of(one).name;
-    for (const auto& each : *all) {
-      if (each.name == name) co_return each.delivered;
+    for (auto& each : *all) {
+      if (each.name == name) co_return std::move(each.trouble);
     }
-    co_return std::uint64_t{0};
+    co_return std::string();
   }
 
   static std::string etag_of(const SubscriptionDeclared& one) { return "W/\"" + std::to_string(one.version) + "\""; }
@@ -503,8 +551,8 @@ port::Offer subscription_offer() {
   offer.documentation =
       "One's own. rest-hook only, to an endpoint that the installation allows, which answers a handshake before it is "
       "active. Criteria: Observation, DiagnosticReport, ServiceRequest, Encounter, Patient, Task, with code, "
-      "interpretation, category, owner, requester; others are refused by name. $events: what could not be handed over "
-      "yet. Deleting turns it off.";
+      "interpretation, category, owner, requester; others are refused by name. $events: eventsSinceNumber, "
+      "eventsUntilNumber, content.";
   return offer;
 }
 

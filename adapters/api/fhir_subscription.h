@@ -24,7 +24,10 @@ struct FhirSubscriptionDeps {
   const access::ClientRegistry& clients;
   const port::Rendering& rendering;
   std::function<std::shared_ptr<const model::FacilityDirectory>()> facilities;
+  const Clock& clock;
   std::function<Result<void>(const std::string& endpoint)> may_go_to;
+  // Whether who asks may be told of it. Errors: forbidden.
+  std::function<Result<void>(const model::SubscriptionDeclared& one, const access::Principal& principal)> may_be_told;
 };
 
 std::vector<Route> fhir_subscription_routes(FhirSubscriptionDeps deps);

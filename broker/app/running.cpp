@@ -309,8 +309,9 @@ void Running::State::wire() {
                      api::read_grant(fhir_referral)};
   for (auto& route : api::fhir_routes(fhir)) routes.push_back(std::move(route));
   for (auto& route : api::fhir_referral_routes(fhir_referral)) routes.push_back(std::move(route));
-  const api::FhirSubscriptionDeps subscribing{*delivery_desk, *gate, clients, rendering, directory,
-                                              [this](const std::string& endpoint) { return may_go_to(endpoint, config); }};
+  const api::FhirSubscriptionDeps subscribing{*delivery_desk, *gate, clients, rendering, directory, clock,
+                                              [this](const std::string& endpoint) { return may_go_to(endpoint, config); },
+                                              [this](const auto& one, const auto& principal) { return may_be_told(one, principal, clients); }};
   for (auto& route : api::fhir_subscription_routes(subscribing)) routes.push_back(std::move(route));
   api::OauthDeps oauth{*assertions, *mint, *gate, *authenticator, clock, config.http.public_url};
   for (auto& route : api::oauth_routes(oauth)) routes.push_back(std::move(route));
@@ -341,6 +342,11 @@ void Running::State::wire_delivery() {
                               [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor(), event_desk); },
                               [this](const model::Subscription& one) { return payload_for(one, config); },
                               [this](const model::Subscription& one) { return handshake_for(one, config); },
+                              [this](const model::SubscriptionDeclared& one) -> Result<void> {
+                                const auto* client = clients.find(one.client);
+                                if (!client) return fail(ErrorCode::forbidden, "there is no client \"" + one.client + "\" any more");
+                                return may_be_told(one, {client->name, client->scopes, ""}, clients);
+                              },
                               [this] { return projector->ours() && projector->caught_up(); },
                               [this] { return projector->confirmed(); },
                               [](std::string_view level, std::string what) { log_event(level, std::move(what)); }};

@@ -389,6 +389,7 @@ model::Subscription read_one(const fs::path& file, const toml::table& table, con
   if (!is_name(one.name))
     entry.mistake("name",
                   "expected 1 to 64 characters of A-Z a-z 0-9 . _ - (its place in the log stands under it for ever)");
+  if (!model::declared_in_name(one.name).empty()) entry.mistake("name", "is of those that clients declare over FHIR");
   read_filter(entry, one.filter, facilities);
   if (!entry.has("sink")) entry.mistake("sink", "is missing: \"mllp\", \"rest-hook\", \"file\", \"kafka\" or \"sse\"");
   one.sink = entry.choice("sink",
@@ -506,6 +507,26 @@ Result<void> may_go_to(const std::string& target, const Config& config) {
   const auto read = http_sink::read_target(target);
   if (!read) return tl::unexpected(read.error());
   return guard_of(config).check(*read);
+}
+
+Result<void> may_be_told(const model::SubscriptionDeclared& one, const access::Principal& client,
+                         const access::ClientRegistry& clients) {
+  std::vector<std::string> types{one.criteria.substr(0, one.criteria.find('?'))};
+  if (one.payload == model::PayloadKind::fhir) {
+    for (const auto type : fhir::resources_of(one.filter.kinds)) types.emplace_back(type);
+  }
+  for (const auto& type : types) {
+    if (!client.has("system/" + type + ".r"))
+      return fail(ErrorCode::forbidden, "whoever is told of these must be allowed to read them: the client \"" +
+                                            client.client + "\" lacks the scope system/" + type + ".r");
+  }
+  const auto* registered = clients.find(client.client);
+  for (const auto& party : one.filter.parties) {
+    if (!registered || registered->facilities.empty()) break;
+    if (std::find(registered->facilities.begin(), registered->facilities.end(), party) == registered->facilities.end())
+      return fail(ErrorCode::forbidden, "the client may not act for this facility: " + party);
+  }
+  return {};
 }
 
 std::shared_ptr<const port::Payload> payload_for(const model::Subscription& subscription, const Config& config) {

@@ -7,9 +7,12 @@
 #include <vector>
 
 #include "adapters/sink/sse/event_desk.h"
+#include "broker/access/clients.h"
+#include "broker/access/permit.h"
 #include "broker/app/config.h"
 #include "broker/model/facility.h"
 #include "broker/model/subscription.h"
+#include "broker/model/subscription_declared.h"
 #include "broker/port/payload.h"
 #include "broker/port/sink.h"
 
@@ -26,5 +29,8 @@ std::shared_ptr<const port::Payload> payload_for(const model::Subscription& subs
 port::Letter handshake_for(const model::Subscription& subscription, const Config& config);
 // Whether a webhook may go there. Errors: invalid, forbidden.
 Result<void> may_go_to(const std::string& target, const Config& config);
+// Whether a client may be told of what it asks for: it must be allowed to read that. Errors: forbidden.
+Result<void> may_be_told(const model::SubscriptionDeclared& one, const access::Principal& client,
+                         const access::ClientRegistry& clients);
 
 }  // namespace hutong::app

@@ -52,6 +52,7 @@ void put_standing(Out& out, const SubscriberProgress& progress) {
   out.number("delivered", static_cast<std::int64_t>(progress.delivered));
   if (progress.refused) out.number("refused", static_cast<std::int64_t>(progress.refused));
   if (progress.broken) out.number("broken", static_cast<std::int64_t>(progress.broken));
+  if (progress.numbers) out.number("numbers", static_cast<std::int64_t>(progress.numbers));
 }
 
 void put(Out& out, const HeldEvent& held) {
@@ -98,6 +99,7 @@ bool take_standing(const In& in, SubscriberProgress& progress) {
   progress.delivered = static_cast<std::uint64_t>(in.number("delivered", 0));
   progress.refused = static_cast<std::uint64_t>(in.number("refused", 0));
   progress.broken = static_cast<std::uint64_t>(in.number("broken", 0));
+  progress.numbers = static_cast<std::uint64_t>(in.number("numbers", 0));
   bool good = true;
   in.each("open", [&](const rapidjson::Value& element) {
     const std::string_view text =
@@ -165,6 +167,7 @@ std::optional<SubscriberProgress> subscriber_of(const rapidjson::Value& value) {
     done.attempts = static_cast<std::uint32_t>(one.number("attempts", 1));
     done.answer = one.text("answer");
     done.discarded = one.flag("discarded").value_or(false);
+    done.number = static_cast<std::uint64_t>(one.number("number", 0));
     progress.done.push_back(std::move(done));
   });
   in.each("replayed", [&](const rapidjson::Value& element) {
@@ -282,6 +285,7 @@ std::string write(const DeliveryProgressed& progressed) {
         out.open().text("event", to_string(done.ref)).time("at", done.at).text("answer", done.answer);
         if (done.attempts != 1) out.number("attempts", done.attempts);
         if (done.discarded) out.flag("discarded", true);
+        if (done.number) out.number("number", static_cast<std::int64_t>(done.number));
         out.close();
       }
       out.close_list();

@@ -73,6 +73,7 @@ struct DoneEvent {
   std::uint32_t attempts = 1;
   std::string answer;  // "AA", "200"; discarded: ""
   bool discarded = false;
+  std::uint64_t number = 0;  // it was handed over under this (SubscriberProgress::numbers); 0: it has none
   auto operator<=>(const DoneEvent&) const = default;
 };
 
@@ -94,6 +95,7 @@ struct SubscriberProgress {
   std::vector<DoneEvent> done;                           // since the last progress
   std::vector<std::uint32_t> replayed;                   // replays that are done
   std::uint64_t delivered = 0, refused = 0, broken = 0;  // attempts, all told
+  std::uint64_t numbers = 0;  // where its events are told by number, their places: the newest one
   bool operator==(const SubscriberProgress&) const = default;
 };
 

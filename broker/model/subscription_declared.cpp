@@ -6,6 +6,9 @@
 namespace hutong::model {
 namespace {
 
+constexpr std::string_view name_prefix = "fhir-";
+constexpr std::size_t id_digits = 32;
+
 void put(Out& out, const char* name, const std::vector<std::string>& values) {
   if (values.empty()) return;
   out.open_list(name);
@@ -33,13 +36,14 @@ std::string_view to_string(DeclaredState state) {
     case DeclaredState::active: return "active";
     case DeclaredState::error: return "error";
     case DeclaredState::off: return "off";
+    case DeclaredState::deleted: return "deleted";
   }
   return "off";
 }
 
 std::optional<DeclaredState> declared_state_of(std::string_view text) {
   using enum DeclaredState;
-  for (const auto each : {requested, active, error, off}) {
+  for (const auto each : {requested, active, error, off, deleted}) {
     if (to_string(each) == text) return each;
   }
   return std::nullopt;
@@ -52,13 +56,19 @@ RecordId declared_id(std::string_view subscription, std::uint64_t version, std::
 
 Subscription subscription_of(const SubscriptionDeclared& declared) {
   Subscription one;
-  one.name = "fhir-" + declared.subscription;
+  one.name = std::string(name_prefix) + declared.subscription;
   one.filter = declared.filter;
   one.sink = SinkKind::rest_hook;
   one.target = declared.endpoint;
   one.payload = declared.payload;
   one.notification = declared.subscription;
   return one;
+}
+
+std::string_view declared_in_name(std::string_view name) {
+  if (name.size() != name_prefix.size() + id_digits || !name.starts_with(name_prefix)) return {};
+  name.remove_prefix(name_prefix.size());
+  return name.find_first_not_of("0123456789abcdef") == std::string_view::npos ? name : std::string_view();
 }
 
 std::string write(const SubscriptionDeclared& declared) {
@@ -75,7 +85,9 @@ std::string write(const SubscriptionDeclared& declared) {
   put(out, "items", filter.items);
   put(out, "parties", filter.parties);
   out.text("flag", to_string(filter.flag)).text("part", to_string(filter.as)).close();
-  out.text("error", declared.error).text("log", declared.log);
+  out.text("error", declared.error);
+  if (declared.end) out.time("end", *declared.end);
+  out.text("log", declared.log);
   if (!declared.begins.empty()) {
     out.open_list("begins");
     for (const auto& cursor : declared.begins) {
@@ -118,6 +130,7 @@ Result<SubscriptionDeclared> read_subscription_declared(std::string_view json) {
   });
   if (declared.filter.kinds.empty()) return broken();  // it would be everything
   declared.error = in.text("error");
+  declared.end = in.time("end");
   declared.log = in.text("log");
   in.each("begins", [&](const rapidjson::Value& each) {
     if (!each.IsObject()) return;

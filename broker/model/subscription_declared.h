@@ -20,8 +20,8 @@ namespace hutong::model {
 
 inline constexpr std::string_view subscription_declared_kind = "subscription.declared";
 
-// FHIR's Subscription.status.
-enum class DeclaredState { requested, active, error, off };
+// FHIR's Subscription.status, and that it is there no more.
+enum class DeclaredState { requested, active, error, off, deleted };
 std::string_view to_string(DeclaredState state);
 std::optional<DeclaredState> declared_state_of(std::string_view text);
 
@@ -36,7 +36,8 @@ struct SubscriptionDeclared {
   PayloadKind payload = PayloadKind::empty;  // fhir, id_only, empty
   SubscriptionFilter filter;                 // what the criteria mean
   std::string error;                         // why it is not active
-  // active: where it begins, in offsets of this log
+  std::optional<Timestamp> end;              // then it is off
+  // Since it was active first: where it began, in offsets of this log.
   std::string log;
   std::vector<StreamCursor> begins;
 };
@@ -44,6 +45,8 @@ struct SubscriptionDeclared {
 RecordId declared_id(std::string_view subscription, std::uint64_t version, std::string_view run);
 // How it is delivered: named "fhir-" and its id.
 Subscription subscription_of(const SubscriptionDeclared& declared);
+// The id in such a name, which no other subscription has; "": it is none.
+std::string_view declared_in_name(std::string_view name);
 
 std::string write(const SubscriptionDeclared& declared);
 // Errors: corrupt.

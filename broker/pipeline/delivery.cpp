@@ -145,11 +145,13 @@ net::awaitable<void> Delivery::State::run() {
     spawn("delivery record", record());
     spawn("delivery commands", watch_commands());
     spawn("delivery status", tell());
+    for (const auto& [name, one] : clients_) see_to(one);
     for (const auto& [name, subscriber] : subscribers_) {
       start_reading(subscriber);
       pump(subscriber);
     }
     for (; !stopping && !anew_ && deps_.ours(); co_await pause(look_every)) {
+      end_clients();
       if (!unsure_ || !deps_.confirmed()) continue;
       unsure_ = false;
       for (const auto& [name, subscriber] : subscribers_) pump(subscriber);
@@ -257,20 +259,22 @@ net::awaitable<Result<void>> Delivery::State::begin() {
   for (const auto& row : *held) held_by[std::get<std::string>(row[0])].push_back(held_of(row));
 
   anew_ = false;
-  auto begins = co_await read_clients();
-  if (!begins) co_return tl::unexpected(begins.error());
-  const auto all = [this] {
+  if (auto good = co_await read_clients(); !good) co_return good;
+  auto all = [this] {
     const std::lock_guard lock(mutex);
-    return declared;
+    return own;
   }();
-  for (const auto& one : *all) {
-    auto subscriber = make(one);
+  for (const auto& [name, client] : clients_) all.push_back(model::subscription_of(client));
+  for (const auto& one : all) {
     const auto found = known.find(one.name);
+    const auto client = clients_.find(one.name);
+    const bool dormant = client != clients_.end() && client->second.state != model::DeclaredState::active;
+    if (dormant && found == known.end()) continue;  // it was never active
+    auto subscriber = make(one);
+    subscriber->dormant = dormant;
     if (found == known.end()) {
       if (!one.from_beginning) subscriber->read = fresh;
-      if (const auto begun = begins->find(one.name); begun != begins->end()) {
-        for (const auto& [partition, next] : begun->second) subscriber->read[partition] = next;
-      }
+      if (client != clients_.end()) begin_client(*subscriber, client->second);
       subscriber->live = subscriber->read == router_;
       is_new = true;
       continue;
@@ -286,7 +290,7 @@ net::awaitable<Result<void>> Delivery::State::begin() {
         subscriber->read[partition] = standing.idle ? std::max(cursor.next, router_[partition]) : cursor.next;
       }
     }
-    subscriber->has_read = false;
+    subscriber->has_read = dormant;  // the router moves on without it
     std::vector<std::uint32_t> going_on;
     for (const auto& row : *replays) {
       if (std::get<std::string>(row[0]) != one.name) continue;
@@ -307,7 +311,7 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     std::sort(of_it.begin(), of_it.end(), [](const auto& a, const auto& b) { return a.place < b.place; });
     for (const auto& each : of_it) subscriber->lanes->restore(each);
     subscriber->lanes->pause(paused);
-    subscriber->live = subscriber->read == router_ && standing.open.empty();
+    subscriber->live = !dormant && subscriber->read == router_ && standing.open.empty();
   }
   // Who is not declared any more stays where it is: the router moves on without it.
   for (auto& [name, standing] : known) {
@@ -337,11 +341,9 @@ net::awaitable<void> Delivery::State::end() {
                        [](const auto& one) { return one.second->lanes->under_way() > 0; });
   };
   while (under_way() && deps_.clock.ticks() < until) co_await pause(std::chrono::milliseconds(5));
-  for (const auto& [name, subscriber] : subscribers_) {
-    subscriber->sink->close();
-    subscriber->timer->cancel();
-    subscriber->room->cancel();
-    for (auto* gauge : {subscriber->lag, subscriber->oldest, subscriber->held, subscriber->dead}) gauge->set(0);
+  for (const auto& [name, subscriber] : subscribers_) part_with(*subscriber);
+  for (const auto& [subscription, seen] : seen_to_) {
+    if (seen.sink) seen.sink->close();
   }
   projected_->cancel();
   recorder_->cancel();
@@ -359,6 +361,7 @@ net::awaitable<void> Delivery::State::end() {
   }
   subscribers_.clear();
   places_.clear();
+  seen_to_.clear();
   const std::lock_guard lock(mutex);
   told.clear();
 }
@@ -414,6 +417,7 @@ void Delivery::State::compile() {
   std::vector<model::SubscriptionFilter> filters;
   places_.clear();
   for (const auto& [name, subscriber] : subscribers_) {
+    if (subscriber->dormant) continue;
     filters.push_back(subscriber->declared.filter);
     places_.push_back(subscriber);
   }
@@ -436,7 +440,7 @@ void Delivery::State::reload(std::vector<model::Subscription> subscriptions) {
   }
   const std::lock_guard lock(mutex);
   own = std::move(subscriptions);
-  declare_all();
+  join_declared();
   anew_ = true;
 }
 
@@ -597,6 +601,7 @@ net::awaitable<void> Delivery::State::tell() {
     };
     std::vector<port::SubscriptionStatus> all;
     for (const auto& [name, one] : subscribers_) {
+      if (one->dormant) continue;  // its row says why
       const auto& lanes = *one->lanes;
       port::SubscriptionStatus status;
       status.name = name;
@@ -674,8 +679,9 @@ std::shared_ptr<const std::vector<model::Subscription>> Delivery::subscriptions(
   const std::lock_guard lock(state_->mutex);
   return state_->declared;
 }
-net::awaitable<Result<port::Letter>> Delivery::letter(model::Subscription subscription, model::EventRef ref) {
-  co_return co_await state_->letter(std::move(subscription), ref);
+net::awaitable<Result<port::Letter>> Delivery::letter(model::Subscription subscription, model::EventRef ref,
+                                                      std::uint64_t number) {
+  co_return co_await state_->letter(std::move(subscription), ref, number);
 }
 
 }  // namespace hutong::pipeline

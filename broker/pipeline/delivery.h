@@ -19,6 +19,7 @@
 #include "broker/model/delivery.h"
 #include "broker/model/facility.h"
 #include "broker/model/subscription.h"
+#include "broker/model/subscription_declared.h"
 #include "broker/port/deliveries.h"
 #include "broker/port/log.h"
 #include "broker/port/metrics.h"
@@ -38,6 +39,8 @@ struct DeliveryDeps {
   std::function<std::shared_ptr<const port::Payload>(const model::Subscription&)> payload;
   // What a client's receiver is asked before it is told anything.
   std::function<port::Letter(const model::Subscription&)> handshake;
+  // Whether a client may still read what it has asked to be told of. Errors: forbidden.
+  std::function<Result<void>(const model::SubscriptionDeclared&)> may_be_told;
   // This broker's projector writes the views, and has applied what the log held when it began.
   std::function<bool()> ours;
   // And this is known to be so at this moment: else nothing is handed over, because another may.
@@ -74,8 +77,10 @@ class Delivery {
   bool delivering() const;
   // The installation's, and those of clients that are active.
   std::shared_ptr<const std::vector<model::Subscription>> subscriptions() const;
-  // What the subscriber would get of an event, for an operator's eyes. Errors: not_found, and the log's and store's.
-  net::awaitable<Result<port::Letter>> letter(model::Subscription subscription, model::EventRef ref);
+  // What the subscriber would get of an event, for an operator's eyes or its own. Errors: not_found, forbidden (it is
+  // sensitive by now), and the log's and store's.
+  net::awaitable<Result<port::Letter>> letter(model::Subscription subscription, model::EventRef ref,
+                                              std::uint64_t number = 0);
 
  private:
   class State;

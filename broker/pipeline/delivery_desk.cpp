@@ -502,6 +502,58 @@ net::awaitable<Result<void>> DeliveryDesk::append(port::Record record) {
 
 // --- what clients subscribe to ---
 
+net::awaitable<Result<port::ToldEvents>> DeliveryDesk::told(std::string subscription, std::uint64_t since,
+                                                            std::uint64_t until, std::size_t limit) {
+  port::ToldEvents told;
+  std::map<std::uint64_t, std::string> found;
+  const auto add = [&](std::uint64_t number, const EventRef& ref) {
+    if (number >= since && number <= until) found.emplace(number, to_string(ref));
+  };
+  auto row = co_await store_.get(tables::subscribers, {subscription});
+  if (!row) co_return tl::unexpected(row.error());
+  if (*row) {
+    auto standing = model::read_standing(text_in(**row, 1));
+    if (!standing) co_return tl::unexpected(standing.error());
+    told.newest = standing->numbers;
+    for (const auto& open : standing->open) add(open.place, open.ref);
+  }
+  port::Scan scan;
+  scan.prefix = {subscription};
+  scan.limit = limits::page_items_max;
+  for (;;) {
+    auto rows = co_await store_.scan(tables::held, scan);
+    if (!rows) co_return tl::unexpected(rows.error());
+    for (const auto& each : *rows) add(static_cast<std::uint64_t>(number_in(each, 8)), ref_of(each));
+    if (rows->size() < scan.limit) break;
+    scan.after =
+        port::Key(rows->back().begin(), rows->back().begin() + static_cast<std::ptrdiff_t>(tables::held.key_columns));
+  }
+  port::Scan over;
+  over.prefix = {subscription};
+  over.from = static_cast<std::int64_t>(since);
+  over.to = static_cast<std::int64_t>(until);
+  over.limit = limit + 1;
+  auto rows = co_await store_.scan(tables::told_events, std::move(over));
+  if (!rows) co_return tl::unexpected(rows.error());
+  for (const auto& each : *rows) {
+    if (const auto ref = model::event_ref_of(text_in(each, 2))) add(static_cast<std::uint64_t>(number_in(each, 1)), *ref);
+  }
+  for (auto& [number, id] : found) {
+    told.more = told.events.size() == limit;
+    if (told.more) break;
+    told.events.push_back({number, std::move(id)});
+  }
+  co_return told;
+}
+
+net::awaitable<Result<std::string>> DeliveryDesk::said(model::Subscription subscription, port::ToldEvent event) {
+  const auto ref = model::event_ref_of(event.id);
+  if (!ref || !delivery_) co_return no_such(subscription.name);
+  auto written = co_await delivery_->letter(std::move(subscription), *ref, event.number);
+  if (!written) co_return tl::unexpected(written.error());
+  co_return std::move(written->body);
+}
+
 net::awaitable<Result<std::vector<model::SubscriptionDeclared>>> DeliveryDesk::declared() {
   std::vector<model::SubscriptionDeclared> all;
   port::Scan scan;
@@ -530,6 +582,7 @@ net::awaitable<Result<model::SubscriptionDeclared>> DeliveryDesk::declare(model:
   if (auto appended = co_await append(std::move(record)); !appended) co_return tl::unexpected(appended.error());
   auto row = co_await store_.get(tables::declared_subscriptions, {declared.subscription});
   if (!row) co_return tl::unexpected(row.error());
+  if (!*row && declared.state == model::DeclaredState::deleted) co_return declared;
   if (!*row) co_return fail(ErrorCode::timeout, "appended and durable, not applied within two seconds: read it again");
   auto stands = model::read_subscription_declared(text_in(**row, 2));
   if (!stands) co_return tl::unexpected(stands.error());

@@ -33,6 +33,9 @@ class DeliveryDesk final : public port::Deliveries {
   net::awaitable<Result<std::vector<port::Delivered>>> of_record(port::Position position,
                                                                  std::uint32_t ordinal) override;
   net::awaitable<Result<std::uint64_t>> command(port::DeliveryCommand command) override;
+  net::awaitable<Result<port::ToldEvents>> told(std::string subscription, std::uint64_t since, std::uint64_t until,
+                                                std::size_t limit) override;
+  net::awaitable<Result<std::string>> said(model::Subscription subscription, port::ToldEvent event) override;
   net::awaitable<Result<std::vector<model::SubscriptionDeclared>>> declared() override;
   net::awaitable<Result<model::SubscriptionDeclared>> declare(model::SubscriptionDeclared declared) override;
 

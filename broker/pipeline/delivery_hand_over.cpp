@@ -237,7 +237,7 @@ struct Delivery::State::Written {
 // Errors: invalid and corrupt, this event cannot be said; others: not now.
 net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
     std::shared_ptr<const port::StoredRecord> record, model::EventRef ref, std::shared_ptr<const port::Payload> payload,
-    const model::Subscription& subscription, std::uint64_t count) {
+    const model::Subscription& subscription, std::uint64_t number) {
   if (!record) {
     const port::Partition partition{static_cast<port::Topic>(ref.stream.topic), ref.stream.partition};
     auto slice = co_await deps_.log.read(partition, ref.offset, {1, 1, false});
@@ -273,7 +273,7 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
     written.instead = withheld;
     co_return written;
   }
-  shown.notice.count = count;
+  shown.notice.event_number = number;
   auto letter = payload->write(shown.notice, subscription);
   if (!letter) co_return tl::unexpected(letter.error());
   if (letter->unsaid) written.instead = "nothing to say";
@@ -294,6 +294,7 @@ void Delivery::State::pump(const SubscriberPtr& subscriber) {
     unsure_ = true;
     return;
   }
+  if (subscriber->dormant) return;
   auto& lanes = *subscriber->lanes;
   const auto now = deps_.clock.ticks();
   while (auto* task = lanes.next(now, subscriber->sink->parallel())) {
@@ -313,7 +314,7 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
   auto& lanes = *subscriber->lanes;
   const auto& to = subscriber->declared;
   const auto appended = task->appended;
-  auto written = co_await compose(task->record, task->ref, subscriber->payload, to, lanes.delivered() + 1);
+  auto written = co_await compose(task->record, task->ref, subscriber->payload, to, task->place);
   port::Receipt receipt;
   if (!written) {
     const auto& error = written.error();
@@ -356,8 +357,9 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
   pump(subscriber);
 }
 
-net::awaitable<Result<port::Letter>> Delivery::State::letter(model::Subscription subscription, model::EventRef ref) {
-  auto written = co_await compose(nullptr, ref, deps_.payload(subscription), subscription, 0);
+net::awaitable<Result<port::Letter>> Delivery::State::letter(model::Subscription subscription, model::EventRef ref,
+                                                              std::uint64_t number) {
+  auto written = co_await compose(nullptr, ref, deps_.payload(subscription), subscription, number);
   if (!written) co_return tl::unexpected(written.error());
   if (written->instead == withheld)
     co_return fail(ErrorCode::forbidden,

@@ -207,6 +207,7 @@ net::awaitable<Result<std::vector<port::Record>>> inherited_deliveries(port::Log
     progress.delivered = before.delivered;
     progress.refused = before.refused;
     progress.broken = before.broken;
+    progress.numbers = before.numbers;
     for (const auto topic : told_topics) {
       const auto* cursor = cursor_in(before.cursors, topic, 0);
       if (!cursor) continue;

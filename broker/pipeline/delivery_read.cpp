@@ -163,7 +163,7 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
   auto some = co_await read(router_, to, routed_records, routed_bytes);
   if (!some) co_return tl::unexpected(some.error());
   if (auto kept = co_await keep_order(*some, to); !kept) co_return tl::unexpected(kept.error());
-  const bool centres = matcher_.asks_for_centres();
+  const bool centres = matcher_.asks_for_centres();  // no client's criteria do
   if (centres && !some->records.empty()) {
     if (auto known = co_await identities_known(to); !known) co_return tl::unexpected(known.error());
   }
@@ -189,8 +189,10 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
         look_at(partition, record, **matter, who);
       }
     }
+    if (record->record.kinds == model::subscription_declared_kind) {
+      if (auto heeded = co_await heed_client(record->record.json); !heeded) co_return tl::unexpected(heeded.error());
+    }
     router_[partition] = record->offset + 1;
-    if (record->record.kinds == model::subscription_declared_kind) anew_ = true;
   }
   if (router_ != some->next) router_ = some->next;
   router_moved_ = router_moved_ || some->says_something;
@@ -322,7 +324,7 @@ net::awaitable<Result<std::vector<std::string>>> Delivery::State::centres_of(rou
 void Delivery::State::start_reading(const SubscriberPtr& subscriber) {
   const bool replays = std::any_of(subscriber->replays.begin(), subscriber->replays.end(),
                                    [](const auto& replay) { return !replay.done_reading; });
-  if (subscriber->reading || (subscriber->live && !replays) || !going()) return;
+  if (subscriber->reading || subscriber->dormant || (subscriber->live && !replays) || !going()) return;
   subscriber->reading = true;
   spawn("delivery reader", read_behind(subscriber));
 }
@@ -330,7 +332,7 @@ void Delivery::State::start_reading(const SubscriberPtr& subscriber) {
 net::awaitable<void> Delivery::State::read_behind(SubscriberPtr subscriber) {
   // Never within the router's look at a record, which it has not passed yet.
   co_await net::post(executor_, net::use_awaitable);
-  while (going()) {
+  while (going() && !subscriber->dormant) {
     bool worked = false;
     if (!subscriber->live && subscriber->lanes->has_room()) {
       const auto before = subscriber->read;
@@ -471,7 +473,7 @@ net::awaitable<Result<bool>> Delivery::State::catch_up_some(Subscriber& subscrib
     if (some->says_something) subscriber.has_read = router_moved_ = true;
   }
   for (const auto& [partition, next] : subscriber.read) subscriber.lanes->passed(stream_of(partition), next);
-  subscriber.live = subscriber.read == router_ && !subscriber.lanes->awaits();
+  subscriber.live = !subscriber.dormant && subscriber.read == router_ && !subscriber.lanes->awaits();
   if (subscriber.live) subscriber.has_read = dirty_ = true;
   co_return subscriber.live;
 }

@@ -49,6 +49,7 @@ struct Subscriber {
   std::unique_ptr<Lanes> lanes;
   routing::Matcher own;  // of its filter alone, for reading by itself
   bool live = false;     // the router gives it what it reads
+  bool dormant = false;  // a client's that is not active: told nothing, it keeps its place
   bool reading = false;  // a coroutine reads for it
   Positions read;        // where it is not live
   std::vector<Replay> replays;
@@ -106,9 +107,18 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   bool going() const { return delivering && !stopping; }
 
   // delivery_clients.cpp: subscriptions that clients declared over FHIR
-  net::awaitable<Result<std::map<std::string, Positions>>> read_clients();
+  net::awaitable<Result<void>> read_clients();
+  void declare_all();
+  void join_declared();  // under the mutex
+  void begin_client(Subscriber& subscriber, const model::SubscriptionDeclared& one) const;
+  net::awaitable<Result<void>> heed_client(std::string json);
+  void see_to(const model::SubscriptionDeclared& one);
+  void end_clients();
   net::awaitable<void> shake_hands(model::SubscriptionDeclared asked);
-  void declare_all();  // under the mutex
+  void conclude(model::SubscriptionDeclared one, model::DeclaredState state, std::string error);
+  net::awaitable<void> say(model::SubscriptionDeclared one);
+  void let_rest(Subscriber& subscriber);
+  void part_with(Subscriber& subscriber);
 
   // delivery_read.cpp: router, catching up, replays
   net::awaitable<void> route();
@@ -150,12 +160,13 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   struct Written;
   net::awaitable<Result<Written>> compose(std::shared_ptr<const port::StoredRecord> record, model::EventRef ref,
                                           std::shared_ptr<const port::Payload> payload,
-                                          const model::Subscription& subscription, std::uint64_t count);
+                                          const model::Subscription& subscription, std::uint64_t number);
   void made_room(Subscriber& subscriber);
 
  public:
   // What a subscriber would get of an event, without a subscriber: for operators.
-  net::awaitable<Result<port::Letter>> letter(model::Subscription subscription, model::EventRef ref);
+  net::awaitable<Result<port::Letter>> letter(model::Subscription subscription, model::EventRef ref,
+                                              std::uint64_t number);
 
  private:
   DeliveryDeps deps_;
@@ -164,6 +175,16 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   port::Scope scope_;
   std::map<std::string, SubscriberPtr> subscribers_;
   std::vector<SubscriberPtr> places_;  // as the matcher names them
+  // Clients', by the names of their subscriptions, as the store has them; and up to which version, by id, what they ask
+  // for is seen to: the sink of its handshake, or that what came of it is being said.
+  std::map<std::string, model::SubscriptionDeclared> clients_;
+  struct SeenTo {
+    std::uint64_t version = 0;
+    bool concluded = false;
+    std::shared_ptr<port::Sink> sink;
+  };
+  std::map<std::string, SeenTo> seen_to_;
+  std::optional<Timestamp> next_end_;
   routing::Matcher matcher_;
   routing::Matcher::Scratch scratch_;
   std::vector<std::uint32_t> matched_;

@@ -8,6 +8,7 @@ namespace hutong::pipeline {
 namespace {
 
 namespace tables = port::tables;
+constexpr std::size_t rows_at_once = 1'000;
 using model::EventRef;
 using port::Row;
 
@@ -60,6 +61,21 @@ Row ended_row(const std::string& subscription, const EventRef& ref, std::string 
   return row;
 }
 
+// Of what a client has deleted nothing is kept any more, whatever is still said of it.
+net::awaitable<bool> is_deleted(Overlay& overlay, std::string name) {
+  const auto id = model::declared_in_name(name);
+  co_return !id.empty() && !co_await overlay.get(tables::declared_subscriptions, {std::string(id)});
+}
+
+net::awaitable<void> erase_all(Overlay& overlay, const port::Table& table, std::string name) {
+  for (bool more = true; more;) {
+    const auto rows = co_await overlay.scan(table, {name}, rows_at_once);
+    for (const auto& row : rows)
+      overlay.erase(table, port::Key(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(table.key_columns)));
+    more = rows.size() == rows_at_once;
+  }
+}
+
 net::awaitable<std::int64_t> is_paused(Overlay& overlay, std::string name) {
   const Row* row = co_await overlay.get(tables::subscribers, {std::move(name)});
   co_return row ? std::get<std::int64_t>((*row)[2]) : 0;
@@ -106,6 +122,7 @@ net::awaitable<void> apply(Overlay& overlay, model::DeliveryProgressed progresse
     if (router && progressed.router.empty()) progressed.router = router->cursors;
   }
   for (const auto& one : progressed.subscribers) {
+    if (co_await is_deleted(overlay, one.name)) continue;
     const auto paused = co_await is_paused(overlay, one.name);
     overlay.put(tables::subscribers, {one.name, model::write_standing(one), paused, progressed.at.micros});
     for (const auto& held : one.held) overlay.put(tables::held, row_of(one.name, held));
@@ -117,6 +134,10 @@ net::awaitable<void> apply(Overlay& overlay, model::DeliveryProgressed progresse
       if (done == one.done.end() || done->discarded) continue;
       overlay.put(tables::held_before,
                   ended_row(one.name, ref, "delivered", done->attempts, done->at, done->answer, {}, {}));
+    }
+    for (const auto& done : one.done) {
+      if (!done.number) continue;
+      overlay.put(tables::told_events, {one.name, whole(done.number), to_string(done.ref), done.at.micros});
     }
     for (const auto number : one.replayed) overlay.erase(tables::replays, {one.name, whole(number)});
   }
@@ -176,8 +197,15 @@ net::awaitable<void> apply(Overlay& overlay, model::SubscriptionDeclared declare
   const Row* row = co_await overlay.get(tables::declared_subscriptions, {declared.subscription});
   const auto before = row ? static_cast<std::uint64_t>(std::get<std::int64_t>((*row)[1])) : 0;
   if (declared.version != before + 1) co_return;  // another was first, or it is known
-  overlay.put(tables::declared_subscriptions,
-              {declared.subscription, whole(declared.version), model::write(declared)});
+  if (declared.state != model::DeclaredState::deleted) {
+    overlay.put(tables::declared_subscriptions,
+                {declared.subscription, whole(declared.version), model::write(declared)});
+    co_return;
+  }
+  overlay.erase(tables::declared_subscriptions, {declared.subscription});
+  const auto name = model::subscription_of(declared).name;
+  for (const auto* table : {&tables::subscribers, &tables::held, &tables::replays})
+    co_await erase_all(overlay, *table, name);
 }
 
 }  // namespace hutong::pipeline

@@ -32,6 +32,7 @@ LanePolicy lane_policy(const model::Subscription& subscription) {
   policy.attempts = subscription.attempts;
   policy.retry_for = subscription.retry_for;
   policy.rate = subscription.rate;
+  policy.numbered = !subscription.notification.empty();
   return policy;
 }
 
@@ -122,6 +123,7 @@ void Lanes::restore(const model::SubscriberProgress& recorded) {
     awaited_.emplace(open.ref, open.place);
     places_ = std::max(places_, open.place);
   }
+  places_ = std::max(places_, recorded.numbers);
   delivered_ = recorded.delivered;
   refused_ = recorded.refused;
   broken_ = recorded.broken;
@@ -313,7 +315,7 @@ void Lanes::settle(Task& task, const port::Receipt& receipt, Ticks now, Timestam
     ++through_;
     ++delivered_;
     last_delivered_ = time;
-    return finish(task, time, task.discarded);
+    return finish(task, time, task.discarded, policy_.numbered ? task.place : 0);
   }
   trouble_ = receipt.answer;
   if (task.first_failed.micros == 0) task.first_failed = time;
@@ -355,10 +357,10 @@ void Lanes::cannot_be_said(Task& task, std::string why, Timestamp time) {
   die(task);
 }
 
-void Lanes::finish(Task& task, Timestamp time, bool discarded) {
+void Lanes::finish(Task& task, Timestamp time, bool discarded, std::uint64_t number) {
   leave(task);
   if (task.stage == Stage::resting) resting_.erase({task.due, task.ref});
-  done_.push_back({task.ref, time, task.attempts, discarded ? std::string() : task.answer, discarded});
+  done_.push_back({task.ref, time, task.attempts, discarded ? std::string() : task.answer, discarded, number});
   if (task.held) {
     held_.erase(task.ref);
     dead_ -= task.stage == Stage::dead;
@@ -507,6 +509,7 @@ model::SubscriberProgress Lanes::take_changes(std::string name, const std::vecto
   progress.delivered = delivered_;
   progress.refused = refused_;
   progress.broken = broken_;
+  if (policy_.numbered) progress.numbers = places_;
   done_.clear();
   changed_held_.clear();
   released_.clear();

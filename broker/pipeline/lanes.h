@@ -38,6 +38,7 @@ struct LanePolicy {
   std::chrono::milliseconds first_pause{1'000}, longest_pause = std::chrono::hours(1);
   std::chrono::milliseconds first_probe{250}, longest_probe = std::chrono::minutes(1);
   double rate = 0;  // events a second; 0: no limit
+  bool numbered = false;  // the receiver is told each event's place as its number
 };
 LanePolicy lane_policy(const model::Subscription& subscription);
 
@@ -144,7 +145,7 @@ class Lanes {
   Task* insert(Task task);
   void enter(Task& task);  // its lanes, by its place
   void leave(Task& task);
-  void finish(Task& task, Timestamp time, bool discarded);
+  void finish(Task& task, Timestamp time, bool discarded, std::uint64_t number = 0);
   void wake(Task& task);  // it may be the first everywhere now
   void forget_ready(Task& task);
   void rest(Task& task, Ticks now, std::chrono::milliseconds base, std::uint32_t exponent);

@@ -68,6 +68,16 @@ struct DeliveryCommand {
   std::string patient;  // "FACILITY/NUMBER"
 };
 
+struct ToldEvent {
+  std::uint64_t number = 0;
+  std::string id;  // as DeadLetter::id
+};
+struct ToldEvents {
+  std::vector<ToldEvent> events;  // by number
+  bool more = false;
+  std::uint64_t newest = 0;  // number; 0: none yet
+};
+
 class Deliveries {
  public:
   virtual ~Deliveries() = default;
@@ -84,10 +94,17 @@ class Deliveries {
   // dead), and the log's. How many dead letters it touched, or the number of the replay.
   virtual net::awaitable<Result<std::uint64_t>> command(DeliveryCommand command) = 0;
 
+  // What a client's subscription is told by number, from `since` on: handed over, or not yet. Of those handed over the
+  // store knows the last 90 days. Where `more` follow, `events` are full.
+  virtual net::awaitable<Result<ToldEvents>> told(std::string subscription, std::uint64_t since, std::uint64_t until,
+                                                  std::size_t limit) = 0;
+  // What it gets of one of them. Errors: not_found (the log holds it no more), forbidden (it is sensitive by now).
+  virtual net::awaitable<Result<std::string>> said(model::Subscription subscription, ToldEvent event) = 0;
+
   // What clients have subscribed to over FHIR, each as it stands.
   virtual net::awaitable<Result<std::vector<model::SubscriptionDeclared>>> declared() = 0;
   // Appended as the version after the one that `declared` changes; what stands then. Errors: conflict (another change
-  // was first), and the log's.
+  // was first), and the log's. Deleted, none stands.
   virtual net::awaitable<Result<model::SubscriptionDeclared>> declare(model::SubscriptionDeclared declared) = 0;
 };
 

@@ -39,7 +39,7 @@ struct Notice {
   const model::OrderView* order = nullptr;
   Timestamp appended;
   bool replay = false;
-  std::uint64_t count = 0;  // which one this is of all that the subscriber was handed
+  std::uint64_t event_number = 0;  // its place among what the subscriber is told
 };
 
 struct Letter {

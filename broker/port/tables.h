@@ -101,6 +101,7 @@ inline constexpr Column critical_items[] = {{"report", bytes}, {"observation", t
 inline constexpr Column decided[] = {{"events_partition", integer}, {"next", integer}};
 inline constexpr Column no_change[] = {{"events_partition", integer}, {"event_offset", integer}, {"ordinals", text}};
 inline constexpr Column declared_subscriptions[] = {{"subscription", text}, {"version", integer}, {"document", json}};
+inline constexpr Column told_events[] = {{"subscription", text}, {"number", integer}, {"event", text}, {"at", integer}};
 inline constexpr Column subscribers[] = {{"name", text}, {"standing", json}, {"paused", integer}, {"updated", integer}};
 inline constexpr Column held[] = {
     {"subscription", text},    {"replay", integer},   {"topic", integer},    {"log_partition", integer},
@@ -225,6 +226,8 @@ inline constexpr Table critical_items{"critical_items", 52, detail::critical_ite
 inline constexpr Table no_change{"no_change", 53, detail::no_change, 2};
 // What clients have subscribed to over FHIR (model/subscription_declared.h), each as it stands.
 inline constexpr Table declared_subscriptions{"declared_subscriptions", 60, detail::declared_subscriptions, 1};
+// What they were told, by number. The log knows longer.
+inline constexpr Table told_events{"told_events", 61, detail::told_events, 2, 3, 90LL * 86'400 * 1'000'000};
 // How far each subscriber is (model/delivery.h, SubscriberProgress), and under the name "" what the router has read.
 inline constexpr Table subscribers{"subscribers", 54, detail::subscribers, 1};
 // Events that a subscriber's cursor has passed although they are not settled: dead letters, what is tried again by
@@ -282,6 +285,7 @@ inline constexpr const Table* all[] = {&patients,
                                        &critical_items,
                                        &no_change,
                                        &declared_subscriptions,
+                                       &told_events,
                                        &subscribers,
                                        &held,
                                        &held_before,

@@ -4,6 +4,8 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
+
 #include "adapters/format/fhir/fhir_payload.h"
 
 namespace hutong::fhir {
@@ -148,7 +150,7 @@ class FhirNotification final : public port::Payload {
     for (const auto& entry : entries.GetArray()) {
       references.push_back(text_in(entry["resource"], "resourceType") + "/" + text_in(entry["resource"], "id"));
     }
-    Event event{notice.count, notice.appended, {}, {}};
+    Event event{notice.event_number, notice.appended, {}, {}};
     if (kind_ != model::PayloadKind::empty && !references.empty()) {
       const auto focus = focus_of(references, notice.kind);
       for (std::size_t i = 0; i < references.size(); ++i) {
@@ -159,7 +161,7 @@ class FhirNotification final : public port::Payload {
         }
       }
     }
-    const SubscriptionStatus status{subscription.notification, "active", "event-notification", notice.count};
+    const SubscriptionStatus status{subscription.notification, "active", "event-notification", notice.event_number};
     auto body = bundle(status, base_url_, &event, [&](Json& json) {
       if (kind_ != model::PayloadKind::fhir) return;
       for (rapidjson::SizeType i = 0; i < entries.Size(); ++i) {
@@ -207,11 +209,24 @@ std::shared_ptr<const port::Payload> fhir_notification(model::PayloadKind kind, 
   return std::make_shared<FhirNotification>(kind, std::move(base_url));
 }
 
-std::string status_parameters(const SubscriptionStatus& status, std::string_view base_url) {
-  rapidjson::StringBuffer out;
-  Json json(out);
-  put_status(json, status, base_url, nullptr);
-  return {out.GetString(), out.GetSize()};
+std::vector<std::string_view> resources_of(const std::vector<std::string>& kinds) {
+  static const std::pair<std::string_view, std::vector<std::string_view>> shown[] = {
+      {model::to_string(model::EventKind::result_reported),
+       {"Patient", "DiagnosticReport", "Observation", "ServiceRequest", "Specimen"}},
+      {model::to_string(model::EventKind::exam_reported),
+       {"Patient", "DiagnosticReport", "Observation", "ServiceRequest", "Specimen", "ImagingStudy", "Endpoint"}},
+      {model::to_string(model::EventKind::order_placed), {"Patient", "ServiceRequest"}},
+      {model::to_string(model::EventKind::encounter_changed), {"Patient", "Encounter"}},
+      {model::referral_answered_kind, {"Task", "ServiceRequest"}}};
+  std::vector<std::string_view> all;
+  for (const auto& kind : kinds) {
+    const auto found = std::find_if(std::begin(shown), std::end(shown), [&](const auto& each) { return each.first == kind; });
+    const auto& types = found == std::end(shown) ? std::vector<std::string_view>{"Patient"} : found->second;
+    for (const auto type : types) {
+      if (std::find(all.begin(), all.end(), type) == all.end()) all.push_back(type);
+    }
+  }
+  return all;
 }
 
 port::Letter fhir_handshake(std::string_view subscription, std::string_view base_url) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "broker/port/payload.h"
 
@@ -17,12 +18,12 @@ std::shared_ptr<const port::Payload> fhir_notification(model::PayloadKind kind, 
 
 struct SubscriptionStatus {
   std::string_view subscription;       // id
-  std::string_view state, type;        // "active"; "handshake", "event-notification", "query-status", "query-event"
-  std::uint64_t events = 0;            // handed over since it began, this one included
+  std::string_view state, type;        // "active"; "handshake", "event-notification"
+  std::uint64_t events = 0;            // since it began, this one included
   std::string_view error = {};
 };
-// The Parameters that are such a status.
-std::string status_parameters(const SubscriptionStatus& status, std::string_view base_url);
+// The types of resources that one may be told of with events of these kinds: whoever is, must be allowed to read them.
+std::vector<std::string_view> resources_of(const std::vector<std::string>& kinds);
 // The Bundle that asks a receiver whether it is the one.
 port::Letter fhir_handshake(std::string_view subscription, std::string_view base_url);
 
