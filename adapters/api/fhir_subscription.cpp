@@ -469,7 +469,8 @@ class SubscriptionService {
     const auto mine = facilities_of(deps_.clients, request);
     const auto directory = deps_.facilities();
     auto read = read_resource(sent, std::move(into), mine, *directory, deps_.clock.now());
-    if (!read) co_return failed({ErrorCode::invalid, read.error().where + ": " + read.error().message}, read.error().where);
+    if (!read)
+      co_return failed({ErrorCode::invalid, read.error().where + ": " + read.error().message}, read.error().where);
     if (auto may = deps_.may_be_told(*read, *request.principal); !may) co_return failed(may.error());
     if (auto may = deps_.may_go_to(read->endpoint); !may) {
       co_return document(422, deps_.rendering.outcome(ErrorCode::forbidden, "channel.endpoint: " + may.error().message,

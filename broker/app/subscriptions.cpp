@@ -458,7 +458,8 @@ std::vector<model::Subscription> read_subscriptions(const Config& config, const 
     if (!names.insert(one.name).second)
       mistake(file, entry, fmt::format("subscription \"{}\" is declared twice", one.name));
     if (one.sink == model::SinkKind::file && !folders.insert(one.target).second)
-      mistake(file, entry, "target: another subscription drops into this folder already, and an event has the same name for both");
+      mistake(file, entry,
+              "target: another subscription drops into this folder already, and an event has the same name for both");
     all.push_back(std::move(one));
   };
   for_each_entry(config.data / "schemas" / "subscriptions", "subscription", add);

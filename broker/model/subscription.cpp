@@ -73,6 +73,12 @@ std::optional<AsParty> as_party_of(std::string_view text) {
   return std::nullopt;
 }
 
+std::string party_named(std::string_view code, AsParty as) {
+  std::string name(code);
+  if (as != AsParty::any) name.append("|").append(to_string(as));
+  return name;
+}
+
 std::string_view to_string(SinkKind kind) {
   switch (kind) {
     case SinkKind::mllp: return "mllp";

@@ -41,6 +41,8 @@ struct SubscriptionFilter {
   AsParty as = AsParty::any;         // as which of them
   bool operator==(const SubscriptionFilter&) const = default;
 };
+// How routing names a party, as which it is meant: "bc-county", "bc-county|sender".
+std::string party_named(std::string_view code, AsParty as);
 
 enum class SinkKind { mllp, rest_hook, file, kafka, sse };
 std::string_view to_string(SinkKind kind);

@@ -325,7 +325,8 @@ net::awaitable<Result<void>> Delivery::State::begin() {
   }
   compile();
   dirty_ = true;
-  // Killed before this is known, a new one would begin where the log ends by then, and what it was to get be passed over.
+  // Killed before this is known, a new one would begin where the log ends by then, and what it was to get be passed
+  // over.
   if (is_new && !co_await append_progress(false)) {
     taken_.clear();
     co_return fail(ErrorCode::unavailable, trouble_);

@@ -1,6 +1,6 @@
-// Subscriptions that clients declared over FHIR. Their rows are the projector's; whoever delivers asks the receiver of a
-// new one whether it is the one (the handshake), and says in the log what came of it, and where the subscription begins.
-// The router meets each such record and does what the row says by then: nobody else's deliveries are touched.
+// Subscriptions that clients declared over FHIR. Their rows are the projector's; whoever delivers asks the receiver of
+// a new one whether it is the one (the handshake), and says in the log what came of it, and where the subscription
+// begins. The router meets each such record and does what the row says by then: nobody else's deliveries are touched.
 #include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -237,7 +237,8 @@ net::awaitable<void> Delivery::State::shake_hands(model::SubscriptionDeclared as
   if (sink) sink->close();
   if (is_over() || !deps_.ours()) co_return;
   if (receipt.taken != port::Taken::delivered) {
-    conclude(std::move(asked), DeclaredState::error, "the endpoint did not answer the handshake with 2xx: " + receipt.answer);
+    conclude(std::move(asked), DeclaredState::error,
+             "the endpoint did not answer the handshake with 2xx: " + receipt.answer);
     co_return;
   }
   if (asked.log != deps_.log.id()) {

@@ -536,7 +536,8 @@ net::awaitable<Result<port::ToldEvents>> DeliveryDesk::told(std::string subscrip
   auto rows = co_await store_.scan(tables::told_events, std::move(over));
   if (!rows) co_return tl::unexpected(rows.error());
   for (const auto& each : *rows) {
-    if (const auto ref = model::event_ref_of(text_in(each, 2))) add(static_cast<std::uint64_t>(number_in(each, 1)), *ref);
+    if (const auto ref = model::event_ref_of(text_in(each, 2)))
+      add(static_cast<std::uint64_t>(number_in(each, 1)), *ref);
   }
   for (auto& [number, id] : found) {
     told.more = told.events.size() == limit;

@@ -358,7 +358,7 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
 }
 
 net::awaitable<Result<port::Letter>> Delivery::State::letter(model::Subscription subscription, model::EventRef ref,
-                                                              std::uint64_t number) {
+                                                             std::uint64_t number) {
   auto written = co_await compose(nullptr, ref, deps_.payload(subscription), subscription, number);
   if (!written) co_return tl::unexpected(written.error());
   if (written->instead == withheld)

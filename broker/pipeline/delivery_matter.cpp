@@ -147,6 +147,11 @@ routing::Facts facts_of(const Matter& matter, const model::FacilityDirectory& fa
   if (const auto* facility = facilities.find(facts.facility)) facts.area = facility->area;
   facts.labelled = matter.labelled;
   facts.parties = matter.parties;
+  if (matter.referral) {
+    facts.parties.push_back(model::party_named(matter.referral->sender, model::AsParty::sender));
+    for (const auto& receiver : {matter.referral->receiver, matter.former})
+      if (!receiver.empty()) facts.parties.push_back(model::party_named(receiver, model::AsParty::receiver));
+  }
   if (matter.critical && !matter.labelled) facts.items.push_back({matter.critical->loinc, model::Flag::critical});
   return facts;
 }

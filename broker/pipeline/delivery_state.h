@@ -9,8 +9,8 @@
 #include <set>
 #include <unordered_map>
 
-#include "broker/pipeline/delivery.h"
 #include "broker/model/subscription_declared.h"
+#include "broker/pipeline/delivery.h"
 #include "broker/pipeline/delivery_matter.h"
 #include "broker/pipeline/lanes.h"
 #include "broker/port/scope.h"
@@ -76,7 +76,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   void reload(std::vector<model::Subscription> subscriptions);
   void projected(port::Partition partition, port::Offset next);
 
-  mutable std::mutex mutex;  // of what is told to other threads
+  mutable std::mutex mutex;                                          // of what is told to other threads
   std::shared_ptr<const std::vector<model::Subscription>> declared;  // own and clients'
   std::vector<model::Subscription> own, clients;
   std::vector<port::SubscriptionStatus> told;

@@ -37,7 +37,7 @@ struct LanePolicy {
   std::chrono::milliseconds retry_for = std::chrono::hours(168);  // of one that others overtake without an answer
   std::chrono::milliseconds first_pause{1'000}, longest_pause = std::chrono::hours(1);
   std::chrono::milliseconds first_probe{250}, longest_probe = std::chrono::minutes(1);
-  double rate = 0;  // events a second; 0: no limit
+  double rate = 0;        // events a second; 0: no limit
   bool numbered = false;  // the receiver is told each event's place as its number
 };
 LanePolicy lane_policy(const model::Subscription& subscription);

@@ -18,7 +18,8 @@ namespace hutong::port {
 struct SubscriptionStatus {
   std::string name, sink, target, payload;
   // "live", "behind" (reads the log to catch up), "waiting" (the receiver does not answer), "paused", "full" (too much
-  // is held), "elsewhere" (another broker delivers), "undeclared" (has a cursor and no declaration); of a client's: "requested", "error", "off"
+  // is held), "elsewhere" (another broker delivers), "undeclared" (has a cursor and no declaration); of a client's:
+  // "requested", "error", "off"
   std::string state;
   std::string trouble;  // what stops it, in the wire's words
   bool paused = false;

@@ -20,8 +20,8 @@ struct Facts {
   std::string_view kind, facility, area;
   std::vector<ItemFact> items;
   std::vector<std::string> centres;  // the caller's: who knows the patient is no matter of the event
-  std::vector<std::string> parties;
-  bool labelled = false;  // sensitive: for nobody until there is an access model
+  std::vector<std::string> parties;  // model::party_named: plain, and as what each is one
+  bool labelled = false;             // sensitive: for nobody until there is an access model
 };
 
 Facts facts_of(const model::RecordView& record, const model::Event& event, const model::FacilityDirectory& facilities);

@@ -27,6 +27,12 @@ bool any_of(const std::vector<std::string>& values, const std::vector<std::strin
   return std::any_of(said.begin(), said.end(), [&](const auto& each) { return holds(values, each); });
 }
 
+std::vector<std::string> parties_asked(const model::SubscriptionFilter& filter) {
+  std::vector<std::string> names;
+  for (const auto& code : filter.parties) names.push_back(model::party_named(code, filter.as));
+  return names;
+}
+
 }  // namespace
 
 bool accepts(const model::SubscriptionFilter& filter, const Facts& facts) {
@@ -41,7 +47,7 @@ bool accepts(const model::SubscriptionFilter& filter, const Facts& facts) {
     return false;
   }
   if (!filter.centres.empty() && !any_of(filter.centres, facts.centres)) return false;
-  if (!filter.parties.empty() && !any_of(filter.parties, facts.parties)) return false;
+  if (!filter.parties.empty() && !any_of(parties_asked(filter), facts.parties)) return false;
   if (filter.items.empty() && filter.flag == Flag::any) return true;
   return std::any_of(facts.items.begin(), facts.items.end(), [&](const ItemFact& item) {
     return (filter.items.empty() || (!item.loinc.empty() && holds(filter.items, item.loinc))) &&
@@ -64,7 +70,7 @@ Matcher::Matcher(std::span<const model::SubscriptionFilter> filters)
     accept(areas_, filter.areas, place);
     accept(items_, filter.items, place);
     accept(centres_, filter.centres, place);
-    accept(parties_, filter.parties, place);
+    accept(parties_, parties_asked(filter), place);
     if (filter.flag != Flag::any) set(filter.flag == Flag::critical ? wants_critical_ : wants_abnormal_, place);
     if (filter.flag != Flag::any && !filter.items.empty()) {
       set(is_joint_, place);

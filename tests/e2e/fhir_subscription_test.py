@@ -250,7 +250,7 @@ class Subscribes(Story):
         until(lambda: listed() == [(name, "paused", "rest-hook")], "that it rests", 10)
         live.command("subscriptions", "resume", name, "--reason", "story")
         self.assertEqual(self.numbers(json.loads(self.told(2)[1].body)), [2])
-        live.command("replay", "--subscriber", name, "--patient", "bc-city/P1")
+        live.command("replay", "--subscriber", name, "--patient", "bc-city/P1", "--from", "2020-01-01T00:00")
         again = self.told(4)[2:]
         self.assertEqual({each.headers["x-hutong-replay"] for each in again}, {"true"})
         self.assertEqual({each.event for each in again}, {each.event for each in self.told(4)[:2]})

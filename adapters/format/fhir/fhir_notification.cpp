@@ -92,8 +92,7 @@ void put_status(Json& json, const SubscriptionStatus& status, std::string_view b
 
 // A Bundle with the status in front; `rest` writes the other entries.
 template <class Rest>
-std::string bundle(const SubscriptionStatus& status, std::string_view base_url,
-                   const Event* event, Rest rest) {
+std::string bundle(const SubscriptionStatus& status, std::string_view base_url, const Event* event, Rest rest) {
   rapidjson::StringBuffer out;
   Json json(out);
   json.StartObject();
@@ -220,7 +219,8 @@ std::vector<std::string_view> resources_of(const std::vector<std::string>& kinds
       {model::referral_answered_kind, {"Task", "ServiceRequest"}}};
   std::vector<std::string_view> all;
   for (const auto& kind : kinds) {
-    const auto found = std::find_if(std::begin(shown), std::end(shown), [&](const auto& each) { return each.first == kind; });
+    const auto found =
+        std::find_if(std::begin(shown), std::end(shown), [&](const auto& each) { return each.first == kind; });
     const auto& types = found == std::end(shown) ? std::vector<std::string_view>{"Patient"} : found->second;
     for (const auto type : types) {
       if (std::find(all.begin(), all.end(), type) == all.end()) all.push_back(type);

@@ -17,9 +17,9 @@ namespace hutong::fhir {
 std::shared_ptr<const port::Payload> fhir_notification(model::PayloadKind kind, std::string base_url);
 
 struct SubscriptionStatus {
-  std::string_view subscription;       // id
-  std::string_view state, type;        // "active"; "handshake", "event-notification"
-  std::uint64_t events = 0;            // since it began, this one included
+  std::string_view subscription;  // id
+  std::string_view state, type;   // "active"; "handshake", "event-notification"
+  std::uint64_t events = 0;       // since it began, this one included
   std::string_view error = {};
 };
 // The types of resources that one may be told of with events of these kinds: whoever is, must be allowed to read them.

@@ -8,9 +8,11 @@
 
 #include "adapters/api/fhir_referral.h"
 #include "adapters/api/fhir_search.h"
+#include "adapters/api/fhir_subscription.h"
 #include "adapters/api/router.h"
 #include "adapters/format/fhir/fhir_rendering.h"
 #include "adapters/log/memory/memory_log.h"
+#include "broker/pipeline/delivery_desk.h"
 #include "tests/unit/fhir/shape.h"
 #include "tests/unit/query/region.h"
 
@@ -36,6 +38,15 @@ struct FhirApiTest : testing::Test {
             std::make_shared<model::FacilityDirectory>(), nullptr};
       },
       [] { return parse_iso("2026-02-01T08:00:00Z")->first; }};
+  const std::function<std::shared_ptr<const model::FacilityDirectory>()> directory = [] {
+    return std::make_shared<const model::FacilityDirectory>();
+  };
+  pipeline::DeliveryDesk deliveries{log,
+                                    region.store,
+                                    system_clock(),
+                                    nullptr,
+                                    [] { return std::make_shared<const std::vector<model::Subscription>>(); },
+                                    directory};
   Router router{routes()};
   std::vector<std::string> scopes{"system/*.rs"};
   bool signed_in = true;
@@ -47,6 +58,10 @@ struct FhirApiTest : testing::Test {
     auto all =
         fhir_routes({region.clinical, region.gate, rendering, "1.2.3", "a secret", read_referral_request(referral)});
     for (auto& route : fhir_referral_routes(referral)) all.push_back(std::move(route));
+    const auto nobody = [](const auto&...) { return Result<void>(); };
+    for (auto& route : fhir_subscription_routes(
+             {deliveries, region.gate, clients, rendering, directory, system_clock(), nobody, nobody}))
+      all.push_back(std::move(route));
     return all;
   }
   void SetUp() override {
@@ -136,9 +151,11 @@ TEST_F(FhirApiTest, MetadataNeedsNoTokenAndListsWhatIsRouted) {
       if (code == "history-instance") EXPECT_TRUE(match("GET", {"1", "_history"})) << type;
       if (code == "create") EXPECT_TRUE(match("POST", {})) << type;
       if (code == "update") EXPECT_TRUE(match("PUT", {"1"})) << type;
+      if (code == "delete") EXPECT_TRUE(match("DELETE", {"1"})) << type;
       if (code == "search-type") EXPECT_TRUE(match("GET", {}) && match("POST", {"_search"})) << type;
     }
-    const bool keeps_past = type != "Patient" && type != "Encounter" && type != "Organization" && type != "Task";
+    const bool keeps_past =
+        type != "Patient" && type != "Encounter" && type != "Organization" && type != "Task" && type != "Subscription";
     EXPECT_EQ(resource["readHistory"].GetBool(), keeps_past) << type;
     for (const auto* list : {"searchInclude", "searchRevInclude"}) {
       if (!resource.HasMember(list)) continue;

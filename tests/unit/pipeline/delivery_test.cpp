@@ -92,6 +92,11 @@ class DeliveryRun : public ::testing::Test {
                       .facilities = [this] { return directory; },
                       .sink = [this](const model::Subscription&) { return std::make_shared<FakeSink>(receiver); },
                       .payload = [](const model::Subscription&) { return std::make_shared<NamePayload>(); },
+                      .handshake =
+                          [](const model::Subscription&) {
+                            return port::Letter{"handshake", "", {}};
+                          },
+                      .may_be_told = [](const model::SubscriptionDeclared&) { return Result<void>(); },
                       .ours = [this] { return ours; },
                       .confirmed = [this] { return doubts == 0 || doubts-- == 0; },
                       .on_event = [this](std::string_view, std::string what) { events.push_back(std::move(what)); }};
@@ -403,6 +408,121 @@ TEST_F(DeliveryRun, declared_as_before_everything_goes_on_undisturbed) {
   EXPECT_TRUE(until([&] { return receiver.connected == 2; }));
   delivery->reload({ward});
   EXPECT_TRUE(until([&] { return receiver.connected == 3; }));
+}
+
+// --- what clients declare ---
+
+class DeliveryToClients : public DeliveryRun {
+ protected:
+  void declare(model::DeclaredState state) {
+    one.subscription = "00112233445566778899aabbccddeeff";
+    ++one.version;
+    one.state = state;
+    one.id = RecordId(sha256("declared" + std::to_string(one.version)));
+    one.client = "c";
+    one.criteria = "DiagnosticReport?";
+    one.endpoint = "https://his.example.cn/in";
+    one.filter.kinds = {"result.reported"};
+    append({one.id, "delivery", std::string(model::subscription_declared_kind), write(one), ""}, Topic::operations);
+  }
+  static port::Record report(const std::string& control, Said said = {}) {
+    auto record = result(control, said);
+    record.kinds = "result.reported";
+    return record;
+  }
+  bool stands(model::DeclaredState state) {
+    for (const auto& row : rows(tables::declared_subscriptions)) {
+      auto read = model::read_subscription_declared(std::get<std::string>(row[2]));
+      if (read->state != state) continue;
+      one = *read;
+      return true;
+    }
+    return false;
+  }
+  std::ptrdiff_t times(const std::string& name) { return std::count(receiver.told.begin(), receiver.told.end(), name); }
+  model::SubscriptionDeclared one = [] {
+    model::SubscriptionDeclared fresh;
+    fresh.version = 0;
+    return fresh;
+  }();
+};
+
+TEST_F(DeliveryToClients, they_come_and_go_while_everything_goes_on_undisturbed) {
+  start();
+  receiver.keeps = {"A"};
+  append(report("A"));
+  ASSERT_TRUE(until([&] { return is_told("A"); }));
+  declare(model::DeclaredState::requested);
+  ASSERT_TRUE(until([&] { return stands(model::DeclaredState::active); }));
+  EXPECT_EQ(times("handshake"), 1);
+  append(report("B", {.number = "P2"}));
+  ASSERT_TRUE(until([&] { return times("B") == 2; })) << "the ward's and the client's";
+  declare(model::DeclaredState::off);
+  ASSERT_TRUE(until([&] { return delivery->subscriptions()->size() == 1; }));
+  append(report("C", {.number = "P3"}));
+  ASSERT_TRUE(until([&] { return is_told("C"); }));
+  pass(50ms);
+  EXPECT_EQ(times("C"), 1);
+  declare(model::DeclaredState::requested);
+  EXPECT_TRUE(until([&] { return times("C") == 2; })) << "it goes on where it was";
+  ASSERT_TRUE(until([&] { return stands(model::DeclaredState::active); }));
+  declare(model::DeclaredState::deleted);
+  ASSERT_TRUE(until([&] { return rows(tables::declared_subscriptions).empty(); }));
+  receiver.keeps.clear();
+  EXPECT_TRUE(until([&] { return is_recorded(3, 0); }));
+  EXPECT_EQ(times("A"), 1) << "the ward's delivery was cut off";
+}
+
+TEST_F(DeliveryToClients, one_begins_where_its_record_says_although_it_is_killed_at_once) {
+  options.record_every = 1h;
+  start();
+  declare(model::DeclaredState::requested);
+  ASSERT_TRUE(until([&] { return stands(model::DeclaredState::active); }));
+  append(report("X"));
+  ASSERT_TRUE(until([&] { return times("X") == 2; }));
+  log->fail_appends(1'000'000, {ErrorCode::unavailable, "killed before it could say anything"});
+  stop();
+  log->fail_appends(0, {});
+  receiver.told.clear();
+  start();
+  EXPECT_TRUE(until([&] { return times("X") == 2; }, 2s)) << "what it was to get is passed over";
+  EXPECT_EQ(times("handshake"), 0);
+}
+
+TEST_F(DeliveryToClients, what_is_asked_for_is_asked_again_by_who_begins) {
+  start();
+  receiver.keeps = {"handshake"};
+  declare(model::DeclaredState::requested);
+  ASSERT_TRUE(until([&] { return times("handshake") == 1; }));
+  stop();
+  receiver.keeps.clear();
+  start();
+  EXPECT_TRUE(until([&] { return stands(model::DeclaredState::active); }));
+  EXPECT_EQ(times("handshake"), 2);
+}
+
+TEST_F(DeliveryToClients, what_came_of_an_earlier_version_does_not_count) {
+  start();
+  receiver.keeps = {"handshake"};
+  declare(model::DeclaredState::requested);
+  ASSERT_TRUE(until([&] { return times("handshake") == 1; }));
+  receiver.keeps.clear();
+  declare(model::DeclaredState::off);
+  ASSERT_TRUE(until([&] { return stands(model::DeclaredState::off); }));
+  pass(100ms);
+  EXPECT_TRUE(stands(model::DeclaredState::off));
+}
+
+TEST_F(DeliveryToClients, its_end_is_said_when_it_has_come) {
+  start();
+  one.end = system_clock().now() + 300ms;
+  declare(model::DeclaredState::requested);
+  ASSERT_TRUE(until([&] { return stands(model::DeclaredState::active); }));
+  EXPECT_TRUE(until([&] { return stands(model::DeclaredState::off); }, 3s));
+  append(report("X"));
+  ASSERT_TRUE(until([&] { return is_told("X"); }));
+  pass(50ms);
+  EXPECT_EQ(times("X"), 1);
 }
 
 TEST_F(DeliveryRun, what_came_while_it_was_not_sure_whose_turn_it_is_is_handed_over_afterwards) {

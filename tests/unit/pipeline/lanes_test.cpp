@@ -63,12 +63,47 @@ class LanesTest : public ::testing::Test {
     return all;
   }
 
+  std::vector<std::uint64_t> numbers() {
+    std::vector<std::uint64_t> all;
+    for (const auto& done : changes().done) all.push_back(done.number);
+    return all;
+  }
+
   LanePolicy policy;
   std::unique_ptr<Lanes> lanes;
   std::map<std::int64_t, Lanes::Task*> under_way;
   Lanes::Ticks now{1h};
   std::uint64_t read_up_to = 0;
 };
+
+// A number is an event's place: it stays whatever is tried, overtaken or recorded meanwhile, also by a restart.
+TEST_F(LanesTest, an_event_keeps_its_number) {
+  policy.numbered = true;
+  policy.attempts = 2;
+  make();
+  read(10, {"a"});
+  read(11, {"b"});
+  ASSERT_EQ(next(), 10);
+  answer(10, Taken::refused);
+  deliver(11);
+  EXPECT_THAT(numbers(), ElementsAre(2U));
+  const auto recorded = changes();
+  EXPECT_EQ(recorded.numbers, 2U);
+  make();
+  lanes->restore(recorded);
+  read(10, {"a"});
+  read(12, {"c"});
+  deliver(10);
+  deliver(12);
+  EXPECT_THAT(numbers(), ElementsAre(1U, 3U));
+  const auto idle = changes();
+  EXPECT_TRUE(idle.open.empty());
+  make();
+  lanes->restore(idle);
+  read(13, {"d"});
+  deliver(13);
+  EXPECT_THAT(numbers(), ElementsAre(4U)) << "nothing was open that would have told";
+}
 
 TEST_F(LanesTest, one_patients_events_go_one_after_the_other_and_another_patients_beside_them) {
   read(0, {"a"});

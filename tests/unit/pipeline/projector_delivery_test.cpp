@@ -76,6 +76,83 @@ class ProjectorDelivery : public ProjectorTest {
   int records_ = 0;
 };
 
+// What clients subscribe to: the next version stands, and nothing is kept of what they have deleted.
+class ProjectorDeclared : public ProjectorDelivery {
+ protected:
+  model::SubscriptionDeclared declared(std::uint64_t version, model::DeclaredState state) {
+    model::SubscriptionDeclared one;
+    one.subscription = "00112233445566778899aabbccddeeff";
+    one.version = version;
+    one.state = state;
+    one.id = RecordId(sha256("declared" + std::to_string(++records_)));
+    one.at = clock.now();
+    one.client = "c";
+    one.criteria = "Patient?";
+    one.endpoint = "https://his.example.cn/in";
+    one.filter.kinds = {"patient.updated"};
+    return one;
+  }
+  void declare(std::uint64_t version, model::DeclaredState state) {
+    const auto one = declared(version, state);
+    append({one.id, "delivery", std::string(model::subscription_declared_kind), write(one), ""},
+           port::Topic::operations);
+    project();
+  }
+  model::DeliveryProgressed told(std::uint64_t number) {
+    auto progressed = progress(number);
+    auto& one = progressed.subscribers[0];
+    one.name = name;
+    one.numbers = number;
+    one.done = {{ref(number - 1), clock.now(), 1, "200", false, number}, {ref(90), clock.now(), 1, "withheld"}};
+    one.held = {held(number + 100, HeldState::dead, number + 1)};
+    return progressed;
+  }
+  std::vector<std::string> states_declared() {
+    std::vector<std::string> all;
+    for (const auto& row : rows(tables::declared_subscriptions)) {
+      const auto read = model::read_subscription_declared(text(row, 2));
+      all.push_back(std::to_string(read->version) + " " + std::string(to_string(read->state)));
+    }
+    return all;
+  }
+  const std::string name = "fhir-00112233445566778899aabbccddeeff";
+};
+
+TEST_F(ProjectorDeclared, the_first_word_for_a_version_stands) {
+  using model::DeclaredState;
+  declare(1, DeclaredState::requested);
+  declare(2, DeclaredState::off);
+  declare(2, DeclaredState::active);  // the handshake's outcome came later than the client's change
+  declare(4, DeclaredState::active);
+  EXPECT_THAT(states_declared(), ElementsAre("2 off"));
+  expect_rebuild_is_equal();
+}
+
+TEST_F(ProjectorDeclared, what_was_told_is_known_by_its_number) {
+  declare(1, model::DeclaredState::active);
+  tell(told(1));
+  tell(told(2));
+  std::vector<std::string> events;
+  for (const auto& row : rows(tables::told_events)) events.push_back(text(row, 2));
+  EXPECT_THAT(events, ElementsAre("0-0.0", "0-1.0"));
+  expect_rebuild_is_equal();
+}
+
+TEST_F(ProjectorDeclared, nothing_is_kept_of_one_that_is_deleted_whatever_is_still_said_of_it) {
+  using model::DeclaredState;
+  declare(1, DeclaredState::active);
+  tell(told(1));
+  EXPECT_THAT(states(), SizeIs(1));
+  declare(2, DeclaredState::deleted);
+  tell(told(2));
+  declare(3, DeclaredState::active);
+  EXPECT_THAT(states_declared(), IsEmpty());
+  EXPECT_THAT(states(), IsEmpty());
+  EXPECT_THAT(rows(tables::subscribers), SizeIs(1)) << "the router's";
+  EXPECT_THAT(rows(tables::told_events), SizeIs(1)) << "forgotten in time";
+  expect_rebuild_is_equal();
+}
+
 TEST_F(ProjectorDelivery, who_begins_ends_the_term_of_the_one_before) {
   tell(progress(7, 5));
   auto begun = progress(0, 6);

@@ -89,6 +89,22 @@ TEST(Filter, a_referral_and_a_critical_value_are_for_their_parties_alone) {
   EXPECT_EQ(std::count(told.begin(), told.end(), "referral.told"), 0) << "what a message claims is told to nobody";
 }
 
+TEST(Filter, a_party_may_be_meant_as_sender_or_receiver) {
+  using model::AsParty;
+  SubscriptionFilter any, sender, receiver;
+  any.parties = sender.parties = receiver.parties = {"cc-east"};
+  sender.as = AsParty::sender;
+  receiver.as = AsParty::receiver;
+  const SubscriptionFilter filters[] = {any, sender, receiver};
+  Facts facts;
+  facts.kind = "referral.answered";
+  facts.parties = {"cc-east", "bc-county", model::party_named("cc-east", AsParty::sender),
+                   model::party_named("bc-county", AsParty::receiver)};
+  EXPECT_THAT(matched(Matcher(filters), facts), ElementsAre(0, 1));
+  EXPECT_TRUE(accepts(sender, facts));
+  EXPECT_FALSE(accepts(receiver, facts));
+}
+
 TEST(Filter, an_item_without_a_code_is_nobodys) {
   SubscriptionFilter filter;
   filter.items = {""};
