@@ -183,11 +183,12 @@ Read<SubscriptionDeclared> read_resource(const JsonTree& sent, SubscriptionDecla
   into.endpoint = channel["endpoint"].text();
   into.criteria = sent["criteria"].text();
   into.reason = sent["reason"].text();
-  for (const auto* text : {&into.endpoint, &into.criteria, &into.reason}) {
+  for (const auto& [name, text] : {std::pair("channel.endpoint", &into.endpoint), std::pair("criteria", &into.criteria),
+                                   std::pair("reason", &into.reason)}) {
     const bool good = text->size() <= words_bytes && std::none_of(text->begin(), text->end(), [](char c) {
                         return static_cast<unsigned char>(c) < ' ';
                       });
-    if (!good) return problem("", "a text is too long, or has control characters");
+    if (!good) return problem(name, "is too long, or has control characters");
   }
   const auto& mime = channel["payload"].text();
   if (!mime.empty() && mime != "application/fhir+json" && mime != "application/json")

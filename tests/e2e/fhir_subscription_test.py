@@ -4,6 +4,7 @@ Invented patients."""
 
 import contextlib
 import json
+import pathlib
 import time
 
 from hutong import Story, ack, run, until
@@ -250,7 +251,7 @@ class Subscribes(Story):
         until(lambda: listed() == [(name, "paused", "rest-hook")], "that it rests", 10)
         live.command("subscriptions", "resume", name, "--reason", "story")
         self.assertEqual(self.numbers(json.loads(self.told(2)[1].body)), [2])
-        live.command("replay", "--subscriber", name, "--patient", "bc-city/P1", "--from", "2020-01-01T00:00")
+        live.command("replay", "--subscriber", name, "--patient", "TESTHOSP/P1", "--from", "0")
         again = self.told(4)[2:]
         self.assertEqual({each.headers["x-hutong-replay"] for each in again}, {"true"})
         self.assertEqual({each.event for each in again}, {each.event for each in self.told(4)[:2]})
@@ -323,6 +324,20 @@ class Subscribes(Story):
         focus = next(each for each in event if each["name"] == "focus")["valueReference"]["reference"]
         self.assertIn("/Patient/", focus)
         self.assertNotIn("晓明", self.told(1)[0].body.decode())
+
+    def test_an_endpoint_goes_where_webhooks_may_go_and_nowhere_else(self):
+        self.start()
+        corpus = [json.loads(line) for line in pathlib.Path(__file__).with_name("forbidden_targets.jsonl").read_text(encoding="utf-8").splitlines()]
+        targets = [one["target"] for one in corpus if one["refused"] in ("as it is written", "as not listed")]
+        self.assertGreater(len(targets), 100)
+        for target in targets:
+            answer = self.region.http("bc-county", "POST", "/fhir/Subscription", self.resource("Patient?", channel={"endpoint": target}))
+            self.assertIn(answer.status, (400, 422), target)
+            self.assertIn("endpoint", answer.text, target)
+        self.assertEqual(self.region.http("bc-county", "GET", "/fhir/Subscription").json()["total"], 0)
+        self.hook.answer, self.hook.headers = lambda request: 307, {"Location": self.other.origin + "/in"}
+        self.assertIn("307", self.reaches(self.create("Patient?"), "error")["error"])
+        self.assertEqual(self.other.taken, [])
 
     def test_a_task_is_told_to_whose_it_is(self):
         self.start()
