@@ -89,15 +89,16 @@ bool is_grown(std::string_view birth_date, std::string_view today) {
 // Whether what agrees can be one person's alone. A household shares phone, street and family name, twins the birth date
 // and nearly the given name, too, and so does who lends an insurance card: without the given name, as it is written,
 // that is for a steward, unless a number of their own says more. Of grown people twins do not share a phone and a home
-// any more, but clerks still write names by ear. A newborn has its mother's name, phone and street.
+// any more, but clerks still write names by ear. A newborn has its mother's phone and street, often her name, and its
+// twin the birth date: only a number of its own is its alone. A name is nobody's alone, however rare it is.
 bool may_link(const Candidate& a, const Candidate& b, const Comparison& comparison, std::string_view today) {
   const Level family = comparison[Field::family_name], given = comparison[Field::given_name];
   const Level birth = comparison[Field::birth_date], number = comparison[Field::number];
   const bool own_number = number <= Level::close || comparison[Field::card] <= Level::close;
-  if (is_newborn(a) || is_newborn(b)) {
-    const bool own_name = given == Level::same && !(is_newborn(a) && is_newborn(b));
-    return birth == Level::same && (own_number || own_name);
-  }
+  if (is_newborn(a) || is_newborn(b)) return birth == Level::same && own_number;
+  const bool more =
+      birth <= Level::part || comparison[Field::phone] <= Level::close || comparison[Field::street] <= Level::part;
+  if (!own_number && !more) return false;
   if (comparison.in_letters) {  // a slip in letters is a slip
     const bool alike = std::max(family, given) <= Level::close;
     if (alike || own_number) return true;

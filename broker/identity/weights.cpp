@@ -15,6 +15,17 @@ double share_of(const std::unordered_map<std::string, double>& shares, double re
   return found == shares.end() ? rest : found->second;
 }
 
+// How common the two parts of a name are. Which is the family's is often typed the wrong way round, and then looks
+// rarer than any name is: 勇丁 is as common as 丁勇.
+std::pair<double, double> shares_of(const Weights& weights, const Comparison& name) {
+  const double family = share_of(weights.family_share, weights.family_rest, name.family_sound);
+  const double given = share_of(weights.given_share, weights.given_rest, name.given_sound);
+  const double turned_family = share_of(weights.family_share, 0, name.given_sound);
+  const double turned_given = share_of(weights.given_share, 0, name.family_sound);
+  if (turned_family * turned_given > family * given) return {turned_family, turned_given};
+  return {family, given};
+}
+
 std::string number(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.4g", value);
@@ -53,8 +64,8 @@ double Weights::weight(const Comparison& comparison, Field field) const {
       // Of those who share the sound of a name, how many share its characters too.
       const double same = levels[0].u, sounds = levels[1].u;
       const double written = std::clamp(same / std::max(same + sounds, 1e-12), 0.05, 0.95);
-      const double share = field == Field::family_name ? share_of(family_share, rest, comparison.family_sound)
-                                                       : share_of(given_share, rest, comparison.given_sound);
+      const auto [family, given] = shares_of(*this, comparison);
+      const double share = field == Field::family_name ? family : given;
       u = share * (level == Level::same ? written : 1 - written);
     }
   }

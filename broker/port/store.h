@@ -37,6 +37,7 @@ struct Table {
   // than `keep_micros` against the newest write; -1: kept for ever.
   int age_column = -1;
   std::int64_t keep_micros = 0;
+  bool passing = false;  // rows are erased soon after they were put: whoever scans should not step over all that is gone
 };
 
 using Cell = std::variant<std::int64_t, std::string>;

@@ -148,7 +148,7 @@ inline constexpr Table unmapped{"unmapped", 14, detail::unmapped, 2};
 inline constexpr Table quarantine{"quarantine", 15, detail::quarantine, 2};
 // What is to be appended to a topic and was not seen there yet; meeting the id in the log deletes the row. Of
 // `identity`: decisions (pipeline/emitter.h). Of `operations`: orders that wait to be judged (query/placed_orders.h).
-inline constexpr Table pending{"pending", 16, detail::pending, 2};
+inline constexpr Table pending{"pending", 16, detail::pending, 2, -1, 0, true};
 // Identity conflicts and possible matches that wait for a steward: the decision's document.
 inline constexpr Table conflicts{"conflicts", 17, detail::conflicts, 1};
 // Identity decisions met in the log, with their reasons (identity/decision.h): none is made or applied twice.

@@ -133,7 +133,10 @@ int run(const Arguments& arguments) {
   auto opened_log = journal::JournalLog::open({.directory = folder / "log"});
   const std::size_t cache = arguments.cache_mib * 1024 * 1024;
   const auto open_store = [&](const fs::path& directory) {
-    return store::RocksdbStore::open({.directory = directory, .tables = port::tables::all, .cache_bytes = cache});
+    return store::RocksdbStore::open({.directory = directory,
+                                      .tables = port::tables::all,
+                                      .cache_bytes = cache,
+                                      .write_buffer_bytes = 96 * 1024 * 1024});  // as a broker's by default
   };
   auto opened_store = open_store(folder / "store");
   if (!opened_log || !opened_store) return std::fprintf(stderr, "cannot open %s\n", folder.c_str()), 1;

@@ -103,6 +103,11 @@ rocksdb::ColumnFamilyOptions family_options(const RocksdbOptions& options, const
   // in no order. The price: a merge of everything needs as much free space again for a while.
   family.compaction_style = rocksdb::kCompactionStyleUniversal;
   family.level0_file_num_compaction_trigger = 8;
+  if (table && table->passing) {
+    // A row and its erasure end each other in a flush; what is left of erasures, in the merge that follows.
+    family.write_buffer_size = std::min<std::size_t>(family.write_buffer_size, 2 * 1024 * 1024);
+    family.level0_file_num_compaction_trigger = 2;
+  }
   family.compression = rocksdb::kLZ4Compression;
   if (wide) {
     // Documents of some kB are written once, beside the keys, and no compaction copies them. A superseded one goes with

@@ -50,6 +50,10 @@ TEST(Hash, KnownVectors) {
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
   EXPECT_EQ(crc32c("123456789"), 0xE3069283u);  // RFC 3720
   EXPECT_EQ(crc32c("6789", crc32c("12345")), 0xE3069283u);
+  // RFC 4231, case 6: a key longer than a block.
+  EXPECT_EQ(
+      to_hex(as_view(hmac_sha256(std::string(131, '\xAA'), "Test Using Larger Than Block-Size Key - Hash Key First"))),
+      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
 TEST(PartsHash, PartsDoNotRunTogether) {

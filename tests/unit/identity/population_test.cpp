@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "broker/identity/comparison.h"
 #include "broker/identity/estimate.h"
 #include "broker/identity/spelling.h"
 #include "tests/unit/identity/linkage.h"
@@ -131,6 +132,32 @@ TEST_F(ShippedWeights, a_common_name_and_a_birth_date_alone_are_for_a_steward_a_
   common.given_share["xiu ying"] = 0.02;
   EXPECT_NE(compare(person("王秀英"), person("王秀英"), common).outcome, Outcome::link);
   EXPECT_EQ(compare(person("阿依努尔·买买提"), person("阿依努尔·买买提"), weights).outcome, Outcome::link);
+}
+
+TEST_F(ShippedWeights, a_name_typed_the_wrong_way_round_is_no_rarer_for_that) {
+  const auto bits = [&](const Candidate& a, const Candidate& b) { return score(weights, compare_fields(a, b)).chance; };
+  const auto right = person("丁勇", "1980-03-07"), turned = person("勇丁", "1980-03-07");
+  EXPECT_NEAR(bits(turned, right), bits(right, right), 1e-9);
+  EXPECT_NEAR(bits(turned, turned), bits(right, right), 1e-9);
+}
+
+TEST_F(ShippedWeights, a_name_is_nobodys_alone_however_rare_it_is) {
+  Weights rare = weights;
+  rare.family_rest = rare.given_rest = 1e-6;
+  const auto decision = compare(person("司鸾鹫", ""), person("司鸾鹫"), rare);
+  EXPECT_EQ(decision.outcome, Outcome::possible);
+  EXPECT_GT(decision.chance, weights.link);
+  EXPECT_EQ(compare(person("司鸾鹫", "", "13900001111"), person("司鸾鹫", "1980-03-07", "13900001111"), rare).outcome,
+            Outcome::link);
+}
+
+TEST_F(ShippedWeights, a_newborn_under_its_mothers_name_is_not_its_twin) {
+  auto nameless = person("程德莲", "2026-01-07", "", "和平路12号3单元"), twin = nameless;
+  nameless.mother_number = "198840";
+  twin.facility = "h2";  // where nobody says whose child it is
+  EXPECT_EQ(compare(nameless, twin, weights).outcome, Outcome::possible);
+  nameless.numbers = twin.numbers = {{model::IdentifierKind::social_security, "H1"}};
+  EXPECT_EQ(compare(nameless, twin, weights).outcome, Outcome::link);
 }
 
 TEST_F(ShippedWeights, twins_of_one_household_are_never_linked) {
