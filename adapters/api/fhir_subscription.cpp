@@ -367,15 +367,13 @@ class SubscriptionService {
     if (!stands) co_return failed(stands.error());
     auto told = co_await deps_.deliveries.told(model::subscription_of(*stands).name, 0, 0, 0);
     if (!told) co_return failed(told.error());
-    auto trouble = co_await trouble_of(*stands);
-    if (!trouble) co_return failed(trouble.error());
     const auto base = request.base_url + "/fhir";
     JsonText json;
     json.begin_object().add("resourceType", "Bundle").add("type", "searchset").add("total", std::size_t{1});
     json.begin_array("entry").begin_object();
     json.add("fullUrl", base + "/Subscription/" + stands->subscription + "/$status");
     JsonText parameters;
-    begin_status(parameters, *stands, base, "query-status", told->newest, *trouble);
+    begin_status(parameters, *stands, base, "query-status", told->newest, told->trouble);
     parameters.end_array().end_object();
     json.add_document("resource", parameters.take());
     json.begin_object("search").add("mode", "match").end_object().end_object().end_array().end_object();
@@ -396,12 +394,10 @@ class SubscriptionService {
     const auto subscription = model::subscription_of(shown);
     auto told = co_await deps_.deliveries.told(subscription.name, asked->since, asked->until, events_shown);
     if (!told) co_return failed(told.error());
-    auto trouble = co_await trouble_of(*stands);
-    if (!trouble) co_return failed(trouble.error());
     const auto base = request.base_url + "/fhir";
     const auto here = base + "/Subscription/" + stands->subscription;
     JsonText status;
-    begin_status(status, *stands, base, "query-event", told->newest, *trouble);
+    begin_status(status, *stands, base, "query-event", told->newest, told->trouble);
     std::vector<std::string> entries;
     for (const auto& event : told->events) {
       auto body = co_await deps_.deliveries.said(subscription, event);
@@ -455,12 +451,11 @@ class SubscriptionService {
 
   // Of another client: not there.
   net::awaitable<Result<SubscriptionDeclared>> find(const Request& request) {
-    auto all = co_await own(request);
-    if (!all) co_return tl::unexpected(all.error());
-    for (auto& one : *all) {
-      if (one.subscription == request.captures.at(0)) co_return std::move(one);
-    }
-    co_return fail(ErrorCode::not_found, "the client has no such subscription");
+    auto found = co_await deps_.deliveries.declared(request.captures.at(0));
+    if (!found) co_return tl::unexpected(found.error());
+    if (!*found || (**found).client != request.principal->client)
+      co_return fail(ErrorCode::not_found, "the client has no such subscription");
+    co_return std::move(**found);
   }
 
   net::awaitable<Response> declare(const Request& request, const JsonTree& sent, SubscriptionDeclared into,
@@ -485,17 +480,6 @@ class SubscriptionService {
                                                     "/_history/" + std::to_string(stands->version));
     }
     co_return response;
-  }
-
-  // What stops an active one, in the wire's words.
-  net::awaitable<Result<std::string>> trouble_of(const SubscriptionDeclared& one) {
-    auto all = co_await deps_.deliveries.subscriptions();
-    if (!all) co_return tl::unexpected(all.error());
-    const auto name = model::subscription_of(one).name;
-    for (auto& each : *all) {
-      if (each.name == name) co_return std::move(each.trouble);
-    }
-    co_return std::string();
   }
 
   static std::string etag_of(const SubscriptionDeclared& one) { return "W/\"" + std::to_string(one.version) + "\""; }

@@ -673,6 +673,13 @@ std::vector<port::SubscriptionStatus> Delivery::status() const {
   const std::lock_guard lock(state_->mutex);
   return state_->told;
 }
+std::string Delivery::trouble(std::string_view subscription) const {
+  const std::lock_guard lock(state_->mutex);
+  const auto& told = state_->told;
+  const auto found =
+      std::find_if(told.begin(), told.end(), [&](const auto& each) { return each.name == subscription; });
+  return found == told.end() ? std::string() : found->trouble;
+}
 bool Delivery::delivering() const {
   return state_->delivering;
 }

@@ -74,6 +74,7 @@ class Delivery {
 
   // As of a moment ago. Empty where another broker delivers.
   std::vector<port::SubscriptionStatus> status() const;
+  std::string trouble(std::string_view subscription) const;
   bool delivering() const;
   // The installation's, and those of clients that are active.
   std::shared_ptr<const std::vector<model::Subscription>> subscriptions() const;

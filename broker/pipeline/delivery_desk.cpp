@@ -505,6 +505,7 @@ net::awaitable<Result<void>> DeliveryDesk::append(port::Record record) {
 net::awaitable<Result<port::ToldEvents>> DeliveryDesk::told(std::string subscription, std::uint64_t since,
                                                             std::uint64_t until, std::size_t limit) {
   port::ToldEvents told;
+  if (delivery_) told.trouble = delivery_->trouble(subscription);
   std::map<std::uint64_t, std::string> found;
   const auto add = [&](std::uint64_t number, const EventRef& ref) {
     if (number >= since && number <= until) found.emplace(number, to_string(ref));
@@ -572,6 +573,15 @@ net::awaitable<Result<std::vector<model::SubscriptionDeclared>>> DeliveryDesk::d
   }
 }
 
+net::awaitable<Result<std::optional<model::SubscriptionDeclared>>> DeliveryDesk::declared(std::string subscription) {
+  auto row = co_await store_.get(tables::declared_subscriptions, {std::move(subscription)});
+  if (!row) co_return tl::unexpected(row.error());
+  if (!*row) co_return std::nullopt;
+  auto one = model::read_subscription_declared(text_in(**row, 2));
+  if (!one) co_return tl::unexpected(one.error());
+  co_return std::move(*one);
+}
+
 net::awaitable<Result<model::SubscriptionDeclared>> DeliveryDesk::declare(model::SubscriptionDeclared declared) {
   ++declared.version;
   declared.at = clock_.now();
@@ -581,17 +591,14 @@ net::awaitable<Result<model::SubscriptionDeclared>> DeliveryDesk::declare(model:
   record.kinds = model::subscription_declared_kind;
   record.json = write(declared);
   if (auto appended = co_await append(std::move(record)); !appended) co_return tl::unexpected(appended.error());
-  auto row = co_await store_.get(tables::declared_subscriptions, {declared.subscription});
-  if (!row) co_return tl::unexpected(row.error());
-  if (!*row && declared.state == model::DeclaredState::deleted) co_return declared;
-  if (!*row) co_return fail(ErrorCode::timeout, "appended and durable, not applied within two seconds: read it again");
-  auto stands = model::read_subscription_declared(text_in(**row, 2));
+  auto stands = co_await this->declared(declared.subscription);
   if (!stands) co_return tl::unexpected(stands.error());
-  if (stands->version < declared.version)
+  if (!*stands && declared.state == model::DeclaredState::deleted) co_return declared;
+  if (!*stands || (**stands).version < declared.version)
     co_return fail(ErrorCode::timeout, "appended and durable, not applied within two seconds: read it again");
-  if (stands->version == declared.version && !(stands->id == declared.id))
+  if ((**stands).version == declared.version && !((**stands).id == declared.id))
     co_return fail(ErrorCode::conflict, "it was changed meanwhile: read it again");
-  co_return stands;
+  co_return std::move(**stands);
 }
 
 }  // namespace hutong::pipeline

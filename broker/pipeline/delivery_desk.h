@@ -37,6 +37,7 @@ class DeliveryDesk final : public port::Deliveries {
                                                 std::size_t limit) override;
   net::awaitable<Result<std::string>> said(model::Subscription subscription, port::ToldEvent event) override;
   net::awaitable<Result<std::vector<model::SubscriptionDeclared>>> declared() override;
+  net::awaitable<Result<std::optional<model::SubscriptionDeclared>>> declared(std::string subscription) override;
   net::awaitable<Result<model::SubscriptionDeclared>> declare(model::SubscriptionDeclared declared) override;
 
  private:

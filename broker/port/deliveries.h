@@ -77,6 +77,7 @@ struct ToldEvents {
   std::vector<ToldEvent> events;  // by number
   bool more = false;
   std::uint64_t newest = 0;  // number; 0: none yet
+  std::string trouble;       // SubscriptionStatus::trouble, as far as this broker knows
 };
 
 class Deliveries {
@@ -104,6 +105,7 @@ class Deliveries {
 
   // What clients have subscribed to over FHIR, each as it stands.
   virtual net::awaitable<Result<std::vector<model::SubscriptionDeclared>>> declared() = 0;
+  virtual net::awaitable<Result<std::optional<model::SubscriptionDeclared>>> declared(std::string subscription) = 0;
   // Appended as the version after the one that `declared` changes; what stands then. Errors: conflict (another change
   // was first), and the log's. Deleted, none stands.
   virtual net::awaitable<Result<model::SubscriptionDeclared>> declare(model::SubscriptionDeclared declared) = 0;

@@ -317,13 +317,17 @@ class Subscribes(Story):
                                  If_Match=f'W/"{failed["meta"]["versionId"]}"')
         self.assertEqual((again.status, again.json()["status"]), (200, "requested"), again.text)
         self.reaches(one, "active")
+        bare = self.active("Patient?", content="empty")
         self.region.arrival("bc-county", "H1")
-        notification = json.loads(self.told(1)[0].body)
+        told = {each.headers["x-hutong-subscription"]: json.loads(each.body) for each in self.told(2)}
+        empty, notification = told["fhir-" + bare["id"]], told["fhir-" + one["id"]]
+        self.assertEqual((len(empty["entry"]), self.numbers(empty)), (1, [1]))
+        self.assertNotIn("Patient", json.dumps(empty))
         self.assertEqual(len(notification["entry"]), 1)
         event = next(each for each in notification["entry"][0]["resource"]["parameter"] if each["name"] == "notification-event")["part"]
         focus = next(each for each in event if each["name"] == "focus")["valueReference"]["reference"]
         self.assertIn("/Patient/", focus)
-        self.assertNotIn("晓明", self.told(1)[0].body.decode())
+        self.assertNotIn("晓明", "".join(each.body.decode() for each in self.told(2)))
 
     def test_an_endpoint_goes_where_webhooks_may_go_and_nowhere_else(self):
         self.start()
