@@ -108,6 +108,8 @@ net::awaitable<Result<void>> Delivery::State::heed_client(std::string json) {
     see_to(*stands);
     co_return Result<void>();
   }
+  // By an earlier record, too, the row may have been what it is by now: then it is awake already.
+  const bool awakes = found == subscribers_.end() || found->second->dormant;
   SubscriberPtr subscriber;
   if (found == subscribers_.end()) {
     subscriber = make(model::subscription_of(*stands));
@@ -120,7 +122,7 @@ net::awaitable<Result<void>> Delivery::State::heed_client(std::string json) {
     }
     subscriber->dormant = false;
   }
-  subscriber->live = subscriber->read == router_ && !subscriber->lanes->awaits();
+  if (awakes) subscriber->live = subscriber->read == router_ && !subscriber->lanes->awaits();
   compile();
   see_to(*stands);
   start_reading(subscriber);

@@ -473,6 +473,56 @@ TEST_F(DeliveryToClients, they_come_and_go_while_everything_goes_on_undisturbed)
   EXPECT_EQ(times("A"), 1) << "the ward's delivery was cut off";
 }
 
+TEST_F(DeliveryToClients, what_one_missed_while_it_was_off_comes_once) {
+  make(4);
+  start();
+  declare(model::DeclaredState::requested);
+  ASSERT_TRUE(until([&] { return stands(model::DeclaredState::active); }));
+  append(report("B", {.number = "P2"}));
+  ASSERT_TRUE(until([&] { return times("B") == 2; }));
+  declare(model::DeclaredState::off);
+  ASSERT_TRUE(until([&] { return delivery->subscriptions()->size() == 1; }));
+  append(report("C", {.number = "P3"}));
+  append(report("D", {.number = "P4"}));
+  ASSERT_TRUE(until([&] { return is_told("C") && is_told("D"); }));
+  for (const bool restarts : {false, true}) {
+    if (restarts) {
+      declare(model::DeclaredState::off);
+      ASSERT_TRUE(until([&] { return delivery->subscriptions()->size() == 1; }));
+      append(report("E", {.number = "P5"}));
+      stop();
+      start();
+    }
+    ASSERT_TRUE(stands(model::DeclaredState::off));
+    declare(model::DeclaredState::requested);
+    ASSERT_TRUE(until([&] { return stands(model::DeclaredState::active); }));
+    pass(500ms);
+    EXPECT_EQ(times("C"), 2);
+    EXPECT_EQ(times("D"), 2);
+    EXPECT_EQ(times("E"), restarts ? 2 : 0);
+  }
+}
+
+TEST_F(DeliveryToClients, what_was_declared_while_the_router_was_behind_is_heeded_once) {
+  start();
+  declare(model::DeclaredState::requested);
+  ASSERT_TRUE(until([&] { return stands(model::DeclaredState::active); }));
+  append(report("B", {.number = "P2"}));
+  ASSERT_TRUE(until([&] { return times("B") == 2; }));
+  projecting = false;
+  declare(model::DeclaredState::off);
+  append(report("C", {.number = "P3"}));
+  declare(model::DeclaredState::requested);
+  declare(model::DeclaredState::active);
+  append(report("D", {.number = "P4"}));
+  projecting = true;
+  ASSERT_TRUE(until([&] { return times("D") == 2; }));
+  pass(200ms);
+  EXPECT_EQ(times("B"), 2);
+  EXPECT_EQ(times("C"), 2);
+  EXPECT_EQ(times("D"), 2);
+}
+
 TEST_F(DeliveryToClients, one_begins_where_its_record_says_although_it_is_killed_at_once) {
   options.record_every = 1h;
   start();
