@@ -11,7 +11,7 @@ enum class Unit { seconds, count, percent, bytes, days };
 
 struct Condition {
   std::string_view word;
-  bool own;
+  Source source;
   bool low;      // wrong below the limit, not from it on
   double clear;  // over at this part of the limit
   Unit unit;
@@ -22,7 +22,7 @@ struct Condition {
 const std::array<Condition, std::size(all_kinds)>& conditions() {
   static const std::array<Condition, std::size(all_kinds)> table{{
       {"lag",
-       false,
+       Source::deliveries,
        false,
        0.8,
        Unit::seconds,
@@ -30,49 +30,49 @@ const std::array<Condition, std::size(all_kinds)>& conditions() {
         "subscription {s}: the oldest event that is not delivered has waited for {v} (limit {l})"},
        {"订阅 {s}：投递已跟上", "subscription {s}: deliveries have caught up"}},
       {"dead-letters",
-       false,
+       Source::deliveries,
        false,
        1,
        Unit::count,
        {"订阅 {s}：{v} 条死信待处理", "subscription {s}: {v} dead letters wait for an operator"},
        {"订阅 {s}：死信已处理", "subscription {s}: its dead letters are dealt with"}},
       {"failures",
-       false,
+       Source::deliveries,
        false,
        0.8,
        Unit::percent,
        {"订阅 {s}：近期投递有 {v} 失败（限 {l}）", "subscription {s}: {v} of the latest attempts failed (limit {l})"},
        {"订阅 {s}：投递恢复正常", "subscription {s}: attempts get through again"}},
       {"refusals",
-       false,
+       Source::feeds,
        false,
        0.8,
        Unit::percent,
        {"{s}：近期消息有 {v} 被拒收（限 {l}）", "{s}: {v} of its latest messages were refused (limit {l})"},
        {"{s}：消息恢复正常接收", "{s}: its messages are taken again"}},
       {"silence",
-       false,
+       Source::feeds,
        false,
        1,
        Unit::seconds,
        {"{s}：已有 {v}没有发来消息（限 {l}）", "{s}: nothing came for {v} (limit {l})"},
        {"{s}：又发来消息", "{s}: is heard again"}},
       {"disk",
-       true,
+       Source::broker,
        true,
        1.1,
        Unit::bytes,
        {"{s}：磁盘剩余 {v}（限 {l}）", "{s}: {v} of the disk are free (limit {l})"},
        {"{s}：磁盘空间已恢复", "{s}: the disk has room again"}},
       {"disk-days",
-       true,
+       Source::broker,
        true,
        1.2,
        Unit::days,
        {"{s}：按目前速度磁盘 {v}后写满（限 {l}）", "{s}: the disk is full in {v} at today's rate (limit {l})"},
        {"{s}：磁盘空间足够", "{s}: the disk lasts long enough again"}},
       {"dependency",
-       true,
+       Source::broker,
        false,
        1,
        Unit::count,
@@ -143,8 +143,8 @@ std::string_view to_string(Kind kind) {
   return condition_of(kind).word;
 }
 
-bool is_own(Kind kind) {
-  return condition_of(kind).own;
+Source source_of(Kind kind) {
+  return condition_of(kind).source;
 }
 
 std::chrono::milliseconds Policy::silent_after(std::string_view facility) const {

@@ -27,8 +27,11 @@ enum class Kind {
 inline constexpr Kind all_kinds[] = {Kind::lag,     Kind::dead_letters, Kind::failures,  Kind::refusals,
                                      Kind::silence, Kind::disk,         Kind::disk_days, Kind::dependency};
 std::string_view to_string(Kind kind);  // "dead-letters"
-// Of this broker alone. Of the others each broker sees the same, and one tells.
-bool is_own(Kind kind);
+
+// Where it is read. What concerns this broker's machine each broker tells of itself; the rest is the same for all, and
+// one of them tells.
+enum class Source { broker, feeds, deliveries };
+Source source_of(Kind kind);
 
 // [alerts] in hutong.toml, explained there. Zero turns a condition off.
 struct Policy {

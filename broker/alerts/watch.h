@@ -46,6 +46,8 @@ class Watch {
   };
   // Everything there is to be read now; what is not among it is well.
   Said look(const std::vector<Reading>& readings, Moment now);
+  // Since it was made, or forgot.
+  bool has_looked() const { return began_.has_value(); }
   // What holds now, by id.
   std::vector<Alert> standing(Moment now) const;
   // Another broker watches from here on: nothing is known any more.
