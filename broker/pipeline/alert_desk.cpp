@@ -211,7 +211,7 @@ AlertDesk::Readings AlertDesk::read_deliveries(const std::vector<port::Subscript
 
 // --- watching ---
 
-void AlertDesk::look(Source source, const Readings& readings, Moment now) {
+void AlertDesk::take(Source source, const Readings& readings, Moment now) {
   auto said = watch_of(source).look(readings, now);
   ++said_;
   for (auto& alert : said.alerts) {
@@ -233,8 +233,7 @@ void AlertDesk::look(Source source, const Readings& readings, Moment now) {
 
 void AlertDesk::forget(Source source) {
   watch_of(source).forget();
-  const auto is_its = [&](const std::string&, Kind kind) { return source_of(kind) == source; };
-  std::erase_if(shares_, [&](const auto& each) { return is_its(each.first.second, each.first.first); });
+  std::erase_if(shares_, [&](const auto& each) { return source_of(each.first.first) == source; });
   if (source == Source::feeds) ears_.clear();
   for (auto& target : targets_) {
     std::erase_if(target->waiting,
@@ -245,12 +244,12 @@ void AlertDesk::forget(Source source) {
 
 net::awaitable<void> AlertDesk::look() {
   const auto moment = [this] { return Moment{deps_.time.now(), deps_.clock.ticks()}; };
-  look(Source::broker, read_broker(), moment());
+  take(Source::broker, read_broker(), moment());
   if (deps_.ours()) {
     const auto now = moment();
-    if (const auto feeds = co_await read_feeds(now)) look(Source::feeds, *feeds, now);
+    if (const auto feeds = co_await read_feeds(now)) take(Source::feeds, *feeds, now);
     if (const auto subscriptions = deps_.subscriptions())
-      look(Source::deliveries, read_deliveries(*subscriptions, now), now);
+      take(Source::deliveries, read_deliveries(*subscriptions, now), now);
   } else {
     forget(Source::feeds);
     forget(Source::deliveries);

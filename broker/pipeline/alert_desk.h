@@ -56,6 +56,8 @@ class AlertDesk final : public port::Alerts {
   AlertDesk(AlertDeps deps, alerts::Policy policy, std::vector<AlertTarget> targets);
   ~AlertDesk() override;
 
+  // Reads everything once; what is to be told of it waits for tell().
+  net::awaitable<void> look();
   // Until stop(). tell(): once for each target.
   net::awaitable<void> watch();
   net::awaitable<void> tell(std::size_t target);
@@ -68,11 +70,10 @@ class AlertDesk final : public port::Alerts {
   struct Target;
   using Readings = std::vector<alerts::Reading>;
 
-  net::awaitable<void> look();
   Readings read_broker();
   net::awaitable<std::optional<Readings>> read_feeds(alerts::Moment now);
   Readings read_deliveries(const std::vector<port::SubscriptionStatus>& subscriptions, alerts::Moment now);
-  void look(alerts::Source source, const Readings& readings, alerts::Moment now);
+  void take(alerts::Source source, const Readings& readings, alerts::Moment now);
   void forget(alerts::Source source);
   void show(alerts::Moment now);
   alerts::Watch& watch_of(alerts::Source source) { return watches_[static_cast<std::size_t>(source)]; }
