@@ -23,13 +23,13 @@ Text text_of(const Alert& alert) {
   return alert.state == State::cleared ? text_of_end(alert.reading, alert.seconds) : text_of(alert.reading);
 }
 
-std::optional<Alert> Watch::read(Condition& condition, const Reading& reading, Moment now) {
+std::optional<Alert> Watch::read(Condition& condition, const Reading& reading, Moment now, bool may_tell) {
   const auto said = [&](State state, Ticks until) {
     return Alert{"", state, condition.reading, condition.since.wall, seconds_of(until - condition.since.ticks)};
   };
   if (reading.level != Level::well) condition.reading = reading;
   if (!condition.raised) {
-    if (now.ticks - condition.since.ticks < hold_) return std::nullopt;
+    if (!may_tell || now.ticks - condition.since.ticks < hold_) return std::nullopt;
     condition.raised = true;
     condition.told = now.ticks;
     return said(has_begun_ ? State::raised : State::standing, now.ticks);
@@ -48,6 +48,7 @@ std::optional<Alert> Watch::read(Condition& condition, const Reading& reading, M
 Watch::Said Watch::look(const std::vector<Reading>& readings, Moment now) {
   if (!began_) began_ = now.ticks;
   Said said;
+  said.begins = !has_begun_ && now.ticks - *began_ >= 2 * hold_;
   std::map<std::string, const Reading*> by_id;
   for (const auto& each : readings) by_id[std::string(to_string(each.kind)) + ":" + each.subject.id] = &each;
   for (const auto& [id, reading] : by_id) {
@@ -61,7 +62,7 @@ Watch::Said Watch::look(const std::vector<Reading>& readings, Moment now) {
     const Reading& reading = found == by_id.end() ? gone : *found->second;
     bool over = !condition.raised && reading.level != Level::wrong;
     if (!over) {
-      if (auto alert = read(condition, reading, now)) {
+      if (auto alert = read(condition, reading, now, has_begun_ || said.begins)) {
         over = alert->state == State::cleared;
         alert->id = id;
         said.alerts.push_back(std::move(*alert));
@@ -69,7 +70,6 @@ Watch::Said Watch::look(const std::vector<Reading>& readings, Moment now) {
     }
     at = over ? conditions_.erase(at) : std::next(at);
   }
-  said.begins = !has_begun_ && now.ticks - *began_ >= hold_;
   if (said.begins) has_begun_ = true;
   return said;
 }

@@ -1,9 +1,9 @@
 // Which conditions hold, and what is to be told of them: readings go in, what is new comes out. A condition is raised
 // once it has been wrong for `hold`, told again after `repeat_after` while it lasts, and cleared once it has been well
-// for `hold`. What holds when the watch begins is told as standing, not as news: it may have been told before a restart
-// or by another broker. No I/O and no clock: time is an argument, and durations are of ticks, so that a wall clock that
-// is set tells nothing and forgets nothing.
-// Threads: one owner.
+// for `hold`. A watch begins with what it finds, after twice `hold`: once for everything to be there to be read, once
+// to hold. That is told as standing, not as news: it may have been told before a restart or by another broker. No I/O
+// and no clock: time is an argument, and durations are of ticks, so that a wall clock that is set tells nothing and
+// forgets nothing. Threads: one owner.
 #pragma once
 
 #include <chrono>
@@ -61,7 +61,7 @@ class Watch {
     bool raised = false;
     Ticks told{0};
   };
-  std::optional<Alert> read(Condition& condition, const Reading& reading, Moment now);
+  std::optional<Alert> read(Condition& condition, const Reading& reading, Moment now, bool may_tell);
 
   Ticks hold_, repeat_after_;
   std::optional<Ticks> began_;

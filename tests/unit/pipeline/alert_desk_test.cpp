@@ -139,11 +139,11 @@ TEST_F(AlertDeskTest, another_broker_tells_of_feeds_and_deliveries_and_each_of_i
   status.disk_free_bytes = 1;
   ours = false;
   look();
-  EXPECT_THAT(look(10s), ElementsAre("disk:bc1"));
+  EXPECT_THAT(look(20s), ElementsAre("disk:bc1"));
   EXPECT_FALSE(desk->alerts().all);
   ours = true;
   look(1s);
-  EXPECT_THAT(look(10s), ElementsAre("disk:bc1", "dead-letters:ward"));
+  EXPECT_THAT(look(20s), ElementsAre("disk:bc1", "dead-letters:ward"));
   EXPECT_EQ(desk->alerts().webhooks[0].untold, 2);
   ours = false;
   EXPECT_THAT(look(1s), ElementsAre("disk:bc1"));
@@ -154,7 +154,7 @@ TEST_F(AlertDeskTest, what_cannot_be_read_is_neither_wrong_nor_well) {
   subscriptions = {{.name = "ward"}};
   subscriptions[0].oldest_seconds = 10'000;
   look();
-  EXPECT_THAT(look(10s), ElementsAre("lag:ward"));
+  EXPECT_THAT(look(20s), ElementsAre("lag:ward"));
   delivering = false;
   EXPECT_THAT(look(1h), ElementsAre("lag:ward"));
   EXPECT_THAT(look(1h), ElementsAre("lag:ward"));
@@ -162,7 +162,7 @@ TEST_F(AlertDeskTest, what_cannot_be_read_is_neither_wrong_nor_well) {
 
 TEST_F(AlertDeskTest, the_last_word_waits_for_a_webhook_that_is_away) {
   look();
-  look(10s);
+  look(20s);
   tell();
   ASSERT_EQ(hook->tried.size(), 1U);
   EXPECT_THAT(
@@ -195,7 +195,7 @@ TEST_F(AlertDeskTest, the_last_word_waits_for_a_webhook_that_is_away) {
 
 TEST_F(AlertDeskTest, refusals_of_a_feed_that_is_new_count_from_its_first) {
   look();
-  look(10s);
+  look(20s);
   FeedState state;
   state.rejected = 10;
   put_feed(state);
