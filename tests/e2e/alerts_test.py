@@ -1,13 +1,13 @@
 """Operators are told what is wrong, once, and that it is over: a subscriber that lags, dead letters, refusals, a feed that falls
-silent, the disk, the log. A webhook that is away is told afterwards; after a restart what holds is no news."""
+silent, the disk (a log that takes nothing: tests/crash/disk_fails_test.py). A webhook that is away is told afterwards; after a restart
+what holds is no news."""
 
 import json
 import os
 import pathlib
 import time
-import unittest
 
-from hutong import CONFIG, Story, ack, engines, run, until
+from hutong import CONFIG, Story, ack, run, until
 from messages import oru
 from receivers import MllpReceiver, Webhook, allow, declare
 
@@ -160,20 +160,6 @@ class Alerts(Story):
         until(lambda: any("disk" in json.loads(request.body)["begins"] for request in self.duty.accepted()[before:]), "the watch begins anew")
         self.assertEqual(set(self.told()), {"standing disk:" + os.uname().nodename}, "never as news")
 
-    @unittest.skipIf(engines(), "a disk of ours")
-    def test_a_log_that_takes_nothing_is_told_and_that_it_does_again(self):
-        trigger = self.directory() / "full"
-        live = self.start(environment=lambda broker: {"LD_PRELOAD": str(TESTS / "libhutong_shim.so"), "HUTONG_SHIM_DIR": str(broker.dir / "log"),
-                                                      "HUTONG_SHIM_MODE": "enospc", "HUTONG_SHIM_TRIGGER": str(trigger)})
-        self.begin()
-        self.tell(live, oru(control="1"))
-        trigger.touch()
-        name = "dependency:" + os.uname().nodename + "/log"
-        self.tell(live, oru(control="2"), answer="AR")
-        self.assertIn("不可用", self.await_told("raised " + name)["text"]["zh"])
-        trigger.unlink()
-        self.await_told("cleared " + name)
-
     def test_a_webhook_that_is_away_is_told_the_last_word_afterwards_and_is_itself_seen_meanwhile(self):
         live = self.start(self.subscription(), lag="1s")
         self.begin()
@@ -204,6 +190,15 @@ class Alerts(Story):
         self.assertEqual(self.told(), ["raised lag:ward"], "one word, however often it was tried")
         self.ward = MllpReceiver(ward)
         self.await_told("cleared lag:ward", 90)
+
+    def test_a_webhook_that_hangs_holds_up_no_stop(self):
+        self.duty.delay = 20
+        live = self.start(disk_free="99%")
+        time.sleep(2)
+        began = time.monotonic()
+        self.assertEqual(live.stop(), 0)
+        self.assertLess(time.monotonic() - began, 8)
+        self.assertNotIn("did not end in time", live.log_file.read_text())
 
     def test_a_target_that_is_not_allowed_is_a_mistake_with_its_line(self):
         live = self.start()
