@@ -91,6 +91,9 @@ struct AlertDesk::Target {
   std::map<Source, std::uint64_t> begins;  // whose watch begins, and this has not heard
   std::string answer;
   std::optional<Timestamp> at;
+  unsigned attempts = 0;  // since it was told something
+  milliseconds pause = first_pause;
+  Ticks due{0};  // not before
 
   std::string body(const std::string& broker) const;
 };
@@ -121,8 +124,8 @@ AlertDesk::AlertDesk(AlertDeps deps, alerts::Policy policy, std::vector<AlertTar
   for (auto& target : targets) {
     auto& untold =
         deps_.metrics.gauge("hutong_alerts_untold", "Alerts that wait for a webhook", {{"webhook", target.origin}});
-    targets_.push_back(
-        std::make_unique<Target>(Target{std::move(target.origin), std::move(target.sink), untold, {}, {}, {}, {}}));
+    targets_.push_back(std::make_unique<Target>(
+        Target{std::move(target.origin), std::move(target.sink), untold, {}, {}, {}, {}, 0, first_pause, Ticks(0)}));
   }
   for (const auto kind : alerts::all_kinds) {
     gauges_[kind] = &deps_.metrics.gauge("hutong_alerts", "Conditions that hold and operators are told of",
@@ -305,45 +308,46 @@ net::awaitable<void> AlertDesk::watch() {
 net::awaitable<void> AlertDesk::tell(std::size_t index) {
   net::steady_timer timer(co_await net::this_coro::executor);
   auto& target = *targets_[index];
-  Ticks due{0};
-  milliseconds pause = first_pause;
-  unsigned attempt = 0;
-  for (; !stopping_; timer.expires_after(turn), co_await timer.async_wait(net::use_awaitable)) {
-    if ((target.waiting.empty() && target.begins.empty()) || deps_.clock.ticks() < due) continue;
-    const auto up_to = said_;
-    port::Parcel parcel;
-    parcel.body = target.body(deps_.broker);
-    parcel.content_type = "application/json";
-    parcel.event_id = to_hex(as_view(sha256(parcel.body))).substr(0, 32);  // the same words, the same id
-    parcel.kind = parcel.subscription = "alerts";
-    parcel.attempt = ++attempt;
-    const auto receipt = co_await target.sink->hand_over(std::move(parcel));
-    if (stopping_) break;
-    const bool heard = receipt.taken == port::Taken::delivered;
-    deps_.metrics
-        .counter("hutong_alert_messages_total", "Messages of alerts by what became of them",
-                 {{"webhook", target.origin}, {"taken", std::string(to_string(receipt.taken))}})
-        .add();
-    target.at = deps_.time.now();
-    if (heard) {
-      if (attempt > 1) deps_.on_event("info", "alerts: " + target.origin + " answers again");
-      for (const auto& [id, each] : target.waiting) {
-        if (each.number <= up_to && each.alert.state != alerts::State::cleared) told_[id] = *target.at;
-      }
-      std::erase_if(target.waiting, [&](const auto& each) { return each.second.number <= up_to; });
-      std::erase_if(target.begins, [&](const auto& each) { return each.second <= up_to; });
-      attempt = 0;
-      pause = first_pause;
-    } else {
-      if (attempt == 1 || receipt.answer != target.answer) {
-        deps_.on_event("warning", "alerts: " + target.origin + " is not told: " + receipt.answer);
-      }
-      due = deps_.clock.ticks() + std::max<Ticks>(pause, receipt.wait.value_or(milliseconds(0)));
-      pause = std::min<milliseconds>(pause * 2, longest_pause);
-    }
-    target.answer = receipt.answer;
-    show({deps_.time.now(), deps_.clock.ticks()});
+  while (!stopping_) {
+    const bool has_news = !target.waiting.empty() || !target.begins.empty();
+    if (has_news && deps_.clock.ticks() >= target.due) co_await tell(target);
+    timer.expires_after(turn);
+    co_await timer.async_wait(net::use_awaitable);
   }
+}
+
+net::awaitable<void> AlertDesk::tell(Target& target) {
+  const auto up_to = said_;
+  port::Parcel parcel;
+  parcel.body = target.body(deps_.broker);
+  parcel.content_type = "application/json";
+  parcel.event_id = to_hex(as_view(sha256(parcel.body))).substr(0, 32);  // the same words, the same id
+  parcel.kind = parcel.subscription = "alerts";
+  parcel.attempt = ++target.attempts;
+  const auto receipt = co_await target.sink->hand_over(std::move(parcel));
+  if (stopping_) co_return;
+  auto& messages =
+      deps_.metrics.counter("hutong_alert_messages_total", "Messages of alerts by what became of them",
+                            {{"webhook", target.origin}, {"taken", std::string(to_string(receipt.taken))}});
+  messages.add();
+  target.at = deps_.time.now();
+  if (receipt.taken == port::Taken::delivered) {
+    if (target.attempts > 1) deps_.on_event("info", "alerts: " + target.origin + " answers again");
+    for (const auto& [id, each] : target.waiting) {
+      if (each.number <= up_to && each.alert.state != alerts::State::cleared) told_[id] = *target.at;
+    }
+    std::erase_if(target.waiting, [&](const auto& each) { return each.second.number <= up_to; });
+    std::erase_if(target.begins, [&](const auto& each) { return each.second <= up_to; });
+    target.attempts = 0;
+    target.pause = first_pause;
+  } else {
+    if (target.attempts == 1 || receipt.answer != target.answer)
+      deps_.on_event("warning", "alerts: " + target.origin + " is not told: " + receipt.answer);
+    target.due = deps_.clock.ticks() + std::max<Ticks>(target.pause, receipt.wait.value_or(milliseconds(0)));
+    target.pause = std::min<milliseconds>(target.pause * 2, longest_pause);
+  }
+  target.answer = receipt.answer;
+  show({deps_.time.now(), deps_.clock.ticks()});
 }
 
 }  // namespace hutong::pipeline

@@ -70,6 +70,7 @@ class AlertDesk final : public port::Alerts {
   struct Target;
   using Readings = std::vector<alerts::Reading>;
 
+  net::awaitable<void> tell(Target& target);
   Readings read_broker();
   net::awaitable<std::optional<Readings>> read_feeds(alerts::Moment now);
   Readings read_deliveries(const std::vector<port::SubscriptionStatus>& subscriptions, alerts::Moment now);
