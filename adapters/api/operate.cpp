@@ -61,6 +61,7 @@ std::vector<Route> operate_routes(OperateDeps given) {
       {"POST", "/api/v1/quarantine/{facility}/{hash}/retry", operate, with(retry_quarantined)},
       {"GET", "/api/v1/trace/{id}", operate, with(trace)},
       {"GET", "/api/v1/trace/{facility}/{control}", operate, with(trace)},
+      {"GET", "/api/v1/alerts", operate, with(alerts)},
       {"GET", "/api/v1/subscriptions", operate, with(subscriptions)},
       {"POST", "/api/v1/subscriptions/{name}/pause", operate, with(steer_subscription)},
       {"POST", "/api/v1/subscriptions/{name}/resume", operate, with(steer_subscription)},

@@ -12,6 +12,7 @@
 #include "broker/access/clients.h"
 #include "broker/access/sessions.h"
 #include "broker/access/sign_in.h"
+#include "broker/port/alerts.h"
 #include "broker/port/control.h"
 #include "broker/port/deliveries.h"
 #include "broker/port/event_streams.h"
@@ -36,6 +37,7 @@ struct OperateDeps {
   bool secure_cookies = false;             // where the door speaks TLS
   port::Deliveries* deliveries = nullptr;  // nullptr: no broker runs
   port::EventStreams* events = nullptr;    // nullptr: likewise
+  port::Alerts* alerts = nullptr;          // nullptr: likewise
 };
 
 std::vector<Route> operate_routes(OperateDeps deps);

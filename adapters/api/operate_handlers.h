@@ -38,6 +38,8 @@ Answering quarantine(const OperateDeps& deps, const Request& request);
 Answering quarantined(const OperateDeps& deps, const Request& request);
 Answering quarantined_raw(const OperateDeps& deps, const Request& request);
 Answering retry_quarantined(const OperateDeps& deps, const Request& request);
+// operate_alerts.cpp
+Answering alerts(const OperateDeps& deps, const Request& request);
 // operate_delivery.cpp
 Answering subscriptions(const OperateDeps& deps, const Request& request);
 Answering steer_subscription(const OperateDeps& deps, const Request& request);

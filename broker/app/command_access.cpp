@@ -8,6 +8,7 @@
 #include "broker/access/sign_in.h"
 #include "broker/access/token.h"
 #include "broker/app/clients.h"
+#include "broker/app/alerts.h"
 #include "broker/app/commands.h"
 #include "broker/app/data_folder.h"
 #include "broker/app/facilities.h"
@@ -34,6 +35,7 @@ void add_check(CLI::App& app, Terminal& terminal) {
     const auto subscriptions = read_subscriptions(config, *rules->facilities);
     registered_clients(config);
     check_sources(config, *rules->facilities);
+    check_alerts(config, *rules->facilities);
     if (terminal.json) {
       fmt::print("{{\"configuration\":{},\"facilities\":{},\"terminology\":\"{}\",\"recognition\":\"{}\",\"identity\":\"{}\",\"referral\":\"{}\","
                  "\"critical\":\"{}\",\"subscriptions\":{}}}\n",

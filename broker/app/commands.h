@@ -27,6 +27,7 @@ void add_send(CLI::App& app, Terminal& terminal);
 void add_simulate(CLI::App& app, Terminal& terminal);
 void add_trace(CLI::App& app, Terminal& terminal);
 void add_quarantine(CLI::App& app, Terminal& terminal);
+void add_alerts(CLI::App& app, Terminal& terminal);
 void add_subscriptions(CLI::App& app, Terminal& terminal);
 void add_deadletter(CLI::App& app, Terminal& terminal);
 void add_replay(CLI::App& app, Terminal& terminal);

@@ -104,6 +104,15 @@ class Section {
     value = quantity(key, written, {{"B", 1}, {"KiB", 1ULL << 10U}, {"MiB", 1ULL << 20U}, {"GiB", 1ULL << 30U}},
                      "a size with its unit, such as \"64MiB\" or \"1GiB\"");
   }
+  // "5%" or a size; the other one stays as it is, or is zero.
+  void share_or_size(const std::string& key, unsigned& percent, std::uint64_t& bytes) {
+    std::string written;
+    text(key, written);
+    if (!written.ends_with('%')) return size(key, bytes);
+    const auto share = whole(written.substr(0, written.size() - 1), 99);
+    if (share < 1) mistake(*table_->get(key), key, "expected a size such as \"2GiB\", or from \"1%\" to \"99%\"");
+    percent = static_cast<unsigned>(share);
+  }
   void listen(const std::string& key, Listen& value) {
     std::string written;
     text(key, written);
@@ -241,6 +250,15 @@ bool is_public_url(std::string_view url) {
   const auto rest = url.substr(scheme + 3);
   return !rest.empty() && rest.front() != '/' && rest.front() != ':' && rest.back() != '/' &&
          rest.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_~:/[]%") == std::string_view::npos;
+}
+
+// As for subscriptions.
+http_sink::TargetGuard allowed_webhooks(const Config& config) {
+  std::vector<http_sink::Target> origins;
+  for (const auto& origin : config.delivery.webhooks) {
+    if (auto read = http_sink::read_target(origin)) origins.push_back(*read);
+  }
+  return {std::move(origins), {}};
 }
 
 bool is_loopback(const std::string& address) { return address.rfind("127.", 0) == 0 || address == "::1"; }
@@ -408,6 +426,38 @@ Config read_config(const fs::path& file_given) {
   });
   delivery.finish();
 
+  Section alerts = top.section("alerts");
+  auto& policy = config.alerts.policy;
+  alerts.texts("webhooks", config.alerts.webhooks, [&](const std::string& written) -> std::string {
+    const auto target = http_sink::read_target(written);
+    if (!target) return target.error().message;
+    const auto allowed = allowed_webhooks(config).check(*target);
+    return allowed ? "" : allowed.error().message + "; add \"" + target->origin() + "\" there";
+  });
+  alerts.secret("authorization", config.alerts.authorization);
+  alerts.text("authority", config.alerts.authority);
+  alerts.existing(config.alerts.authority);
+  alerts.duration("hold", policy.hold);
+  alerts.duration("repeat_after", policy.repeat_after);
+  alerts.duration("lag", policy.lag);
+  alerts.count("dead_letters", policy.dead_letters, 0, 1'000'000);
+  alerts.count("failures", policy.failures, 0, 100);
+  alerts.count("refusals", policy.refusals, 0, 100);
+  alerts.count("least", policy.least, 1, 1'000'000);
+  alerts.duration("within", policy.within);
+  alerts.share_or_size("disk_free", policy.disk_free_percent, policy.disk_free);
+  policy.silence_in_working_hours = alerts.choice("silence_in", "working-hours", "any-hours", true);
+  Section silence = alerts.section("silence");
+  for (const auto& facility : silence.names()) {
+    auto& after = policy.silence[facility];
+    silence.duration(facility, after);
+    config.alerts.silence[facility] = silence.node(facility)->source().begin.line;
+  }
+  silence.finish();
+  alerts.finish();
+  policy.disk_days = config.disk.warn_days_left;
+  if (policy.within.count() == 0) alerts.mistake(*alerts.node("within"), "within", "expected more than nothing");
+
   Section clients = top.section("clients");
   for (const auto& name : clients.names()) {
     Config::Client client{name, "", "", {}};
@@ -501,6 +551,21 @@ std::string describe(const Config& c) {
   const auto delivery = fmt::format("\n[delivery]\nwebhooks = {}\nprivate_networks = {}\nfolders = {}\n",
                                     list(c.delivery.webhooks), list(c.delivery.private_networks),
                                     list(c.delivery.folders));
+  std::vector<std::string> origins;  // a path may hold a key, as those of chat programs do
+  for (const auto& url : c.alerts.webhooks) {
+    const auto target = http_sink::read_target(url);
+    origins.push_back(target->path == "/" ? target->origin() : target->origin() + "/***");
+  }
+  const auto& p = c.alerts.policy;
+  auto alerts = fmt::format(
+      "\n[alerts]\nwebhooks = {}\nauthorization = \"{}\"\nauthority = {}\nhold = \"{}ms\"\nrepeat_after = \"{}ms\"\n"
+      "lag = \"{}ms\"\ndead_letters = {}\nfailures = {}\nrefusals = {}\nleast = {}\nwithin = \"{}ms\"\ndisk_free = \"{}\"\n"
+      "silence_in = \"{}\"\n[alerts.silence]\n",
+      list(origins), c.alerts.authorization.empty() ? "" : "***", quoted(c.alerts.authority), p.hold.count(),
+      p.repeat_after.count(), p.lag.count(), p.dead_letters, p.failures, p.refusals, p.least, p.within.count(),
+      p.disk_free_percent > 0 ? fmt::format("{}%", p.disk_free_percent) : size(p.disk_free),
+      p.silence_in_working_hours ? "working-hours" : "any-hours");
+  for (const auto& [facility, after] : p.silence) alerts += fmt::format("{} = \"{}ms\"\n", quoted(facility), after.count());
   std::string clients;
   for (const auto& client : c.clients) {
     clients += fmt::format("\n[clients.\"{}\"]\nscopes = \"{}\"\nfacilities = \"{}\"\njwks = \"{}\"\n", client.name,
@@ -535,7 +600,7 @@ std::string describe(const Config& c) {
                      c.log.kind == LogKind::kafka ? "kafka" : "journal", size(c.log.segment_bytes), c.log.gather.count(),
                      size(c.log.stop_below_free), c.log.unsafe_no_sync, kafka,
                      c.store.kind == StoreKind::postgres ? "postgres" : "rocksdb", size(c.store.cache_bytes),
-                     size(c.store.write_buffer_bytes), postgres, c.disk.warn_days_left, delivery, c.log_level, clients, sources);
+                     size(c.store.write_buffer_bytes), postgres, c.disk.warn_days_left, delivery + alerts, c.log_level, clients, sources);
 }
 
 std::string describe_json(const Config& c) {

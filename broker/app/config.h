@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "broker/alerts/conditions.h"
+
 namespace hutong::app {
 
 // A mistake in configuration or usage: printed as it is, exit code 2.
@@ -96,6 +98,14 @@ struct Config {
     std::vector<std::string> private_networks;  // that these origins may lead to
     std::vector<std::string> folders;           // below which subscriptions may drop files
   } delivery;
+
+  struct {
+    alerts::Policy policy;
+    std::vector<std::string> webhooks;
+    std::string authorization;                   // the header's value, a secret
+    std::string authority;                       // whom to believe: a PEM file; "" those whom the system believes
+    std::map<std::string, std::size_t> silence;  // where its facilities stand in the file
+  } alerts;
 
   struct Client {
     std::string name, scopes;  // "": as built in

@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   hutong::app::add_simulate(app, terminal);
   hutong::app::add_trace(app, terminal);
   hutong::app::add_quarantine(app, terminal);
+  hutong::app::add_alerts(app, terminal);
   hutong::app::add_subscriptions(app, terminal);
   hutong::app::add_deadletter(app, terminal);
   hutong::app::add_replay(app, terminal);

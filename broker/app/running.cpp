@@ -34,6 +34,7 @@
 #include "broker/access/sessions.h"
 #include "broker/access/sign_in.h"
 #include "broker/access/token.h"
+#include "broker/app/alerts.h"
 #include "broker/app/clients.h"
 #include "broker/app/control.h"
 #include "broker/app/data_folder.h"
@@ -44,6 +45,7 @@
 #include "broker/app/subscriptions.h"
 #include "broker/app/version.h"
 #include "broker/base/thread.h"
+#include "broker/pipeline/alert_desk.h"
 #include "broker/pipeline/delivery_desk.h"
 #include "broker/pipeline/duty_desk.h"
 #include "broker/pipeline/projector.h"
@@ -122,6 +124,7 @@ struct Running::State {
   void open();
   void wire();
   void wire_delivery();
+  void wire_alerts();
   void hold_store_against_log();
   Timestamp newest_in_log();
   void listen();
@@ -161,6 +164,7 @@ struct Running::State {
   std::unique_ptr<query::PlacedOrders> placed_orders;
   std::unique_ptr<pipeline::RecordedTime> time;
   std::unique_ptr<pipeline::DutyDesk> duty;
+  std::unique_ptr<pipeline::AlertDesk> alerts;
   std::unique_ptr<query::Referrals> referrals;
   std::unique_ptr<query::Criticals> criticals;
   std::unique_ptr<query::Care> care;
@@ -239,6 +243,7 @@ void Running::State::wire() {
   }
 
   check_sources(config, *facilities());
+  check_alerts(config, *facilities());
   for (const auto& one : config.kafka_sources) {
     kafka_sources.push_back(std::make_unique<kafka_source::KafkaSource>(
         kafka_source::KafkaSourceOptions{one.name, one.bootstrap, one.topic, one.group, one.facility, one.settings},
@@ -287,6 +292,7 @@ void Running::State::wire() {
   desk = std::make_unique<query::DecisionDesk>(*recognition, *gate, clock);
   time = std::make_unique<pipeline::RecordedTime>(clock, newest_in_log());
   duty = std::make_unique<pipeline::DutyDesk>(*log, *store, rules, *time, [this] { return projector->ours(); });
+  wire_alerts();
   const auto referral_rules = [this] {
     const auto current = rules.load();
     return query::ReferralRules{current->referral, current->facilities, current->catalogue};
@@ -302,7 +308,7 @@ void Running::State::wire() {
   live = std::make_unique<api::Live>(*control, metrics, *operations, *gate, clock);
 
   api::OperateDeps operate{*control, inbox, *operations, metrics, *gate, *sessions, *sign_ins, clients, *live, clock,
-                           config.http.tls.enabled(), delivery_desk.get(), &event_desk};
+                           config.http.tls.enabled(), delivery_desk.get(), &event_desk, alerts.get()};
   auto routes = api::operate_routes(operate);
   const api::FhirReferralDeps fhir_referral{{*referrals, *gate, clients}, rendering, identifier_key};
   api::FhirDeps fhir{*clinical, *gate, rendering, std::string(version), identifier_key, api::read_referral_request(fhir_referral),
@@ -353,6 +359,21 @@ void Running::State::wire_delivery() {
   delivery = std::make_unique<pipeline::Delivery>(std::move(deps), pipeline::DeliveryOptions(), read_subscriptions(config, *facilities()));
   delivery_desk = std::make_unique<pipeline::DeliveryDesk>(*log, *store, clock, delivery.get(), [this] { return delivery->subscriptions(); },
                                                            [this] { return facilities(); });
+}
+
+void Running::State::wire_alerts() {
+  pipeline::AlertDeps deps{*store,
+                           metrics,
+                           clock,
+                           *time,
+                           rules,
+                           broker_name(config),
+                           [this] { return status(); },
+                           [this] { return projector->ours() && projector->caught_up(); },
+                           [this] { return delivery->delivering() ? std::optional(delivery->status()) : std::nullopt; },
+                           [](std::string_view level, std::string what) { log_event(level, std::move(what)); }};
+  alerts = std::make_unique<pipeline::AlertDesk>(std::move(deps), config.alerts.policy,
+                                                 alert_targets(config, duty_io.get_executor(), event_desk));
 }
 
 // Commands are stamped no earlier than this, whatever the wall clock says.
@@ -430,6 +451,10 @@ void Running::State::start_threads() {
   scope.spawn(duty_io.get_executor(), "duty desk", duty->run([](std::string_view what) {
     log_event(what.empty() ? "info" : "error", what.empty() ? std::string("duty desk: goes on") : "duty desk: " + std::string(what));
   }));
+  scope.spawn(duty_io.get_executor(), "alerts", alerts->watch());
+  for (std::size_t i = 0; i < config.alerts.webhooks.size(); ++i) {
+    scope.spawn(duty_io.get_executor(), "alerts' webhook", alerts->tell(i));
+  }
   duty_thread = std::thread([this] {
     name_this_thread("duty");
     lower_this_thread();
@@ -567,6 +592,7 @@ void Running::State::stop() {
   projector->stop();
   placed_orders->stop();
   duty->stop();
+  alerts->stop();
   if (!on(shards.front()->io, scope.drained(std::chrono::seconds(10)))) log_event("warning", "a task did not end in time");
   on(shards.front()->io, log->close());
   audit->close();

@@ -13,6 +13,17 @@ Flag flag_of(const List<model::Text>& sent) {
   return flag;
 }
 
+// Takes back what may have been told before.
+bool corrects(model::ResultStatus status) {
+  switch (status) {
+    case model::ResultStatus::amended:
+    case model::ResultStatus::corrected:
+    case model::ResultStatus::cancelled:
+    case model::ResultStatus::entered_in_error: return true;
+    default: return false;
+  }
+}
+
 bool any_label(const model::Event& event) {
   if (!event.labels.empty()) return true;
   if (event.order && !event.order->labels.empty()) return true;
@@ -31,9 +42,11 @@ Facts facts_of(const model::RecordView& record, const model::Event& event, const
   facts.labelled = any_label(event);
   if (const auto* facility = facilities.find(facts.facility)) facts.area = facility->area;
   if (event.report) {
-    Flag worst = Flag::any;
+    // What is corrected was perhaps critical before: who was told of that, because of its flag, is told of this.
+    const Flag least = corrects(event.report->status) ? Flag::critical : Flag::any;
+    Flag worst = least;
     for (const auto& item : event.report->observations) {
-      const Flag flag = flag_of(item.flags);
+      const Flag flag = corrects(item.status) ? Flag::critical : std::max(least, flag_of(item.flags));
       worst = std::max(worst, flag);
       facts.items.push_back({item.code.mapped_code, flag});
     }

@@ -1,6 +1,7 @@
 """A disk that fails: fdatasync says no (F7), no space is left and comes back (F9). Never a positive answer for what is not
 safe, no restart needed for a full disk, a stop and a restart for a failed sync."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -8,9 +9,10 @@ import tempfile
 import time
 import unittest
 
-from hutong import Broker, Story, ack, run, seeded
+from hutong import Broker, Story, ack, run, seeded, until
 from ledger import Ledger, after
 from messages import oru
+from receivers import Webhook, allow
 
 SHIM = pathlib.Path(os.environ.get("HUTONG_BUILD", "build/release")) / "tests" / "libhutong_shim.so"
 
@@ -62,6 +64,24 @@ class DiskFails(Story):
             self.assertGreater(len(ledger.acked), before)
         ledger.refused.clear()
         ledger.check(self, broker)
+
+    def test_operators_are_told_that_nothing_is_taken_and_that_it_is_again(self):
+        with Webhook() as duty:
+            broker = self.broker(start=False)
+            broker.config.write_text(broker.config.read_text() + allow(duty.origin)
+                                     + f'\n[alerts]\nwebhooks = ["{duty.origin}"]\nhold = "300ms"\ndisk_free = "0B"\n')
+            told = lambda: [f"{each['state']} {each['id']}" for request in duty.accepted() for each in json.loads(request.body)["alerts"]]
+            trigger = broker.dir / "full"
+            broker.start(environment=self.shim(broker, HUTONG_SHIM_MODE="enospc", HUTONG_SHIM_TRIGGER=str(trigger)))
+            until(lambda: any("dependency" in json.loads(request.body)["begins"] for request in duty.accepted()), "the watch begins")
+            log = "dependency:" + os.uname().nodename + "/log"
+            with broker.mllp() as feed:
+                self.assertEqual(ack(feed.exchange(oru("1"))).code, "AA")
+                trigger.touch()
+                self.assertEqual(ack(feed.exchange(oru("2"))).code, "AR")
+            until(lambda: f"raised {log}" in told(), "it is told")
+            trigger.unlink()
+            until(lambda: f"cleared {log}" in told(), "and that it is over")
 
     def test_a_really_full_filesystem(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="hutong-full-"))

@@ -237,7 +237,7 @@ class Layers(unittest.TestCase):
                 explained.add(section)  # a table of free keys is explained as a whole
             elif re.match(r"\w+ = ", line):
                 explained.add(f"{section}.{line.split(' = ')[0]}")
-        keys = re.findall(r'\b(broker|mllp|http|log|kafka|store|postgres|disk|delivery|logging)\.(?:text|texts|secret|flag|count|duration|size|listen|choice|free)\("(\w+)"', code)
+        keys = re.findall(r'\b(broker|mllp|http|log|kafka|store|postgres|disk|delivery|alerts|logging)\.(?:text|texts|secret|flag|count|duration|size|share_or_size|listen|choice|free)\("(\w+)"', code)
         self.assertGreater(len(keys), 15, "read no keys from config.cpp")
         inner = {"kafka": "log.kafka", "postgres": "store.postgres"}
         keys = [f"{inner.get(section, section)}.{key}" for section, key in keys]

@@ -266,21 +266,34 @@ class Composer {
                      ? identifier.facility
                      : identifier.authority);
     writer_.component().text(identifier_type(identifier));
+    period(identifier);
+  }
+
+  // CX-7 and CX-8, days (DT); older versions have no place for them.
+  void period(const model::Identifier& identifier) {
+    const auto from = time_of(identifier.effective).substr(0, 8), to = time_of(identifier.expires).substr(0, 8);
+    if ((from.empty() && to.empty()) || !at_least(receiver_.version, "2.5")) return;
+    writer_.component().component().text(from);
+    if (!to.empty()) writer_.component().text(to);
   }
 
   void patient(int set) {
     const auto& subject = notice_.record->subject;
+    const auto is_own = [&](const model::Identifier& each) {
+      return each.kind == model::IdentifierKind::facility_number && each.value == subject.number;
+    };
     segment("PID");
     field(1).number(static_cast<std::size_t>(set));
     field(3);
     bool first = true;
     if (!subject.number.empty()) {
       writer_.text(subject.number).component().component().component().text(notice_.facility).component().raw("MR");
+      const auto own = std::find_if(subject.identifiers.begin(), subject.identifiers.end(), is_own);
+      if (own != subject.identifiers.end()) period(*own);
       first = false;
     }
     for (const auto& each : subject.identifiers) {
-      if (each.value.empty() || each.placeholder) continue;
-      if (each.kind == model::IdentifierKind::facility_number && each.value == subject.number) continue;
+      if (each.value.empty() || each.placeholder || is_own(each)) continue;
       if (!first) writer_.repetition();
       identifier(each);
       first = false;

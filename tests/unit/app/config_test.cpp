@@ -117,6 +117,29 @@ TEST_F(Configuration, FoldersForFilesAreWholePaths) {
         << wrong;
 }
 
+TEST_F(Configuration, AlertsGoWhereWebhooksMayGo) {
+  ASSERT_EQ(setenv("HUTONG_TEST_SECRET", "mandarin-duck", 1), 0);
+  const std::string allowed = "[delivery]\nwebhooks = [\"https://ops.example.cn\"]\n[alerts]\n";
+  const auto config = read(allowed +
+                           "webhooks = [\"https://ops.example.cn/hook?key=k\"]\nauthorization = \"env:HUTONG_TEST_SECRET\"\n"
+                           "disk_free = \"5%\"\n[alerts.silence]\n\"*\" = \"0s\"\n\"bc-city\" = \"30m\"\n");
+  EXPECT_EQ(config.alerts.authorization, "mandarin-duck");
+  EXPECT_EQ(config.alerts.policy.disk_free_percent, 5U);
+  EXPECT_EQ(config.alerts.policy.silent_after("bc-city"), std::chrono::minutes(30));
+  EXPECT_EQ(config.alerts.policy.silent_after("other").count(), 0);
+  EXPECT_THAT(describe(config), AllOf(HasSubstr("https://ops.example.cn/***"), Not(HasSubstr("key=k")), Not(HasSubstr("mandarin-duck"))));
+  for (const char* wrong : {"https://evil.example/", "https://ops.example.cn:8443/", "http://ops.example.cn/", "ftp://ops.example.cn/",
+                            "https://ops.example.cn@evil.example/"})
+    EXPECT_THAT(mistake(allowed + "webhooks = [\"" + wrong + "\"]\n"), HasSubstr(":4: [alerts] webhooks: ")) << wrong;
+  EXPECT_THAT(mistake("[alerts]\nauthorization = \"mandarin-duck\"\n"), HasSubstr(":2: [alerts] authorization: a secret is given by reference"));
+  EXPECT_THAT(mistake("[alerts]\ndisk_free = \"0%\"\n"), HasSubstr(":2: [alerts] disk_free"));
+  EXPECT_THAT(mistake("[alerts]\ndisk_free = \"100%\"\n"), HasSubstr(":2: [alerts] disk_free"));
+  EXPECT_THAT(mistake("[alerts]\nwithin = \"0s\"\n"), HasSubstr(":2: [alerts] within"));
+  EXPECT_THAT(mistake("[alerts]\nlags = \"5s\"\n"), HasSubstr(":2: [alerts] unknown key \"lags\""));
+  EXPECT_THAT(mistake("[alerts.silence]\n\"bc-city\" = 5\n"), HasSubstr(":2: [alerts.silence] bc-city"));
+  unsetenv("HUTONG_TEST_SECRET");
+}
+
 TEST_F(Configuration, WhatIsShownCanBeReadAgain) {
   const auto shown =
       describe(read(std::string(kafka) + "unsafe_topics = true\n[log.kafka.settings]\nclient.rack = 'a\"b'\n"));

@@ -52,6 +52,25 @@ TEST_F(FactsOf, a_report_says_its_items_with_their_flags_and_its_panel_with_the_
   EXPECT_FALSE(facts.labelled);
 }
 
+TEST_F(FactsOf, what_corrects_is_told_to_whoever_was_perhaps_told_of_a_critical_one) {
+  using enum model::ResultStatus;
+  for (const auto status : {amended, corrected, cancelled, entered_in_error}) {
+    report = {};
+    report.status = status;
+    item("2823-3", {"N"});
+    EXPECT_EQ(facts_of(record, event, directory).items[0].flag, Flag::critical) << to_string(status);
+  }
+  report = {};
+  report.status = final;
+  item("2823-3", {"N"});
+  item("2951-2", {"N"});
+  report.observations[0].status = corrected;  // one item of a report that stands
+  const auto facts = facts_of(record, event, directory);
+  EXPECT_EQ(facts.items[0].flag, Flag::critical);
+  EXPECT_EQ(facts.items[1].flag, Flag::any);
+  EXPECT_EQ(facts.items[2].flag, Flag::critical);
+}
+
 TEST_F(FactsOf, one_labelled_item_labels_the_whole_event) {
   item("2823-3", {});
   item("56888-1", {});
