@@ -89,8 +89,16 @@ class Orders(Story):
         self.known_to_both()
         self.region.placed(codes=(("GLU", "葡萄糖"), ("K", "钾")))
         self.live.settle()
-        patient = self.live.fhir(f"Patient?identifier=urn:oid:2.16.156.10011.1.3|{CARD}")["entry"][0]["resource"]["id"]
-        found = self.requests("identifier=urn:hutong:facility:cc-east:placer|O1")
+
+        # Who it is may still be being decided, when all that was said is projected.
+        def is_one_person():
+            people = self.live.fhir(f"Patient?identifier=urn:oid:2.16.156.10011.1.3|{CARD}")["entry"]
+            found = self.requests("identifier=urn:hutong:facility:cc-east:placer|O1")
+            ids = {each["resource"]["id"] for each in people}
+            subjects = {r["subject"]["reference"].removeprefix("Patient/") for r in found}
+            return (ids.pop(), found) if len(ids) == 1 and ids == subjects else None
+
+        patient, found = self.region.until(is_one_person)
         self.assertEqual(sorted(r["code"]["text"] for r in found), ["葡萄糖", "钾"])
         glucose = next(r for r in found if r["code"]["text"] == "葡萄糖")
         self.assertEqual((glucose["status"], glucose["intent"], glucose["subject"]["reference"]), ("active", "order", f"Patient/{patient}"))
