@@ -13,6 +13,7 @@ from messages import ITEMS, oru
 from receivers import MllpReceiver, declare
 
 PATIENTS = 8
+A_MOMENT = 3  # seconds within which progress is in the log and its rows in the store, on a machine that does much else
 
 
 class SeveralDeliverers(OnEngines):
@@ -80,8 +81,8 @@ class SeveralDeliverers(OnEngines):
         for message in sorted(self.ward.accepted(), key=lambda m: m.at):
             at = first_taken.setdefault(message.report, message.at)
             # Nothing comes twice but what a broker had under way, or not recorded yet, when it died or stood still.
-            self.assertTrue(at == message.at or any(at - 0.1 <= moment <= at + 1 for moment in disturbed),
-                            f"{message.report} came twice and nothing had happened")
+            self.assertTrue(at == message.at or any(at - 0.1 <= moment <= at + A_MOMENT for moment in disturbed),
+                            f"{message.report} came twice, and what happened next was {[round(moment - at, 2) for moment in disturbed]} s later")
             self.assertEqual(controls.setdefault(message.report, message.control), message.control, "again under another id")
         for patient in range(PATIENTS):
             numbers = [int(report.split("-")[1]) for report in first_taken if report.startswith(f"{patient}-")]
