@@ -319,19 +319,22 @@ class DeliveredDecision : public Delivered {
 
 TEST_F(DeliveredDecision, is_what_a_hospital_would_say_of_its_own_numbers) {
   const std::string pid = "PID|1||C1^^^bc-county^MR~110105198001020011^^^^NI||王^晓明|||U\n";
-  EXPECT_EQ(message("identity.linked"), "ADT^A24^ADT_A24|ID|P|2.5.1||||||UNICODE UTF-8\n"
-                                        "EVN|A24|20260529042640+0800\n" +
-                                            pid + "PV1|1|N\nPID|2||Z7^^^bc-city^MR\nPV1|1|N\n");
-  EXPECT_EQ(message("identity.merged"), "ADT^A40^ADT_A39|ID|P|2.5.1||||||UNICODE UTF-8\n"
-                                        "EVN|A40|20260529042640+0800\n" +
-                                            pid + "MRG|Z7^^^bc-city^MR\n");
+  EXPECT_EQ(message("identity.linked"),
+            "ADT^A24^ADT_A24|ID|P|2.5.1||||||UNICODE UTF-8\n"
+            "EVN|A24|20260529042640.000+0800\n" +
+                pid + "PV1|1|N\nPID|2||Z7^^^bc-city^MR\nPV1|1|N\n");
+  EXPECT_EQ(message("identity.merged"),
+            "ADT^A40^ADT_A39|ID|P|2.5.1||||||UNICODE UTF-8\n"
+            "EVN|A40|20260529042640.000+0800\n" +
+                pid + "MRG|Z7^^^bc-city^MR\n");
   said.unites = false;
   said.other.person = two;
   said.rest = {said.patient};
   said.apart = {said.other};
-  EXPECT_EQ(message("identity.split"), "ADT^A37^ADT_A37|ID|P|2.5.1||||||UNICODE UTF-8\n"
-                                       "EVN|A37|20260529042640+0800\n" +
-                                           pid + "PV1|1|N\nPID|2||Z7^^^bc-city^MR\nPV1|1|N\n");
+  EXPECT_EQ(message("identity.split"),
+            "ADT^A37^ADT_A37|ID|P|2.5.1||||||UNICODE UTF-8\n"
+            "EVN|A37|20260529042640.000+0800\n" +
+                pid + "PV1|1|N\nPID|2||Z7^^^bc-city^MR\nPV1|1|N\n");
 }
 
 TEST_F(DeliveredDecision, reads_back_in_every_version_and_character_set) {
@@ -340,7 +343,8 @@ TEST_F(DeliveredDecision, reads_back_in_every_version_and_character_set) {
       said.unites = true;
       said.other.person = one;
       ASSERT_NE(message("identity.linked", version, charset), "");
-      EXPECT_THAT(read_back(bytes, EventKind::patient_linked), ::testing::HasSubstr("王晓明 110105198001020011\npatient.linked Z7"));
+      EXPECT_THAT(read_back(bytes, EventKind::patient_linked),
+                  ::testing::HasSubstr("王晓明 110105198001020011\npatient.linked Z7"));
       ASSERT_NE(message("identity.merged", version, charset), "");
       EXPECT_THAT(read_back(bytes, EventKind::patient_merged), ::testing::EndsWith("patient.merged Z7\n"));
       said.unites = false;

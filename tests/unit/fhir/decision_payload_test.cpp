@@ -17,8 +17,12 @@ class DecisionPayload : public testing::Test {
     said.persons.resize(2);
     auto& stays = said.persons[0];
     stays.id = PersonId(sha256("stays"));
-    stays.members.push_back({"h1", "P1", {}, 1, {1'780'000'000'000'000}});
-    stays.members.push_back({"h2", "Q1", {}, 1, {1'780'000'000'000'000}});
+    for (const auto& [facility, number] : {std::pair("h1", "P1"), std::pair("h2", "Q1")}) {
+      model::Subject subject;
+      subject.number = number;
+      subject.facility = facility;
+      stays.members.push_back({facility, number, subject, 1, {1'780'000'000'000'000}});
+    }
     auto& goes = said.persons[1];
     goes.id = PersonId(sha256("goes"));
     goes.replaced_by = stays.id;
@@ -58,8 +62,9 @@ TEST_F(DecisionPayload, has_the_standing_person_as_its_focus) {
   subscription.notification = "s1";
   const auto letter = fhir_notification(model::PayloadKind::id_only, "https://x/fhir")->write(notice, subscription);
   ASSERT_TRUE(letter);
-  EXPECT_THAT(letter->body, testing::HasSubstr(R"("name":"focus","valueReference":{"reference":"https://x/fhir/Patient/)" +
-                                               said.persons[0].id.hex()));
+  EXPECT_THAT(letter->body,
+              testing::HasSubstr(R"("name":"focus","valueReference":{"reference":"https://x/fhir/Patient/)" +
+                                 said.persons[0].id.hex()));
   EXPECT_THAT(resources_of({"identity.linked"}), testing::ElementsAre("Patient"));
 }
 

@@ -50,10 +50,10 @@ TEST_F(DecisionTold, what_the_machine_and_stewards_decide_and_undo) {
   ASSERT_TRUE(decide(Kind::unlink, {{"h2", "P"}}));
   const auto split = last_decision();
   ASSERT_TRUE(decide(Kind::undo, {}, split));
-  EXPECT_THAT(told(), ElementsAre("linked h1/P h2/P one", "merged h3/P h4/P one",
-                                  "undone h3/P h4/P two undoes identity.merged",
-                                  "undone h3/P h4/P one undoes identity.undone", "split h1/P h2/P two",
-                                  "undone h1/P h2/P one undoes identity.split"));
+  EXPECT_THAT(told(),
+              ElementsAre("linked h1/P h2/P one", "merged h3/P h4/P one", "undone h3/P h4/P two undoes identity.merged",
+                          "undone h3/P h4/P one undoes identity.undone", "split h1/P h2/P two",
+                          "undone h1/P h2/P one undoes identity.split"));
   store = rebuilt();
   EXPECT_THAT(told(), ::testing::SizeIs(6)) << "a rebuild says the same";
 }

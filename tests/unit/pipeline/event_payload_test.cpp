@@ -67,7 +67,9 @@ class DecisionPayload : public ::testing::Test {
     document.Parse(json.c_str());
     return !document.HasParseError() && document.Accept(validator);
   }
-  static PersonId person(unsigned char digit) { return *PersonId::from_bytes(std::string(16, static_cast<char>(digit))); }
+  static PersonId person(unsigned char digit) {
+    return *PersonId::from_bytes(std::string(16, static_cast<char>(digit)));
+  }
 
   DecisionPayload() {
     record.source.facility = "bc-county";
