@@ -107,7 +107,7 @@ class Subscribes(Story):
         stays, goes = (entry["resource"] for entry in bundle["entry"][1:])
         self.assertEqual((stays["active"], goes["active"], goes["link"][0]["other"]["reference"]), (True, False, f"Patient/{stays['id']}"))
         self.assertEqual(stays, live.fhir(f"Patient/{stays['id']}"))
-        self.assertEqual(self.events(one, "?content=id-only", client="narrow")[0], [1, 2, 3])
+        until(lambda: self.events(one, "?content=id-only", client="narrow")[0] == [1, 2, 3], "all three are recorded", 10)
 
     def test_a_handshake_then_what_it_asked_for_across_a_kill_and_a_rebuild(self):
         live = self.start()
