@@ -93,6 +93,7 @@ net::awaitable<void> Delivery::State::pause(std::chrono::milliseconds time) {
 }
 
 void Delivery::State::projected(port::Partition partition, port::Offset next) {
+  views_moved_.fetch_add(1);
   if (partition.topic != Topic::events && partition.topic != Topic::operations) return;
   {
     const std::lock_guard lock(bounds_mutex_);
