@@ -301,12 +301,7 @@ class FhirService : public std::enable_shared_from_this<FhirService> {
   }
 
   Response document(int status, std::string body) const {
-    Response response;
-    response.status = status;
-    response.content_type = deps_.rendering.content_type();
-    response.headers.emplace_back("Cache-Control", "no-store");
-    response.body = std::move(body);
-    return response;
+    return fhir_response(deps_.rendering.content_type(), status, std::move(body));
   }
 
   static Response with_offset(Response response, port::Offset offset) {

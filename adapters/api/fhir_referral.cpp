@@ -9,6 +9,7 @@
 #include "adapters/api/fhir_search.h"
 #include "adapters/api/referral_handlers.h"
 #include "adapters/api/router.h"
+#include "adapters/api/router_fault.h"
 #include "broker/model/referral_view.h"
 #include "broker/query/page_token.h"
 #include "broker/referral/view.h"
@@ -258,12 +259,7 @@ class TaskService {
   }
 
   Response document(int status, std::string body) const {
-    Response response;
-    response.status = status;
-    response.content_type = deps_.rendering.content_type();
-    response.headers.emplace_back("Cache-Control", "no-store");
-    response.body = std::move(body);
-    return response;
+    return fhir_response(deps_.rendering.content_type(), status, std::move(body));
   }
   std::string outcome(std::string_view message, ErrorCode code = ErrorCode::conflict) const {
     return deps_.rendering.outcome(code, message, "");

@@ -495,12 +495,7 @@ class SubscriptionService {
     return response;
   }
   Response document(int status, std::string body) const {
-    Response response;
-    response.status = status;
-    response.content_type = deps_.rendering.content_type();
-    response.headers.emplace_back("Cache-Control", "no-store");
-    response.body = std::move(body);
-    return response;
+    return fhir_response(deps_.rendering.content_type(), status, std::move(body));
   }
   Response failed(const Error& error, std::string_view where = {}) const {
     return document(http_status(error.code), deps_.rendering.outcome(error.code, error.message, where));

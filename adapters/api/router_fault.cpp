@@ -57,6 +57,13 @@ Response json_response(std::string body, int status) {
   return response;
 }
 
+Response fhir_response(std::string_view content_type, int status, std::string body) {
+  auto response = json_response(std::move(body), status);
+  response.content_type = content_type;
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
 Response oauth_fault(int status, std::string_view code, std::string_view message) {
   std::string body = "{\"error\":";
   access::append_json_text(body, code);

@@ -17,5 +17,7 @@ Response fault(std::string_view path, const Error& error);
 // RFC 6749 §5.2; what fault() gives under /oauth.
 Response oauth_fault(int status, std::string_view code, std::string_view message);
 Response json_response(std::string body, int status = 200);
+// A resource: never kept by a cache, because it is somebody's.
+Response fhir_response(std::string_view content_type, int status, std::string body);
 
 }  // namespace hutong::api

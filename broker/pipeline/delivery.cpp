@@ -102,6 +102,7 @@ net::awaitable<void> Delivery::State::pause(std::chrono::milliseconds time) {
 }
 
 void Delivery::State::projected(port::Partition partition, port::Offset next) {
+  views_moved_.fetch_add(1);
   if (partition.topic == Topic::quarantine) return;
   {
     const std::lock_guard lock(bounds_mutex_);

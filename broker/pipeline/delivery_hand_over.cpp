@@ -10,6 +10,24 @@
 #include "broker/referral/view.h"
 
 namespace hutong::pipeline {
+
+// What is shown of an event, and what it points to.
+struct Shown {
+  std::shared_ptr<const port::StoredRecord> stored;
+  Arena arena;
+  model::RecordView record;
+  model::ReportView report;
+  model::EncounterView encounter;
+  model::OrderView order;
+  std::optional<Matter> matter;
+  model::ReferralView referral;
+  port::OperationsNotice operations;
+  port::IdentityNotice identity;
+  port::Notice notice;
+  bool withheld = false;
+  bool with_views = false;  // notice.report ...
+};
+
 namespace {
 
 namespace tables = port::tables;
@@ -22,6 +40,8 @@ enum : std::size_t { earlier_version = 1, earlier_updated = 3, earlier_event = 5
 enum : std::size_t { order_body = 9 };  // of tables::orders
 
 constexpr const char* withheld = "withheld";
+constexpr std::size_t shown_at_most = 16;
+constexpr Lanes::Ticks a_moment = std::chrono::milliseconds(5);
 
 std::int64_t number_in(const Row& row, std::size_t column) {
   return std::get<std::int64_t>(row[column]);
@@ -34,21 +54,6 @@ bool is_labelled(const model::Report& report) {
   return !report.labels.empty() || std::any_of(report.observations.begin(), report.observations.end(),
                                                [](const auto& item) { return !item.labels.empty(); });
 }
-
-// What is shown of an event, and what it points to.
-struct Shown {
-  Arena arena;
-  model::RecordView record;
-  model::ReportView report;
-  model::EncounterView encounter;
-  model::OrderView order;
-  std::optional<Matter> matter;
-  model::ReferralView referral;
-  port::OperationsNotice operations;
-  port::IdentityNotice identity;
-  port::Notice notice;
-  bool withheld = false;
-};
 
 bool any_of(const std::vector<std::string>& parties, const std::vector<std::string>& these) {
   return std::any_of(these.begin(), these.end(), [&](const auto& each) {
@@ -179,7 +184,7 @@ net::awaitable<Result<void>> look_up(port::Store& store, Shown& shown) {
 }
 
 // Errors: corrupt, it does not read.
-Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool replay, Shown& shown) {
+Result<void> show_event(const port::StoredRecord& stored, std::uint32_t ordinal, Shown& shown) {
   if (auto read = model::read_record(stored.record.json, shown.arena, shown.record); !read) return read;
   if (shown.record.id.empty()) shown.record.id = stored.record.id;
   const auto& events = shown.record.events;
@@ -196,7 +201,6 @@ Result<void> show(const port::StoredRecord& stored, std::uint32_t ordinal, bool 
   notice.facility = shown.arena.copy(patient.facility);
   notice.number = shown.arena.copy(patient.number);
   notice.appended = stored.appended;
-  notice.replay = replay;
   return {};
 }
 
@@ -254,8 +258,7 @@ net::awaitable<Result<void>> show_decision(port::Store& store, const PersonShown
 // persons are shown. Errors: corrupt, it tells nobody anything (any more).
 net::awaitable<Result<void>> show_matter(port::Store& store, const model::FacilityDirectory& facilities,
                                          const model::SubscriptionFilter& filter, port::Partition partition,
-                                         const port::StoredRecord& stored, bool replay, const PersonShown* shows,
-                                         Shown& shown) {
+                                         const port::StoredRecord& stored, const PersonShown* shows, Shown& shown) {
   auto found = co_await matter_of(store, partition, stored);
   if (!found) co_return tl::unexpected(found.error());
   if (!*found) co_return fail(ErrorCode::corrupt, "the record tells nothing");
@@ -268,7 +271,6 @@ net::awaitable<Result<void>> show_matter(port::Store& store, const model::Facili
   notice.facility = matter.patients.front().facility;
   notice.number = matter.patients.front().number;
   notice.appended = stored.appended;
-  notice.replay = replay;
   shown.record.id = stored.record.id;
   shown.record.source.facility = matter.facility;
   shown.record.subject.number = notice.number;
@@ -305,10 +307,10 @@ struct Delivery::State::Written {
   const char* instead = nullptr;  // nothing is handed over, and why
 };
 
-// Errors: invalid and corrupt, this event cannot be said; others: not now.
-net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
-    std::shared_ptr<const port::StoredRecord> record, model::EventRef ref, std::shared_ptr<const port::Payload> payload,
-    const model::Subscription& subscription, std::uint64_t number) {
+// Errors: corrupt, it does not read; not_found, the log does not hold it; the log's and the store's.
+net::awaitable<Result<Delivery::State::ShownPtr>> Delivery::State::show(
+    std::shared_ptr<const port::StoredRecord> record, model::EventRef ref, bool with_views,
+    const model::Subscription& subscription) {
   const port::Partition partition{static_cast<port::Topic>(ref.stream.topic), ref.stream.partition};
   if (!record) {
     auto slice = co_await deps_.log.read(partition, ref.offset, {1, 1, false});
@@ -318,46 +320,85 @@ net::awaitable<Result<Delivery::State::Written>> Delivery::State::compose(
     }
     record = std::make_shared<const port::StoredRecord>(std::move(slice->records.front()));
   }
-  Shown shown;
-  const bool replay = ref.stream.replay != 0;
+  auto shown = std::make_shared<Shown>();
+  shown->stored = std::move(record);
   if (partition.topic != port::Topic::events) {
     const auto facilities = deps_.facilities();
-    auto good = co_await show_matter(deps_.store, *facilities, subscription.filter, partition, *record, replay,
-                                     payload->shows_views() ? &deps_.person : nullptr, shown);
+    auto good = co_await show_matter(deps_.store, *facilities, subscription.filter, partition, *shown->stored,
+                                     with_views ? &deps_.person : nullptr, *shown);
     if (!good) co_return tl::unexpected(good.error());
-    if (!shown.operations.lost) {
-      if (auto found = co_await look_up_patient(deps_.store, shown); !found) co_return tl::unexpected(found.error());
+    if (!shown->operations.lost) {
+      if (auto found = co_await look_up_patient(deps_.store, *shown); !found) co_return tl::unexpected(found.error());
     }
-  } else {
-    if (auto good = show(*record, ref.ordinal, replay, shown); !good) co_return tl::unexpected(good.error());
-    const auto& event = *shown.notice.event;
-    if (event.report) {
-      if (auto found = co_await look_up_report(deps_.store, shown); !found) co_return tl::unexpected(found.error());
-    } else if (event.order) {
-      if (auto found = co_await look_up_order(deps_.store, shown); !found) co_return tl::unexpected(found.error());
-    }
-    if (payload->shows_views() && !shown.withheld) {
-      if (auto found = co_await look_up(deps_.store, shown); !found) co_return tl::unexpected(found.error());
-    }
+    co_return shown;
   }
+  if (auto good = show_event(*shown->stored, ref.ordinal, *shown); !good) co_return tl::unexpected(good.error());
+  const auto& event = *shown->notice.event;
+  if (event.report) {
+    if (auto found = co_await look_up_report(deps_.store, *shown); !found) co_return tl::unexpected(found.error());
+  } else if (event.order) {
+    if (auto found = co_await look_up_order(deps_.store, *shown); !found) co_return tl::unexpected(found.error());
+  }
+  if (with_views && !shown->withheld) {
+    if (auto found = co_await look_up(deps_.store, *shown); !found) co_return tl::unexpected(found.error());
+  }
+  shown->with_views = with_views;
+  co_return shown;
+}
+
+// As show(), once for all who are told of an event at one moment. What becomes of a referral is another thing to each.
+net::awaitable<Result<Delivery::State::ShownPtr>> Delivery::State::show_lately(const SubscriberPtr& subscriber,
+                                                                               const Lanes::Task& task) {
+  const auto with_views = subscriber->payload->shows_views();
+  auto ref = task.ref;
+  if (ref.stream.topic != static_cast<std::uint8_t>(port::Topic::events))
+    co_return co_await show(task.record, ref, with_views, subscriber->declared);
+  ref.stream.replay = 0;
+  const auto moved = views_moved_.load();
+  if (std::exchange(shown_at_, moved) != moved) shown_.clear();
+  const auto known = std::find_if(shown_.begin(), shown_.end(), [&](const auto& each) {
+    return each.first == ref && each.second->with_views >= with_views;
+  });
+  if (known != shown_.end()) co_return known->second;
+  auto shown = co_await show(task.record, ref, with_views, subscriber->declared);
+  if (shown && shown_at_ == moved && views_moved_ == moved) {
+    if (shown_.size() == shown_at_most) shown_.erase(shown_.begin());
+    shown_.emplace_back(ref, *shown);
+  }
+  co_return shown;
+}
+
+// Errors: invalid and corrupt, this event cannot be said.
+Result<Delivery::State::Written> Delivery::State::compose(const Shown& shown, model::EventRef ref,
+                                                          const port::Payload& payload,
+                                                          const model::Subscription& subscription,
+                                                          std::uint64_t number) {
   Written written;
   if (shown.withheld) {
     written.instead = withheld;
-    co_return written;
+    return written;
   }
-  shown.notice.event_number = number;
-  auto letter = payload->write(shown.notice, subscription);
-  if (!letter) co_return tl::unexpected(letter.error());
+  auto notice = shown.notice;
+  notice.replay = ref.stream.replay != 0;
+  notice.event_number = number;
+  auto letter = payload.write(notice, subscription);
+  if (!letter) return tl::unexpected(letter.error());
   if (letter->unsaid) written.instead = "nothing to say";
   auto& parcel = written.parcel;
   parcel.body = std::move(letter->body);
   parcel.content_type = std::move(letter->content_type);
   parcel.control_id = std::move(letter->control_id);
-  parcel.event_id = shown.notice.event_id;
-  parcel.kind = shown.notice.kind;
-  parcel.version = shown.notice.version;
-  parcel.replay = shown.notice.replay;
-  co_return written;
+  parcel.event_id = notice.event_id;
+  parcel.kind = notice.kind;
+  parcel.version = notice.version;
+  parcel.replay = notice.replay;
+  return written;
+}
+
+// While what is new is late, those who are behind hand over only every other moment.
+std::optional<Lanes::Ticks> Delivery::State::rests_until(Lanes::Ticks now) const {
+  if (now >= late_until_ || now / a_moment % 2 == 0) return std::nullopt;
+  return (now / a_moment + 1) * a_moment;
 }
 
 void Delivery::State::pump(const SubscriberPtr& subscriber) {
@@ -369,10 +410,13 @@ void Delivery::State::pump(const SubscriberPtr& subscriber) {
   if (subscriber->dormant) return;
   auto& lanes = *subscriber->lanes;
   const auto now = deps_.clock.ticks();
-  while (auto* task = lanes.next(now, subscriber->sink->parallel())) {
-    spawn("delivery to " + subscriber->declared.name, hand_over(subscriber, task));
+  auto at = subscriber->live ? std::nullopt : rests_until(now);
+  if (!at) {
+    while (auto* task = lanes.next(now, subscriber->sink->parallel())) {
+      spawn("delivery to " + subscriber->declared.name, hand_over(subscriber, task));
+    }
+    at = lanes.next_at();
   }
-  const auto at = lanes.next_at();
   if (!at) return;
   subscriber->timer->expires_after(std::max(*at - now, Lanes::Ticks(0)));
   subscriber->timer->async_wait([weak = weak_from_this(), subscriber](boost::system::error_code cancelled) {
@@ -386,7 +430,9 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
   auto& lanes = *subscriber->lanes;
   const auto& to = subscriber->declared;
   const auto appended = task->appended;
-  auto written = co_await compose(task->record, task->ref, subscriber->payload, to, task->place);
+  auto shown = co_await show_lately(subscriber, *task);
+  auto written = shown ? compose(**shown, task->ref, *subscriber->payload, to, task->place)
+                       : Result<Written>(tl::unexpected(shown.error()));
   port::Receipt receipt;
   if (!written) {
     const auto& error = written.error();
@@ -431,7 +477,10 @@ net::awaitable<void> Delivery::State::hand_over(SubscriberPtr subscriber, Lanes:
 
 net::awaitable<Result<port::Letter>> Delivery::State::letter(model::Subscription subscription, model::EventRef ref,
                                                              std::uint64_t number) {
-  auto written = co_await compose(nullptr, ref, deps_.payload(subscription), subscription, number);
+  const auto payload = deps_.payload(subscription);
+  const auto shown = co_await show(nullptr, ref, payload->shows_views(), subscription);
+  if (!shown) co_return tl::unexpected(shown.error());
+  auto written = compose(**shown, ref, *payload, subscription, number);
   if (!written) co_return tl::unexpected(written.error());
   if (written->instead == withheld)
     co_return fail(ErrorCode::forbidden,

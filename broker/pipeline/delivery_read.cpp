@@ -17,7 +17,9 @@ namespace tables = port::tables;
 using port::Topic;
 
 constexpr std::size_t routed_records = 500, routed_bytes = 4 * 1024 * 1024;
-constexpr std::size_t own_records = 256, own_bytes = 1024 * 1024;
+constexpr std::size_t own_records = 128, own_bytes = 1024 * 1024;  // as much as there is room for when it is read
+constexpr std::chrono::microseconds one_go{300};
+constexpr std::chrono::milliseconds late{6}, late_for{10};
 constexpr std::size_t open_for_replay = 64;  // open events above which a replay waits: what is new goes first
 constexpr std::chrono::milliseconds rest{100}, again{200};
 
@@ -161,8 +163,11 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
   if (centres && !some->records.empty()) {
     if (auto known = co_await identities_known(to); !known) co_return tl::unexpected(known.error());
   }
+  auto since = deps_.clock.ticks();
   for (const auto& [partition, record] : some->records) {
+    co_await give_way(since);
     if (!going()) co_return std::size_t{0};
+    if (deps_.clock.now() - record->appended > late) late_until_ = deps_.clock.ticks() + late_for;
     if (!matcher_.wants_none_of(record->record.kinds)) {
       auto matter = co_await matter_in(partition, *record);
       if (!matter) co_return tl::unexpected(matter.error());
@@ -394,6 +399,12 @@ void Delivery::State::give_turn() {
   waiting_readers_.pop_front();
 }
 
+net::awaitable<void> Delivery::State::give_way(Lanes::Ticks& since) {
+  if (deps_.clock.ticks() - since < one_go) co_return;
+  co_await net::post(executor_, net::use_awaitable);
+  since = deps_.clock.ticks();
+}
+
 // Gives the subscriber what it wants of a record that it reads by itself.
 net::awaitable<Result<void>> Delivery::State::take_own(Subscriber& subscriber, port::Partition partition,
                                                        std::shared_ptr<const port::StoredRecord> record,
@@ -456,7 +467,9 @@ net::awaitable<Result<bool>> Delivery::State::catch_up_some(Subscriber& subscrib
   give_turn();
   if (!some) co_return tl::unexpected(some.error());
   bool all = true;
+  auto since = deps_.clock.ticks();
   for (const auto& [partition, record] : some->records) {
+    co_await give_way(since);
     if (!going()) co_return false;
     if (!subscriber.lanes->has_room()) {
       all = false;
@@ -502,7 +515,9 @@ net::awaitable<Result<bool>> Delivery::State::replay_some(Subscriber& subscriber
   if (!some) co_return tl::unexpected(some.error());
   if (auto kept = co_await keep_order(*some, std::move(short_of)); !kept) co_return tl::unexpected(kept.error());
   bool all = true;
+  auto since = deps_.clock.ticks();
   for (const auto& [partition, record] : some->records) {
+    co_await give_way(since);
     auto* replay = find();
     if (!replay || !going()) co_return false;
     if (!subscriber.lanes->has_room()) {

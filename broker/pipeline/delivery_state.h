@@ -63,6 +63,8 @@ inline model::Stream stream_of(const port::Partition& partition, std::uint32_t r
   return {replay, static_cast<std::uint8_t>(partition.topic), partition.number};
 }
 
+struct Shown;
+
 class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
  public:
   State(DeliveryDeps deps, DeliveryOptions options, std::vector<model::Subscription> subscriptions);
@@ -146,6 +148,8 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   void start_reading(const SubscriberPtr& subscriber);
   net::awaitable<void> turn_to_read();
   void give_turn();
+  // Whoever has worked for a moment since then lets sockets and everybody else come first.
+  net::awaitable<void> give_way(Lanes::Ticks& since);
   net::awaitable<void> pause(std::chrono::milliseconds time);
   Positions bounds() const;
   static Positions not_beyond(Positions to, const Lanes& lanes, std::uint32_t replay);
@@ -153,11 +157,16 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
 
   // delivery_hand_over.cpp
   void pump(const SubscriberPtr& subscriber);
+  std::optional<Lanes::Ticks> rests_until(Lanes::Ticks now) const;
   net::awaitable<void> hand_over(SubscriberPtr subscriber, Lanes::Task* task);
   struct Written;
-  net::awaitable<Result<Written>> compose(std::shared_ptr<const port::StoredRecord> record, model::EventRef ref,
-                                          std::shared_ptr<const port::Payload> payload,
-                                          const model::Subscription& subscription, std::uint64_t number);
+  using ShownPtr = std::shared_ptr<const Shown>;
+  // What there is to say of an event to this subscription. Any thread.
+  net::awaitable<Result<ShownPtr>> show(std::shared_ptr<const port::StoredRecord> record, model::EventRef ref,
+                                        bool with_views, const model::Subscription& subscription);
+  net::awaitable<Result<ShownPtr>> show_lately(const SubscriberPtr& subscriber, const Lanes::Task& task);
+  static Result<Written> compose(const Shown& shown, model::EventRef ref, const port::Payload& payload,
+                                 const model::Subscription& subscription, std::uint64_t number);
   void made_room(Subscriber& subscriber);
 
  public:
@@ -188,7 +197,8 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   Arena arena_;
   Positions router_;
   bool router_moved_ = false;
-  port::Offset commands_ = 0;  // of operations, read up to here
+  Lanes::Ticks late_until_{0};  // what is new is late
+  port::Offset commands_ = 0;   // of operations, read up to here
   std::uint64_t term_ = 0, sequence_ = 0;
   std::string run_;  // names the records of this run
   bool dirty_ = false;
@@ -202,6 +212,10 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   std::vector<model::SubscriberProgress> left_behind_;  // not declared any more: where they stay
   std::size_t readers_ = 0;
   std::deque<std::shared_ptr<net::steady_timer>> waiting_readers_;
+  // What was shown lately, while the views are what they were: several subscribers are told of an event at one moment.
+  std::vector<std::pair<model::EventRef, ShownPtr>> shown_;
+  std::uint64_t shown_at_ = 0;
+  std::atomic<std::uint64_t> views_moved_{0};                                                       // how often
   std::shared_ptr<std::atomic<std::size_t>> kept_ = std::make_shared<std::atomic<std::size_t>>(0);  // bytes of records
   std::unique_ptr<net::steady_timer> projected_, recorder_;
   std::atomic<bool> woken_{false};

@@ -13,7 +13,7 @@ from messages import ITEMS, oru
 from receivers import MllpReceiver, declare
 
 PATIENTS = 8
-A_MOMENT = 3  # seconds within which progress is in the log and its rows in the store, on a machine that does much else
+A_MOMENT = 1  # seconds within which progress is in the log and its rows in the store
 
 
 class SeveralDeliverers(OnEngines):

@@ -20,6 +20,16 @@ void put(Json& json, const char* name, std::string_view value) {
   json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
 }
 
+void put_profile(Json& json, std::string_view name) {
+  json.Key("meta");
+  json.StartObject();
+  json.Key("profile");
+  json.StartArray();
+  put(json, nullptr, std::string(profiles) + std::string(name));
+  json.EndArray();
+  json.EndObject();
+}
+
 std::string text_in(const rapidjson::Value& object, const char* name) {
   const auto found = object.FindMember(name);
   return found != object.MemberEnd() && found->value.IsString() ? std::string(found->value.GetString()) : std::string();
@@ -52,13 +62,7 @@ void put_reference(Json& json, std::string_view name, std::string_view reference
 void put_status(Json& json, const SubscriptionStatus& status, std::string_view base_url, const Event* event) {
   json.StartObject();
   put(json, "resourceType", "Parameters");
-  json.Key("meta");
-  json.StartObject();
-  json.Key("profile");
-  json.StartArray();
-  put(json, nullptr, std::string(profiles) + "backport-subscription-status-r4");
-  json.EndArray();
-  json.EndObject();
+  put_profile(json, "backport-subscription-status-r4");
   json.Key("parameter");
   json.StartArray();
   put_reference(json, "subscription", std::string(base_url) + "/Subscription/" + std::string(status.subscription));
@@ -97,13 +101,7 @@ std::string bundle(const SubscriptionStatus& status, std::string_view base_url, 
   Json json(out);
   json.StartObject();
   put(json, "resourceType", "Bundle");
-  json.Key("meta");
-  json.StartObject();
-  json.Key("profile");
-  json.StartArray();
-  put(json, nullptr, std::string(profiles) + "backport-subscription-notification-r4");
-  json.EndArray();
-  json.EndObject();
+  put_profile(json, "backport-subscription-notification-r4");
   put(json, "type", "history");
   if (event) put(json, "timestamp", to_iso(event->at));
   json.Key("entry");

@@ -20,11 +20,39 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
+// A store that counts how often rows of reports are asked for.
+class CountingStore final : public port::Store {
+ public:
+  explicit CountingStore(port::Store& store) : store_(store) {}
+  int reports = 0;
+
+  net::awaitable<Result<void>> write(port::StoreBatch batch) override { return store_.write(std::move(batch)); }
+  net::awaitable<Result<std::vector<std::optional<port::Row>>>> get_many(std::vector<port::Lookup> lookups) override {
+    for (const auto& each : lookups) reports += each.table == &tables::reports;
+    return store_.get_many(std::move(lookups));
+  }
+  net::awaitable<Result<std::vector<port::Row>>> scan(const port::Table& table, port::Scan scan) override {
+    return store_.scan(table, std::move(scan));
+  }
+  net::awaitable<Result<std::optional<port::Cursor>>> cursor(port::Partition partition) override {
+    return store_.cursor(partition);
+  }
+  net::awaitable<Result<void>> checkpoint(const std::filesystem::path& path) override {
+    return store_.checkpoint(path);
+  }
+  std::uint64_t bytes() const override { return store_.bytes(); }
+  net::awaitable<Result<void>> close() override { return store_.close(); }
+
+ private:
+  port::Store& store_;
+};
+
 // A receiver, whoever connects to it: what it was told, by control id, "-r" behind what is told again.
 struct Receiver {
   std::vector<std::string> told;
   std::set<std::string> refuses, keeps;  // keeps: gives no answer as long as it is in here
   bool away = false;
+  std::chrono::milliseconds takes{0};
   int connected = 0;
   std::function<void()> on_close;
 };
@@ -37,7 +65,8 @@ class FakeSink final : public port::Sink {
     if (receiver_.away) co_return Receipt{Taken::unreachable, "connection refused", {}};
     const std::string name = parcel.body;
     receiver_.told.push_back(parcel.replay ? name + "-r" : name);
-    net::steady_timer timer(co_await net::this_coro::executor);
+    net::steady_timer timer(co_await net::this_coro::executor, receiver_.takes);
+    if (receiver_.takes > 0ms) co_await timer.async_wait(net::use_awaitable);
     while (receiver_.keeps.contains(name) && !closed_) {
       timer.expires_after(1ms);
       co_await timer.async_wait(net::use_awaitable);
@@ -88,7 +117,7 @@ class DeliveryRun : public ::testing::Test {
       net::co_spawn(io, project(), [this](std::exception_ptr) { projector_runs = false; });
     }
     DeliveryDeps deps{.log = *log,
-                      .store = store,
+                      .store = counting,
                       .metrics = metrics,
                       .clock = system_clock(),
                       .facilities = [this] { return directory; },
@@ -103,7 +132,9 @@ class DeliveryRun : public ::testing::Test {
                       .ours = [this] { return ours; },
                       .confirmed = [this] { return doubts == 0 || doubts-- == 0; },
                       .on_event = [this](std::string_view, std::string what) { events.push_back(std::move(what)); }};
-    delivery = std::make_unique<Delivery>(std::move(deps), options, std::vector{ward});
+    auto declared = others;
+    declared.push_back(ward);
+    delivery = std::make_unique<Delivery>(std::move(deps), options, std::move(declared));
     runs = true;
     net::co_spawn(io, run(), [this](std::exception_ptr) { runs = false; });
     ASSERT_TRUE(until([&] { return delivery->delivering(); }));
@@ -169,14 +200,21 @@ class DeliveryRun : public ::testing::Test {
     said.ranges = {{{}, 0, to}};
     command(std::move(said));
   }
+  static model::Subscription another(std::string name) {
+    model::Subscription one;
+    one.name = std::move(name);
+    return one;
+  }
   void operate(model::DeliveryAction action) {
     model::DeliveryCommanded said;
     said.action = action;
     command(std::move(said));
   }
   port::SubscriptionStatus status() {
-    const auto all = delivery->status();
-    return all.empty() ? port::SubscriptionStatus() : all.front();
+    for (auto& one : delivery->status()) {
+      if (one.name == ward.name) return one;
+    }
+    return {};
   }
   bool is_told(const std::string& name) const {
     return std::find(receiver.told.begin(), receiver.told.end(), name) != receiver.told.end();
@@ -200,6 +238,7 @@ class DeliveryRun : public ::testing::Test {
   net::io_context io{1};
   std::unique_ptr<memory::MemoryLog> log;
   store::MemoryStore store;
+  CountingStore counting{store};  // what the deliverer asks
   PrometheusMetrics metrics;
   std::shared_ptr<model::FacilityDirectory> directory = std::make_shared<model::FacilityDirectory>();
   std::unique_ptr<Projector> projector;
@@ -211,6 +250,7 @@ class DeliveryRun : public ::testing::Test {
     one.attempts = 1;
     return one;
   }();
+  std::vector<model::Subscription> others;
   Receiver receiver;
   std::vector<std::string> events;
   bool ours = true, projecting = true, over = false, runs = false, projector_runs = false;
@@ -499,6 +539,60 @@ TEST_F(DeliveryRun, what_a_better_map_has_labelled_meanwhile_is_withheld_in_ever
   operate(model::DeliveryAction::resume);
   ASSERT_TRUE(until([&] { return is_told("GLU") && status().open == 0; }));
   EXPECT_FALSE(is_told("HIV"));
+}
+
+TEST_F(DeliveryRun, what_another_was_told_before_it_was_labelled_is_withheld) {
+  others = {another("earlier")};
+  start();
+  operate(model::DeliveryAction::pause);
+  ASSERT_TRUE(until([&] { return status().paused; }));
+  const auto read = [](const std::string& label, std::uint32_t version) {
+    return Message("HIV")
+        .report({.items = {{.code = "A1", .value = "5.8", .label = label}}})
+        .event_version(version)
+        .record();
+  };
+  append(read("", 1));
+  ASSERT_TRUE(until([&] { return is_told("HIV"); }));
+  auto healed = read("HIV", 2);
+  healed.id = RecordId(sha256("healed"));
+  healed.kinds = std::string(renormalized_kind);
+  append(std::move(healed));
+  ASSERT_TRUE(until([&] { return rows(tables::report_versions).size() == 1; }));
+  receiver.told.clear();
+  operate(model::DeliveryAction::resume);
+  ASSERT_TRUE(until([&] { return !status().paused && status().open == 0 && is_recorded(2, 0); }));
+  EXPECT_THAT(receiver.told, IsEmpty());
+}
+
+// --- what a delivery costs ---
+
+TEST_F(DeliveryRun, what_several_are_told_at_one_moment_is_looked_up_once) {
+  others = {another("a"), another("b"), another("c")};
+  start();
+  append(result("X"));
+  ASSERT_TRUE(until([&] { return receiver.told.size() == 4; }));
+  EXPECT_EQ(counting.reports, 1);
+}
+
+TEST_F(DeliveryRun, who_is_behind_comes_on_although_everything_new_is_late) {
+  receiver.away = true;
+  start();
+  for (int i = 0; i < 600; ++i) append(result("O" + std::to_string(i), {.number = std::to_string(i)}));
+  ASSERT_TRUE(until([&] { return status().open >= 200 && status().lag_records >= 300; }))
+      << status().open << ' ' << status().lag_records;
+  receiver.away = false;
+  receiver.takes = 4ms;
+  projecting = false;
+  for (int i = 0; !is_told("O599") && i < 1'000; ++i) {  // each new one is 7 ms old when it is read
+    append(result("N" + std::to_string(i)));
+    pass(7ms);
+    projecting = true;
+    pass(1ms);
+    projecting = false;
+  }
+  projecting = true;
+  EXPECT_TRUE(is_told("O599"));
 }
 
 // --- replays ---
