@@ -70,7 +70,10 @@ const std::vector<Criterion>& criteria_known() {
       {"DiagnosticReport", {"result.reported", "exam.reported"}, "code (LOINC), category=LAB or RAD"},
       {"ServiceRequest", {"order.placed"}, "code (LOINC)"},
       {"Encounter", {"encounter.changed"}, "none"},
-      {"Patient", {"patient.updated", "patient.merged", "patient.linked", "patient.unlinked"}, "none"},
+      {"Patient",
+       {"patient.updated", "patient.merged", "patient.linked", "patient.unlinked", "identity.linked", "identity.merged",
+        "identity.split", "identity.undone"},
+       "none"},
       {"Task", {std::string(model::referral_answered_kind)}, "owner or requester=Organization/CODE"}};
   return known;
 }

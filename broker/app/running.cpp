@@ -59,6 +59,7 @@
 #include "broker/query/placed_orders.h"
 #include "broker/query/recognition.h"
 #include "broker/query/referrals.h"
+#include "broker/query/rows.h"
 
 namespace hutong::app {
 namespace fs = std::filesystem;
@@ -347,6 +348,7 @@ void Running::State::wire_delivery() {
                               [this] { return facilities(); },
                               [this](const model::Subscription& one) { return sink_for(one, config, delivery_io.get_executor(), event_desk); },
                               [this](const model::Subscription& one) { return payload_for(one, config); },
+                              [this](PersonId id, Arena& arena) { return query::load_person(*store, id, arena); },
                               [this](const model::Subscription& one) { return handshake_for(one, config); },
                               [this](const model::SubscriptionDeclared& one) -> Result<void> {
                                 const auto* client = clients.find(one.client);

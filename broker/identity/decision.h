@@ -63,6 +63,8 @@ struct IdentityDecision {
 
   bool shapes() const { return kind != DecisionKind::conflict && kind != DecisionKind::possible; }
   bool of_steward() const { return !by.empty(); }
+  // A facility's own A40, A47, A24 or A37: no machine merges or splits.
+  bool of_facility() const { return by.empty() && (kind == DecisionKind::merged || kind == DecisionKind::split); }
 };
 
 }  // namespace hutong::identity

@@ -22,6 +22,8 @@ const std::vector<std::string_view>& told_kinds() {
          {"critical-value.told", "critical-value.escalated", "critical-value.confirmed", "critical-value.withdrawn"}) {
       all.push_back(kind);
     }
+    for (const auto* kind : {"identity.linked", "identity.merged", "identity.split", "identity.undone"})
+      all.push_back(kind);
     return all;
   }();
   return kinds;

@@ -19,7 +19,8 @@ std::optional<Flag> flag_of(std::string_view text);
 // What a laboratory's flag says: any, where it says normal or nothing.
 Flag flag_said(std::string_view sent);
 
-// What can be subscribed to: events, and what becomes of referrals and critical values (topic operations).
+// What can be subscribed to: events, what becomes of referrals and critical values (topic operations), and decisions
+// about who is one person (topic identity).
 const std::vector<std::string_view>& told_kinds();
 // Of these, what is told only to who says by `parties` for whom: referrals and critical values.
 bool is_for_parties(std::string_view kind);
@@ -31,8 +32,9 @@ std::optional<AsParty> as_party_of(std::string_view text);
 
 // What is wanted: each list that is not empty must hold what the event says, in one of its values.
 struct SubscriptionFilter {
-  std::vector<std::string> kinds;       // "result.reported", or a family: "referral.*"
-  std::vector<std::string> facilities;  // whose message it is
+  std::vector<std::string> kinds;  // "result.reported", or a family: "referral.*"
+  std::vector<std::string>
+      facilities;                    // whose message it is; of a decision about persons: who knows one of its patients
   std::vector<std::string> areas;    // GB/T 2260 of that facility, or its beginning: "2308" is a city with its counties
   std::vector<std::string> items;    // LOINC, of what was measured or ordered
   Flag flag = Flag::any;             // of an item that is wanted

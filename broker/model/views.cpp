@@ -1,5 +1,7 @@
 #include "broker/model/views.h"
 
+#include <rapidjson/document.h>
+
 #include <algorithm>
 #include <limits>
 #include <unordered_map>
@@ -46,6 +48,23 @@ std::string encoded(Text text) {
 }
 
 }  // namespace
+
+Result<std::vector<std::pair<std::string, std::string>>> read_members(std::string_view json) {
+  std::vector<std::pair<std::string, std::string>> members;
+  if (json.empty()) return members;
+  rapidjson::Document document;
+  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
+  const auto broken = [] {
+    return fail(ErrorCode::corrupt, "a person's list of local patients does not read; run hutong rebuild");
+  };
+  if (document.HasParseError() || !document.IsArray()) return broken();
+  for (const auto& pair : document.GetArray()) {
+    if (!pair.IsArray() || pair.Size() != 2 || !pair[0].IsString() || !pair[1].IsString()) return broken();
+    members.emplace_back(std::string(pair[0].GetString(), pair[0].GetStringLength()),
+                         std::string(pair[1].GetString(), pair[1].GetStringLength()));
+  }
+  return members;
+}
 
 std::string id_of(const View& view) {
   switch (view.kind) {

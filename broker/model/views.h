@@ -8,8 +8,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "broker/base/error.h"
 #include "broker/model/event.h"
 #include "broker/model/facility.h"
 #include "broker/model/record.h"
@@ -32,6 +35,9 @@ struct PersonView {
   std::uint64_t version = 1;  // of the links
   Timestamp updated;          // zero: not appended anywhere (offline)
 };
+
+// A person's local patients as a row of the store has them: [["facility","number"],…]. Errors: corrupt.
+Result<std::vector<std::pair<std::string, std::string>>> read_members(std::string_view json);
 
 struct ReportView {
   Report report;

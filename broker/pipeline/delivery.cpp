@@ -62,6 +62,15 @@ void put(std::vector<StreamCursor>& cursors, const Positions& positions, std::ui
 
 }  // namespace
 
+std::vector<port::Partition> delivered_partitions(const port::Log& log) {
+  std::vector<port::Partition> all;
+  for (std::uint32_t number = 0; number < log.partitions(Topic::events); ++number)
+    all.push_back({Topic::events, number});
+  all.push_back({Topic::identity, 0});
+  all.push_back(operations);
+  return all;
+}
+
 Delivery::State::State(DeliveryDeps deps, DeliveryOptions options, std::vector<model::Subscription> subscriptions)
     : declared(std::make_shared<const std::vector<model::Subscription>>(subscriptions)),
       own(std::move(subscriptions)),
@@ -94,7 +103,7 @@ net::awaitable<void> Delivery::State::pause(std::chrono::milliseconds time) {
 
 void Delivery::State::projected(port::Partition partition, port::Offset next) {
   views_moved_.fetch_add(1);
-  if (partition.topic != Topic::events && partition.topic != Topic::operations) return;
+  if (partition.topic == Topic::quarantine) return;
   {
     const std::lock_guard lock(bounds_mutex_);
     auto& bound = bounds_[partition];
@@ -234,6 +243,13 @@ net::awaitable<Result<void>> Delivery::State::begin() {
   }
   const Positions fresh = router_;
   bool begun_before = false, is_new = false;
+  // One that was recorded before something was told of this partition begins there with what comes from now on.
+  const auto knows_all = [&](const std::vector<StreamCursor>& cursors) {
+    return std::all_of(fresh.begin(), fresh.end(), [&](const auto& place) {
+      return std::any_of(cursors.begin(), cursors.end(),
+                         [&](const auto& cursor) { return cursor.stream == stream_of(place.first); });
+    });
+  };
   std::map<std::string, std::pair<model::SubscriberProgress, bool>> known;
   for (auto& row : *standings) {
     auto standing = model::read_standing(std::get<std::string>(row[1]));
@@ -242,6 +258,7 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     if (name.empty()) {
       if (standing->term > term_) co_return fail(ErrorCode::unavailable, "another has begun to deliver meanwhile");
       begun_before = !standing->cursors.empty();
+      is_new = begun_before && !knows_all(standing->cursors);
       for (const auto& cursor : standing->cursors) router_[partition_of(cursor.stream)] = cursor.next;
     } else {
       known[name] = {std::move(*standing), std::get<std::int64_t>(row[2]) != 0};
@@ -282,6 +299,7 @@ net::awaitable<Result<void>> Delivery::State::begin() {
     }
     auto [standing, paused] = std::move(found->second);
     known.erase(found);
+    subscriber->read = router_;
     std::map<std::uint32_t, Positions> read_again;
     for (const auto& cursor : standing.cursors) {
       const auto partition = partition_of(cursor.stream);
@@ -291,7 +309,9 @@ net::awaitable<Result<void>> Delivery::State::begin() {
         subscriber->read[partition] = standing.idle ? std::max(cursor.next, router_[partition]) : cursor.next;
       }
     }
-    subscriber->has_read = dormant;  // the router moves on without it
+    const bool begins_there = !standing.idle && !knows_all(standing.cursors);
+    is_new = is_new || begins_there;
+    subscriber->has_read = dormant || begins_there;  // dormant: the router moves on without it
     std::vector<std::uint32_t> going_on;
     for (const auto& row : *replays) {
       if (std::get<std::string>(row[0]) != one.name) continue;

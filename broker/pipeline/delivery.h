@@ -16,10 +16,12 @@
 #include <string_view>
 #include <vector>
 
+#include "broker/base/arena.h"
 #include "broker/model/delivery.h"
 #include "broker/model/facility.h"
 #include "broker/model/subscription.h"
 #include "broker/model/subscription_declared.h"
+#include "broker/model/views.h"
 #include "broker/port/deliveries.h"
 #include "broker/port/log.h"
 #include "broker/port/metrics.h"
@@ -29,6 +31,12 @@
 
 namespace hutong::pipeline {
 
+// What subscribers are told of.
+std::vector<port::Partition> delivered_partitions(const port::Log& log);
+
+// A person as reading shows it; its texts may point into the arena. Errors: not_found; corrupt, the store's.
+using PersonShown = std::function<net::awaitable<Result<model::PersonView>>(PersonId id, Arena& arena)>;
+
 struct DeliveryDeps {
   port::Log& log;
   port::Store& store;
@@ -37,6 +45,7 @@ struct DeliveryDeps {
   std::function<std::shared_ptr<const model::FacilityDirectory>()> facilities;
   std::function<std::shared_ptr<port::Sink>(const model::Subscription&)> sink;
   std::function<std::shared_ptr<const port::Payload>(const model::Subscription&)> payload;
+  PersonShown person;
   // What a client's receiver is asked before it is told anything.
   std::function<port::Letter(const model::Subscription&)> handshake;
   // Whether a client may still read what it has asked to be told of. Errors: forbidden.

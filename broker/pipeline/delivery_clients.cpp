@@ -22,14 +22,6 @@ port::Partition partition_of(const model::Stream& stream) {
 
 }  // namespace
 
-std::vector<port::Partition> delivered_partitions(const port::Log& log) {
-  std::vector<port::Partition> all;
-  for (std::uint32_t number = 0; number < log.partitions(port::Topic::events); ++number)
-    all.push_back({port::Topic::events, number});
-  all.push_back({port::Topic::operations, 0});
-  return all;
-}
-
 // For other threads, whenever one of them is another.
 void Delivery::State::declare_all() {
   next_end_.reset();

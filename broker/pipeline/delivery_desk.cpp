@@ -139,7 +139,7 @@ net::awaitable<Result<void>> DeliveryDesk::describe(std::vector<port::DeadLetter
     if (slice->records.empty() || slice->records.front().offset != ref->offset) continue;
     const auto& stored = slice->records.front();
     letter.appended = stored.appended;
-    if (partition_of(*ref) == operations) {
+    if (partition_of(*ref).topic != Topic::events) {
       letter.event_id = stored.record.id.hex() + ".0";
       letter.kind = stored.record.kinds;
       continue;
@@ -383,10 +383,9 @@ net::awaitable<Result<std::vector<EventRef>>> DeliveryDesk::dead_of(std::string 
 net::awaitable<Result<std::vector<model::DeliveryCommanded::Range>>> DeliveryDesk::ranges_of(
     port::DeliveryCommand command) {
   std::vector<model::DeliveryCommanded::Range> ranges;
-  std::vector<port::Partition> partitions;
-  for (std::uint32_t number = 0; number < log_.partitions(Topic::events); ++number)
-    partitions.push_back({Topic::events, number});
-  if (!command.from && !command.to) partitions.push_back(operations);  // offsets are those of events
+  auto partitions = delivered_partitions(log_);
+  if (command.from || command.to)  // offsets are those of events
+    std::erase_if(partitions, [](const auto& partition) { return partition.topic != Topic::events; });
   for (const auto& partition : partitions) {
     auto end = co_await log_.end(partition);
     if (!end) co_return tl::unexpected(end.error());

@@ -22,6 +22,7 @@ struct Shown {
   std::optional<Matter> matter;
   model::ReferralView referral;
   port::OperationsNotice operations;
+  port::IdentityNotice identity;
   port::Notice notice;
   bool withheld = false;
   bool with_views = false;  // notice.report ...
@@ -65,6 +66,30 @@ net::awaitable<Result<PersonId>> person_of(port::Store& store, std::string facil
   if (!link) co_return tl::unexpected(link.error());
   if (*link) co_return PersonId::from_bytes(text_in(**link, 2)).value_or(model::first_person_id(facility, number));
   co_return model::first_person_id(facility, number);
+}
+
+// Whose the local patients of a decision are now, and, of its first two, who became part of these. Errors: the store's;
+// corrupt.
+net::awaitable<Result<void>> look_up_persons(const PersonShown& shows, port::IdentityNotice& said, Arena& arena) {
+  std::vector<PersonId> ids;
+  const auto add = [&](const PersonId& id) {
+    const bool known = std::find(ids.begin(), ids.end(), id) != ids.end();
+    if (!known) ids.push_back(id);
+    return !known;
+  };
+  for (const auto& local : {said.patient, said.other}) add(local.person);
+  for (const auto* side : {&said.rest, &said.apart}) {
+    for (const auto& local : *side) add(local.person);
+  }
+  for (const auto& local : {said.patient, said.other}) add(model::first_person_id(local.facility, local.number));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    auto person = co_await shows(ids[i], arena);
+    if (!person && person.error().code == ErrorCode::not_found) continue;  // nobody has registered the patient yet
+    if (!person) co_return tl::unexpected(person.error());
+    if (!person->replaced_by.empty()) add(person->replaced_by);
+    said.persons.push_back(std::move(*person));
+  }
+  co_return Result<void>();
 }
 
 // The version of a report that this event made, with what earlier messages said of it. Not there: the event's own.
@@ -179,45 +204,90 @@ Result<void> show_event(const port::StoredRecord& stored, std::uint32_t ordinal,
   return {};
 }
 
-// The same of a record of `operations`, for a subscription with this filter: as it stands now, and to who is a party
-// still. Errors: corrupt, it tells nobody anything (any more).
+// As it stands now, and to who is a party still.
+void show_referral(const ReferralMatter& what, const model::FacilityDirectory& facilities,
+                   const model::SubscriptionFilter& filter, Shown& shown) {
+  const auto& referral = what.referral;
+  auto whose = shown.matter->parties;
+  if (filter.as == model::AsParty::sender) whose = {referral.sender};
+  if (filter.as == model::AsParty::receiver) whose = {referral.receiver, what.former};
+  shown.withheld = !any_of(filter.parties, whose);
+  shown.referral = referral::view_of(referral, facilities, what.updated, what.due);
+  auto& operations = shown.operations;
+  operations.referral = &shown.referral;
+  operations.answered = &what.answered;
+  operations.command = &what.command;
+  operations.follows_sender = what.follows_sender;
+  operations.follows_number = what.follows_number;
+  operations.lost = !any_of(filter.parties, {referral.sender, referral.receiver});
+}
+
+// Errors: the store's.
+net::awaitable<Result<void>> show_decision(port::Store& store, const PersonShown* shows, const DecisionMatter& what,
+                                           Shown& shown) {
+  const auto& decision = what.decision;
+  auto& said = shown.identity;
+  said.id = decision.id;
+  said.at = decision.at;
+  said.reasons = decision.reasons;
+  said.chance = decision.chance;
+  if (decision.of) said.of = decision.of->hex();
+  said.undoes = what.undoes;
+  said.unites = what.unites;
+  const auto show_local = [&](const identity::LocalKey& local,
+                              port::IdentityNotice::Local& to) -> net::awaitable<Result<void>> {
+    auto person = co_await person_of(store, local.facility, local.number);
+    if (!person) co_return tl::unexpected(person.error());
+    to = {local.facility, local.number, *person};
+    co_return Result<void>();
+  };
+  for (const auto& [local, to] : {std::pair(&decision.patient, &said.patient), {&decision.other, &said.other}}) {
+    if (auto good = co_await show_local(*local, *to); !good) co_return good;
+  }
+  for (const auto& [side, to] : {std::pair(&decision.rest, &said.rest), {&decision.apart, &said.apart}}) {
+    for (const auto& local : *side) {
+      if (auto good = co_await show_local(local, to->emplace_back()); !good) co_return good;
+    }
+  }
+  shown.notice.person = said.patient.person;
+  if (shows) co_return co_await look_up_persons(*shows, said, shown.arena);
+  co_return Result<void>();
+}
+
+// The same of a record that is no event, for a subscription with this filter: as it stands now. `shows`: nullptr, no
+// persons are shown. Errors: corrupt, it tells nobody anything (any more).
 net::awaitable<Result<void>> show_matter(port::Store& store, const model::FacilityDirectory& facilities,
-                                         const model::SubscriptionFilter& filter, const port::StoredRecord& stored,
-                                         Shown& shown) {
-  auto found = co_await matter_of(store, stored);
+                                         const model::SubscriptionFilter& filter, port::Partition partition,
+                                         const port::StoredRecord& stored, const PersonShown* shows, Shown& shown) {
+  auto found = co_await matter_of(store, partition, stored);
   if (!found) co_return tl::unexpected(found.error());
   if (!*found) co_return fail(ErrorCode::corrupt, "the record tells nothing");
   shown.matter = std::move(*found);
   const auto& matter = *shown.matter;
-  const auto& parties = filter.parties;
-  auto whose = matter.parties;
-  if (matter.referral && filter.as == model::AsParty::sender) whose = {matter.referral->sender};
-  if (matter.referral && filter.as == model::AsParty::receiver) whose = {matter.referral->receiver, matter.former};
-  shown.withheld = matter.labelled || !any_of(parties, whose);
   auto& notice = shown.notice;
   notice.record = &shown.record;
-  notice.operations = &shown.operations;
   notice.kind = matter.kind;
   notice.event_id = stored.record.id.hex() + ".0";
-  notice.facility = matter.patient_facility;
-  notice.number = matter.patient;
-  notice.person = PersonId::from_hex(matter.person).value_or(PersonId());
+  notice.facility = matter.patients.front().facility;
+  notice.number = matter.patients.front().number;
   notice.appended = stored.appended;
   shown.record.id = stored.record.id;
   shown.record.source.facility = matter.facility;
-  shown.record.subject.number = matter.patient;
-  auto& operations = shown.operations;
-  operations.document = stored.record.json;
-  if (matter.critical) operations.critical = &*matter.critical;
-  if (matter.referral) {
-    shown.referral = referral::view_of(*matter.referral, facilities, matter.updated, matter.due);
-    operations.referral = &shown.referral;
-    operations.answered = &*matter.answered;
-    operations.command = &*matter.command;
-    operations.follows_sender = matter.follows_sender;
-    operations.follows_number = matter.follows_number;
-    operations.lost = !any_of(parties, {matter.referral->sender, matter.referral->receiver});
+  shown.record.subject.number = notice.number;
+  if (const auto* decision = std::get_if<DecisionMatter>(&matter.what)) {
+    notice.identity = &shown.identity;
+    co_return co_await show_decision(store, shows, *decision, shown);
   }
+  notice.operations = &shown.operations;
+  notice.person = PersonId::from_hex(matter.person).value_or(PersonId());
+  shown.operations.document = stored.record.json;
+  if (const auto* referral = std::get_if<ReferralMatter>(&matter.what)) {
+    show_referral(*referral, facilities, filter, shown);
+  } else {
+    shown.operations.critical = std::get_if<model::CriticalOpened>(&matter.what);
+    shown.withheld = !any_of(filter.parties, matter.parties);
+  }
+  shown.withheld = shown.withheld || matter.labelled;
   co_return Result<void>();
 }
 
@@ -241,8 +311,8 @@ struct Delivery::State::Written {
 net::awaitable<Result<Delivery::State::ShownPtr>> Delivery::State::show(
     std::shared_ptr<const port::StoredRecord> record, model::EventRef ref, bool with_views,
     const model::Subscription& subscription) {
+  const port::Partition partition{static_cast<port::Topic>(ref.stream.topic), ref.stream.partition};
   if (!record) {
-    const port::Partition partition{static_cast<port::Topic>(ref.stream.topic), ref.stream.partition};
     auto slice = co_await deps_.log.read(partition, ref.offset, {1, 1, false});
     if (!slice) co_return tl::unexpected(slice.error());
     if (slice->records.empty() || slice->records.front().offset != ref.offset) {
@@ -252,9 +322,10 @@ net::awaitable<Result<Delivery::State::ShownPtr>> Delivery::State::show(
   }
   auto shown = std::make_shared<Shown>();
   shown->stored = std::move(record);
-  if (ref.stream.topic == static_cast<std::uint8_t>(port::Topic::operations)) {
+  if (partition.topic != port::Topic::events) {
     const auto facilities = deps_.facilities();
-    auto good = co_await show_matter(deps_.store, *facilities, subscription.filter, *shown->stored, *shown);
+    auto good = co_await show_matter(deps_.store, *facilities, subscription.filter, partition, *shown->stored,
+                                     with_views ? &deps_.person : nullptr, *shown);
     if (!good) co_return tl::unexpected(good.error());
     if (!shown->operations.lost) {
       if (auto found = co_await look_up_patient(deps_.store, *shown); !found) co_return tl::unexpected(found.error());

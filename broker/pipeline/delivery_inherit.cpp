@@ -151,7 +151,7 @@ class Translation {
   port::Log& log_;
 };
 
-constexpr Topic told_topics[] = {Topic::events, Topic::operations};
+constexpr Topic told_topics[] = {Topic::events, Topic::identity, Topic::operations};
 
 const model::StreamCursor* cursor_in(const std::vector<model::StreamCursor>& cursors, Topic topic,
                                      std::uint32_t replay) {

@@ -5,9 +5,9 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "broker/model/event_json.h"
+#include "broker/model/views.h"
 #include "broker/pipeline/delivery_matter.h"
 #include "broker/pipeline/delivery_state.h"
-#include "broker/pipeline/effects_document.h"
 #include "broker/port/tables.h"
 
 namespace hutong::pipeline {
@@ -29,18 +29,8 @@ bool says_nothing_new(const std::string* no_change, std::uint32_t ordinal) {
   return *no_change == "*" || no_change->find(" " + std::to_string(ordinal) + " ") != std::string::npos;
 }
 
-std::vector<std::pair<std::string, std::string>> read_members(std::string_view json) {
-  std::vector<std::pair<std::string, std::string>> members;
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
-  if (document.HasParseError() || !document.IsArray()) return members;
-  for (const auto& pair : document.GetArray()) {
-    if (pair.IsArray() && pair.Size() == 2 && pair[0].IsString() && pair[1].IsString()) {
-      members.emplace_back(std::string(text_of(pair[0])), std::string(text_of(pair[1])));
-    }
-  }
-  return members;
-}
+// Whether anyone hears of them is whether it matters that one is under way.
+constexpr std::string_view told_decisions = "identity.linked identity.merged identity.split identity.undone";
 
 }  // namespace
 
@@ -164,7 +154,11 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
   for (const auto& [partition, next] : to) router_.try_emplace(partition, 0);
   auto some = co_await read(router_, to, routed_records, routed_bytes);
   if (!some) co_return tl::unexpected(some.error());
-  if (auto kept = co_await keep_order(*some, to); !kept) co_return tl::unexpected(kept.error());
+  auto in_order = to;
+  if (matcher_.wants_none_of(told_decisions)) {
+    std::erase_if(in_order, [](const auto& each) { return each.first.topic == Topic::identity; });
+  }
+  if (auto kept = co_await keep_order(*some, std::move(in_order)); !kept) co_return tl::unexpected(kept.error());
   const bool centres = matcher_.asks_for_centres();  // no client's criteria do
   if (centres && !some->records.empty()) {
     if (auto known = co_await identities_known(to); !known) co_return tl::unexpected(known.error());
@@ -183,7 +177,8 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
                             model::read_record(record->record.json, arena_, view);  // else the projector has counted it
       std::vector<std::string> who;
       if (centres && (is_event || *matter)) {
-        auto found = co_await centres_of(*matter ? (**matter).local() : routing::patient_of(view, record->record.id));
+        auto found = co_await centres_of(*matter ? (**matter).patients
+                                                 : std::vector{routing::patient_of(view, record->record.id)});
         if (!found) co_return tl::unexpected(found.error());
         who = std::move(*found);
       }
@@ -207,7 +202,7 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
 net::awaitable<Result<std::optional<Matter>>> Delivery::State::matter_in(port::Partition partition,
                                                                          const port::StoredRecord& record) {
   if (partition.topic == Topic::events) co_return std::nullopt;
-  co_return co_await matter_of(deps_.store, record);
+  co_return co_await matter_of(deps_.store, partition, record);
 }
 
 // One record, at one go: nothing of it is recorded as read before all of it was given.
@@ -234,7 +229,7 @@ void Delivery::State::look_at(const port::Partition& partition, const std::share
   facts.centres = centres;
   if (!is_for_anybody(facts)) return;
   std::vector<SubscriberPtr> touched;
-  offer(task_of(partition, record, 0, {matter.lane()}), touched);
+  offer(task_of(partition, record, 0, matter.lanes()), touched);
   offered(touched);
 }
 
@@ -303,7 +298,7 @@ net::awaitable<Result<void>> Delivery::State::identities_known(Positions up_to) 
   co_return Result<void>();
 }
 
-net::awaitable<Result<std::vector<std::string>>> Delivery::State::centres_of(routing::Patient patient) {
+net::awaitable<Result<std::vector<std::string>>> Delivery::State::centres_of(std::vector<routing::Patient> patients) {
   const auto directory = deps_.facilities();
   std::vector<std::string> centres;
   const auto add = [&](const std::string& code) {
@@ -312,14 +307,17 @@ net::awaitable<Result<std::vector<std::string>>> Delivery::State::centres_of(rou
       centres.push_back(code);
     }
   };
-  add(patient.facility);
-  auto link = co_await deps_.store.get(tables::person_of, {patient.facility, patient.number});
-  if (!link) co_return tl::unexpected(link.error());
-  if (!*link) co_return centres;
-  auto person = co_await deps_.store.get(tables::persons, {std::get<std::string>((**link)[2])});
-  if (!person) co_return tl::unexpected(person.error());
-  if (*person) {
-    for (const auto& [code, number] : read_members(std::get<std::string>((**person)[1]))) add(code);
+  for (const auto& patient : patients) {
+    add(patient.facility);
+    auto link = co_await deps_.store.get(tables::person_of, {patient.facility, patient.number});
+    if (!link) co_return tl::unexpected(link.error());
+    if (!*link) continue;
+    auto person = co_await deps_.store.get(tables::persons, {std::get<std::string>((**link)[2])});
+    if (!person) co_return tl::unexpected(person.error());
+    if (!*person) continue;
+    const auto members = model::read_members(std::get<std::string>((**person)[1]));
+    if (!members) continue;  // who reads the person is told
+    for (const auto& [code, number] : *members) add(code);
   }
   co_return centres;
 }
@@ -420,8 +418,9 @@ net::awaitable<Result<void>> Delivery::State::take_own(Subscriber& subscriber, p
   model::RecordView view;
   if (!*matter && !model::read_record(record->record.json, arena, view))
     co_return Result<void>();  // the projector has counted it
-  const auto whose = *matter ? (**matter).local() : routing::patient_of(view, record->record.id);
-  if (!patient.empty() && whose.lane() != patient) co_return Result<void>();
+  const auto whose = *matter ? (**matter).patients : std::vector{routing::patient_of(view, record->record.id)};
+  const auto is_asked_for = [&](const routing::Patient& one) { return one.lane() == patient; };
+  if (!patient.empty() && std::none_of(whose.begin(), whose.end(), is_asked_for)) co_return Result<void>();
   std::vector<std::string> centres;
   if (subscriber.own.asks_for_centres()) {
     auto found = co_await centres_of(whose);
@@ -437,12 +436,12 @@ net::awaitable<Result<void>> Delivery::State::take_own(Subscriber& subscriber, p
     take(subscriber, std::move(task));
   };
   if (*matter) {
-    offer_own(facts_of(**matter, *facilities), 0, {whose.lane()});
+    offer_own(facts_of(**matter, *facilities), 0, (**matter).lanes());
     co_return Result<void>();
   }
   for (const auto& event : view.events) {
     if (says_nothing_new(no_change, event.ordinal)) continue;
-    offer_own(routing::facts_of(view, event, *facilities), event.ordinal, routing::lanes_of(event, whose));
+    offer_own(routing::facts_of(view, event, *facilities), event.ordinal, routing::lanes_of(event, whose.front()));
   }
   co_return Result<void>();
 }

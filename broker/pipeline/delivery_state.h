@@ -18,9 +18,6 @@
 
 namespace hutong::pipeline {
 
-// What subscribers are told of.
-std::vector<port::Partition> delivered_partitions(const port::Log& log);
-
 using Records = std::vector<std::pair<port::Partition, port::StoredRecord>>;
 
 // Up to where each partition was read.
@@ -132,7 +129,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   static void give_back(Read& some, Timestamp safe);
   net::awaitable<Result<void>> keep_order(Read& some, Positions applied);
   net::awaitable<Result<void>> identities_known(Positions up_to);
-  net::awaitable<Result<std::vector<std::string>>> centres_of(routing::Patient patient);
+  net::awaitable<Result<std::vector<std::string>>> centres_of(std::vector<routing::Patient> patients);
   void look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
                const model::RecordView& view, const std::string* no_change, const std::vector<std::string>& centres);
   void look_at(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
@@ -140,7 +137,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   bool is_for_anybody(const routing::Facts& facts);  // then they are in matched_
   void offer(const Lanes::Task& task, std::vector<SubscriberPtr>& touched);
   void offered(const std::vector<SubscriberPtr>& touched);
-  // Of a record of `operations`: what it tells.
+  // Of a record that is no event: what it tells.
   net::awaitable<Result<std::optional<Matter>>> matter_in(port::Partition partition, const port::StoredRecord& record);
   Lanes::Task task_of(const port::Partition& partition, const std::shared_ptr<const port::StoredRecord>& record,
                       std::uint32_t ordinal, std::vector<std::string> lanes) const;

@@ -3,18 +3,74 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <cstdio>
+
 #include "broker/model/event_json.h"
 
 namespace hutong::pipeline {
 namespace {
 
+using Json = rapidjson::Writer<rapidjson::StringBuffer>;
+using Local = port::IdentityNotice::Local;
+
 constexpr const char* json_type = "application/json; charset=utf-8";
+
+void put(Json& json, const char* name, std::string_view value) {
+  json.Key(name);
+  json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+}
+
+void put(Json& json, const Local& local) {
+  json.StartObject();
+  put(json, "facility", local.facility);
+  put(json, "number", local.number);
+  put(json, "person", local.person.hex());
+  json.EndObject();
+}
+
+void put(Json& json, const char* name, const std::vector<Local>& side) {
+  if (side.empty()) return;
+  json.Key(name);
+  json.StartArray();
+  for (const auto& local : side) put(json, local);
+  json.EndArray();
+}
+
+// schemas/identity/v1.
+std::string decision(const port::IdentityNotice& said, std::string_view kind) {
+  rapidjson::StringBuffer out;
+  Json json(out);
+  json.StartObject();
+  put(json, "kind", kind);
+  put(json, "id", said.id.hex());
+  put(json, "at", to_iso(said.at));
+  json.Key("patient");
+  put(json, said.patient);
+  json.Key("other");
+  put(json, said.other);
+  put(json, "rest", said.rest);
+  put(json, "apart", said.apart);
+  json.Key("reasons");
+  json.StartArray();
+  for (const auto& reason : said.reasons) json.String(reason.data(), static_cast<rapidjson::SizeType>(reason.size()));
+  json.EndArray();
+  if (said.chance >= 0) {
+    char chance[16];
+    std::snprintf(chance, sizeof chance, "%.4f", said.chance);
+    put(json, "chance", chance);
+  }
+  if (!said.of.empty()) put(json, "of", said.of);
+  if (!said.undoes.empty()) put(json, "undoes", said.undoes);
+  json.EndObject();
+  return {out.GetString(), out.GetSize()};
+}
 
 class EventPayload final : public port::Payload {
  public:
   bool has_words_for(std::string_view) const override { return true; }
   Result<port::Letter> write(const port::Notice& notice, const model::Subscription&) const override {
     if (notice.operations) return port::Letter{std::string(notice.operations->document), json_type, {}};
+    if (notice.identity) return port::Letter{decision(*notice.identity, notice.kind), json_type, {}};
     const auto& record = *notice.record;
     model::Draft draft;
     draft.source = record.source;
@@ -34,18 +90,14 @@ class IdPayload final : public port::Payload {
   bool shows_views() const override { return true; }
   Result<port::Letter> write(const port::Notice& notice, const model::Subscription&) const override {
     rapidjson::StringBuffer out;
-    rapidjson::Writer<rapidjson::StringBuffer> json(out);
-    const auto text = [&](const char* name, std::string_view value) {
-      json.Key(name);
-      json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-    };
+    Json json(out);
     json.StartObject();
-    text("event", notice.event_id);
-    text("kind", notice.kind);
+    put(json, "event", notice.event_id);
+    put(json, "kind", notice.kind);
     json.Key("version");
     json.Uint(notice.version);
-    text("facility", notice.record->source.facility);
-    text("appended", to_iso(notice.appended));
+    put(json, "facility", notice.record->source.facility);
+    put(json, "appended", to_iso(notice.appended));
     json.Key("resources");
     json.StartArray();
     const auto resource = [&](const std::string& path) {
@@ -55,6 +107,8 @@ class IdPayload final : public port::Payload {
       if (event->report) resource("DiagnosticReport/" + event->report->id.hex());
       if (event->order) resource("ServiceRequest/" + event->order->id.hex());
       if (notice.encounter && !event->encounter.id.empty()) resource("Encounter/" + event->encounter.id.hex());
+    } else if (notice.identity) {
+      for (const auto& person : notice.identity->persons) resource("Patient/" + person.id.hex());
     } else if (const auto& operations = *notice.operations; operations.referral) {
       resource("Task/" + operations.referral->id.hex());
       resource("ServiceRequest/" + operations.referral->id.hex());
@@ -62,7 +116,7 @@ class IdPayload final : public port::Payload {
       resource("Observation/" + operations.critical->observation);
       resource("DiagnosticReport/" + operations.critical->report);
     }
-    resource("Patient/" + notice.person.hex());
+    if (!notice.identity) resource("Patient/" + notice.person.hex());
     json.EndArray();
     json.EndObject();
     return port::Letter{{out.GetString(), out.GetSize()}, json_type, {}};

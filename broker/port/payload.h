@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "broker/base/error.h"
 #include "broker/model/critical.h"
@@ -25,10 +26,32 @@ struct OperationsNotice {
   const model::CriticalOpened* critical = nullptr;
 };
 
+// What a decision about persons tells: whose two sides are one person since, or two. Not who decided it.
+struct IdentityNotice {
+  struct Local {  // a local patient, and who that is now
+    std::string facility, number;
+    PersonId person;
+  };
+  RecordId id;
+  Timestamp at;
+  Local patient, other;            // of a merge: who goes on, and who became part of it
+  std::vector<Local> rest, apart;  // of a split, and of what undoes one: the two sides, patient and other among them
+  std::vector<std::string> reasons;
+  double chance = -1;      // that they are one person, where it was weighed
+  std::string of, undoes;  // of an undoing: the decision that it undoes, and its kind
+  bool unites = true;      // it makes one person of its two sides; false: two
+  // As reading shows them: whose its local patients are now, and who became part of these. Where views are shown.
+  std::vector<model::PersonView> persons;
+
+  // Another decision may have changed it since.
+  bool is_so() const { return (patient.person == other.person) == unites; }
+};
+
 struct Notice {
-  const model::RecordView* record = nullptr;  // of `operations`: what is known of its patient, without events
-  const model::Event* event = nullptr;        // nullptr: of `operations`
+  const model::RecordView* record = nullptr;  // where there is no event: what is known of the patient
+  const model::Event* event = nullptr;        // nullptr: it tells of `operations` or `identity`
   const OperationsNotice* operations = nullptr;
+  const IdentityNotice* identity = nullptr;
   std::string_view kind;
   std::uint32_t version = 1;
   std::string event_id;

@@ -101,7 +101,7 @@ net::awaitable<Result<std::pair<PersonId, std::vector<Clinical::Local>>>> Clinic
       found.first = *next;
       continue;
     }
-    auto members = read_members(text(**row, 1));
+    auto members = model::read_members(text(**row, 1));
     if (!members) co_return pass(members.error());
     for (auto& [facility, number] : *members) found.second.push_back({std::move(facility), std::move(number)});
     co_return found;
@@ -113,32 +113,13 @@ net::awaitable<Result<const model::PersonView*>> Clinical::load_person(Answer& a
   for (const auto& held : answer.persons) {
     if (held.view.id == id) co_return &held.view;
   }
-  auto row = co_await store_.get(tables::persons, {std::string(id.view())});
-  if (!row) co_return pass(row.error());
-  if (!*row) co_return unknown_id();
-  auto members = read_members(text(**row, 1));
-  if (!members) co_return pass(members.error());
   auto& held = answer.persons.emplace_back();
-  held.view.id = id;
-  held.view.version = static_cast<std::uint64_t>(integer(**row, 2));
-  held.view.updated = {integer(**row, 3)};
-  if (auto next = PersonId::from_bytes(text(**row, 4))) held.view.replaced_by = *next;
-  for (auto& [facility, number] : *members) {
-    auto patient = co_await store_.get(tables::patients, {facility, number});
-    if (!patient) co_return pass(patient.error());
-    model::LocalPatient local;
-    if (*patient) {
-      if (auto read = read_patient_row(**patient, held.arena, local); !read) co_return pass(read.error());
-    } else {
-      local.facility = held.arena.copy(facility);
-      local.number = held.arena.copy(number);
-    }
-    held.view.updated = std::max(held.view.updated, local.updated);
-    held.view.members.push_back(std::move(local));
+  auto person = co_await query::load_person(store_, id, held.arena);
+  if (!person) {
+    answer.persons.pop_back();
+    co_return pass(person.error());
   }
-  std::sort(held.view.members.begin(), held.view.members.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.facility, a.number) < std::tie(b.facility, b.number);
-  });
+  held.view = std::move(*person);
   co_return &held.view;
 }
 

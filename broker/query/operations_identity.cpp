@@ -66,7 +66,7 @@ net::awaitable<Result<IdentityPerson>> Operations::identity_person(const access:
   out.person = id.hex();
   std::vector<std::pair<std::string, std::string>> members;
   if (*person) {
-    auto read = read_members(text(**person, 1));
+    auto read = model::read_members(text(**person, 1));
     if (!read) co_return pass(read.error());
     members = std::move(*read);
   }

@@ -192,7 +192,7 @@ net::awaitable<Result<model::RecognitionDecided>> Recognition::judge(model::Plac
   if (!row) co_return pass(row.error());
   Locals locals{{placed.patient_of, placed.patient}};
   if (*row) {
-    auto members = read_members(text(**row, 1));
+    auto members = model::read_members(text(**row, 1));
     if (!members) co_return pass(members.error());
     locals = std::move(*members);
   }

@@ -1,8 +1,9 @@
 #include "broker/query/rows.h"
 
-#include <rapidjson/document.h>
+#include <algorithm>
 
 #include "broker/model/event_json.h"
+#include "broker/port/tables.h"
 
 namespace hutong::query {
 namespace {
@@ -80,21 +81,34 @@ Result<void> read_patient_row(const port::Row& row, Arena& arena, model::LocalPa
   return {};
 }
 
-Result<std::vector<std::pair<std::string, std::string>>> read_members(std::string_view json) {
-  std::vector<std::pair<std::string, std::string>> members;
-  if (json.empty()) return members;
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
-  const auto broken = [] {
-    return fail(ErrorCode::corrupt, "a person's list of local patients does not read; run hutong rebuild");
-  };
-  if (document.HasParseError() || !document.IsArray()) return broken();
-  for (const auto& pair : document.GetArray()) {
-    if (!pair.IsArray() || pair.Size() != 2 || !pair[0].IsString() || !pair[1].IsString()) return broken();
-    members.emplace_back(std::string(pair[0].GetString(), pair[0].GetStringLength()),
-                         std::string(pair[1].GetString(), pair[1].GetStringLength()));
+net::awaitable<Result<model::PersonView>> load_person(port::Store& store, PersonId id, Arena& arena) {
+  auto row = co_await store.get(port::tables::persons, {std::string(id.view())});
+  if (!row) co_return tl::unexpected(row.error());
+  if (!*row) co_return fail(ErrorCode::not_found, "no person is known under this id; search by identifier to find it");
+  auto members = model::read_members(text(**row, 1));
+  if (!members) co_return tl::unexpected(members.error());
+  model::PersonView person;
+  person.id = id;
+  person.version = static_cast<std::uint64_t>(integer(**row, 2));
+  person.updated = {integer(**row, 3)};
+  if (auto next = PersonId::from_bytes(text(**row, 4))) person.replaced_by = *next;
+  for (auto& [facility, number] : *members) {
+    auto patient = co_await store.get(port::tables::patients, {facility, number});
+    if (!patient) co_return tl::unexpected(patient.error());
+    model::LocalPatient local;
+    if (*patient) {
+      if (auto read = read_patient_row(**patient, arena, local); !read) co_return tl::unexpected(read.error());
+    } else {
+      local.facility = arena.copy(facility);
+      local.number = arena.copy(number);
+    }
+    person.updated = std::max(person.updated, local.updated);
+    person.members.push_back(std::move(local));
   }
-  return members;
+  std::sort(person.members.begin(), person.members.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.facility, a.number) < std::tie(b.facility, b.number);
+  });
+  co_return person;
 }
 
 }  // namespace hutong::query

@@ -7,6 +7,7 @@
 
 #include "broker/base/error.h"
 #include "broker/model/views.h"
+#include "broker/port/net.h"
 #include "broker/port/store.h"
 
 namespace hutong::query {
@@ -22,7 +23,7 @@ Result<void> read_encounter_row(const port::Row& row, Arena& arena, model::Encou
 // Columns of port::tables::orders.
 Result<void> read_order_row(const port::Row& row, Arena& arena, model::OrderView& view);
 Result<void> read_patient_row(const port::Row& row, Arena& arena, model::LocalPatient& patient);
-// persons.members: [["facility","number"],…]
-Result<std::vector<std::pair<std::string, std::string>>> read_members(std::string_view json);
+// A person with its local patients. Errors: not_found; corrupt, the store's.
+net::awaitable<Result<model::PersonView>> load_person(port::Store& store, PersonId id, Arena& arena);
 
 }  // namespace hutong::query

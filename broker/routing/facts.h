@@ -18,6 +18,10 @@ struct ItemFact {
 
 struct Facts {
   std::string_view kind, facility, area;
+  struct Place {
+    std::string_view facility, area;
+  };
+  std::vector<Place> others;  // of a decision about persons: where else its patients are known
   std::vector<ItemFact> items;
   std::vector<std::string> centres;  // the caller's: who knows the patient is no matter of the event
   std::vector<std::string> parties;  // model::party_named: plain, and as what each is one
@@ -33,6 +37,7 @@ bool is_centre(const model::Facility& facility);
 // record's own (`id`, where the document does not say it).
 struct Patient {
   std::string facility, number;
+  bool operator==(const Patient&) const = default;
   std::string lane() const { return facility + "/" + number; }
 };
 Patient patient_of(const model::RecordView& record, const RecordId& id);

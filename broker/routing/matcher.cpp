@@ -41,11 +41,17 @@ bool accepts(const model::SubscriptionFilter& filter, const Facts& facts) {
   if (!filter.kinds.empty() && !holds(filter.kinds, facts.kind) && !holds(filter.kinds, family_of(facts.kind))) {
     return false;
   }
-  if (!filter.facilities.empty() && !holds(filter.facilities, facts.facility)) return false;
-  if (!filter.areas.empty() && std::none_of(filter.areas.begin(), filter.areas.end(),
-                                            [&](const auto& area) { return facts.area.starts_with(area); })) {
-    return false;
-  }
+  const auto somewhere = [&](auto is_so) {
+    return is_so(Facts::Place{facts.facility, facts.area}) ||
+           std::any_of(facts.others.begin(), facts.others.end(), is_so);
+  };
+  const auto is_of_it = [&](const Facts::Place& place) { return holds(filter.facilities, place.facility); };
+  if (!filter.facilities.empty() && !somewhere(is_of_it)) return false;
+  const auto is_there = [&](const Facts::Place& place) {
+    return std::any_of(filter.areas.begin(), filter.areas.end(),
+                       [&](const auto& area) { return place.area.starts_with(area); });
+  };
+  if (!filter.areas.empty() && !somewhere(is_there)) return false;
   if (!filter.centres.empty() && !any_of(filter.centres, facts.centres)) return false;
   if (!filter.parties.empty() && !any_of(parties_asked(filter), facts.parties)) return false;
   if (filter.items.empty() && filter.flag == Flag::any) return true;
@@ -134,9 +140,16 @@ void Matcher::match(const Facts& facts, Scratch& scratch, std::vector<std::uint3
     join(kinds_, facts.kind, one);
     join(kinds_, family_of(facts.kind), one);
   });
-  narrow(facilities_, [&] { join(facilities_, facts.facility, one); });
+  narrow(facilities_, [&] {
+    join(facilities_, facts.facility, one);
+    for (const auto& other : facts.others) join(facilities_, other.facility, one);
+  });
+  const auto join_area = [&](std::string_view area) {
+    for (std::size_t length = 1; length <= area.size(); ++length) join(areas_, area.substr(0, length), one);
+  };
   narrow(areas_, [&] {
-    for (std::size_t length = 1; length <= facts.area.size(); ++length) join(areas_, facts.area.substr(0, length), one);
+    join_area(facts.area);
+    for (const auto& other : facts.others) join_area(other.area);
   });
   narrow(items_, [&] {
     for (const auto& item : facts.items) {

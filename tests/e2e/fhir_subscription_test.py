@@ -8,7 +8,7 @@ import pathlib
 import time
 
 from hutong import Story, ack, run, until
-from messages import oru
+from messages import adt, oru
 from receivers import Webhook, allow, declare
 from referral import Region, clocks, config, write_keys
 
@@ -94,6 +94,20 @@ class Subscribes(Story):
         status = bundle["entry"][0]["resource"]
         self.assertEqual(status["resourceType"], "Parameters")
         return {each["name"]: next((v for k, v in each.items() if k != "name"), None) for each in status["parameter"]}
+
+    def test_who_is_one_person_with_whom_is_told_with_the_patients(self):
+        live = self.start()
+        one = self.active("Patient?", client="narrow")
+        for control, facility, number, name in (("1", "bc-city", "Z1", "王^强"), ("2", "bc-county", "C1", "李^伟")):
+            self.tell(adt("A04", control, facility=facility, patient=f"PID|1||{number}^^^{facility}^MR||{name}||19700101|M"))
+        live.settle()
+        live.command("identity", "link", "bc-city/Z1", "bc-county/C1", "--by", "王芳", "--note", "seen at the desk")
+        linked = next(each for each in self.told(3) if each.headers["x-hutong-event-kind"] == "identity.linked")
+        bundle = json.loads(linked.body)
+        stays, goes = (entry["resource"] for entry in bundle["entry"][1:])
+        self.assertEqual((stays["active"], goes["active"], goes["link"][0]["other"]["reference"]), (True, False, f"Patient/{stays['id']}"))
+        self.assertEqual(stays, live.fhir(f"Patient/{stays['id']}"))
+        until(lambda: self.events(one, "?content=id-only", client="narrow")[0] == [1, 2, 3], "all three are recorded", 10)
 
     def test_a_handshake_then_what_it_asked_for_across_a_kill_and_a_rebuild(self):
         live = self.start()

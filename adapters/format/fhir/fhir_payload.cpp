@@ -29,8 +29,12 @@ class FhirPayload final : public port::Payload {
       auto body = rendering.referrals({"collection", base_url_, parts, std::nullopt, {}});
       return port::Letter{std::move(body), std::string(rendering.content_type()), {}};
     }
-    const auto& event = *notice.event;
     std::vector<model::View> views;
+    if (notice.identity) {
+      for (const auto& each : notice.identity->persons) views.push_back({.kind = ViewKind::person, .person = &each});
+      return letter(rendering, views);
+    }
+    const auto& event = *notice.event;
     model::PersonView person, prior;
     person.id = notice.person;
     person.updated = notice.appended;
@@ -55,16 +59,20 @@ class FhirPayload final : public port::Payload {
     }
     if (notice.encounter) views.push_back({.kind = ViewKind::encounter, .encounter = notice.encounter});
     if (notice.order) views.push_back({.kind = ViewKind::order, .order = notice.order});
+    return letter(rendering, views);
+  }
+
+ private:
+  port::Letter letter(const FhirRendering& rendering, const std::vector<model::View>& views) const {
     auto body = rendering.many({.type = "collection",
                                 .base_url = base_url_,
                                 .matches = views,
                                 .includes = {},
                                 .total = std::nullopt,
                                 .links = {}});
-    return port::Letter{std::move(body), std::string(rendering.content_type()), {}};
+    return {std::move(body), std::string(rendering.content_type()), {}};
   }
 
- private:
   std::string base_url_;
 };
 

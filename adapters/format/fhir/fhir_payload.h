@@ -1,5 +1,6 @@
 // Events as FHIR R4: a Bundle (collection) of what the event is about, with the ids and versions that reading shows,
-// and its patient as the sending facility describes them. Pure; threads: any.
+// and its patient as the sending facility describes them; of a decision about persons the persons as reading shows
+// them. Pure; threads: any.
 #pragma once
 
 #include <memory>

@@ -91,6 +91,13 @@ Trigger trigger_of(const model::Event& event) {
   }
 }
 
+// A merge names who goes on; a split, and an undoing, say no more than that two are one person, or are not.
+Trigger trigger_of(const port::Notice& notice) {
+  if (!notice.identity->unites) return {"", "A37", "ADT_A37"};
+  if (notice.kind == "identity.merged") return {"", "A40", "ADT_A39"};
+  return {"", "A24", "ADT_A24"};
+}
+
 Text identifier_type(const model::Identifier& identifier) {
   if (!identifier.type.empty()) return identifier.type;
   switch (identifier.kind) {
@@ -169,6 +176,11 @@ class Composer {
 
   Result<std::string> compose(const Step& step) {
     compose_referral(step, *notice_.operations);
+    return finish();
+  }
+
+  Result<std::string> compose(const port::IdentityNotice& said) {
+    compose_decision(said);
     return finish();
   }
 
@@ -277,7 +289,8 @@ class Composer {
     if (!to.empty()) writer_.component().text(to);
   }
 
-  void patient(int set) {
+  // `also`: other numbers of the same person.
+  void patient(int set, const std::vector<const port::IdentityNotice::Local*>& also = {}) {
     const auto& subject = notice_.record->subject;
     const auto is_own = [&](const model::Identifier& each) {
       return each.kind == model::IdentifierKind::facility_number && each.value == subject.number;
@@ -290,6 +303,11 @@ class Composer {
       writer_.text(subject.number).component().component().component().text(notice_.facility).component().raw("MR");
       const auto own = std::find_if(subject.identifiers.begin(), subject.identifiers.end(), is_own);
       if (own != subject.identifiers.end()) period(*own);
+      first = false;
+    }
+    for (const auto* each : also) {
+      if (!first) writer_.repetition();
+      number_of(each->number, each->facility);
       first = false;
     }
     for (const auto& each : subject.identifiers) {
@@ -527,7 +545,7 @@ class Composer {
       case EventKind::patient_merged:
         segment("MRG");
         field(1);
-        number_of(event.merge);
+        number_of(event.merge.prior_number, event.merge.prior_facility);
         break;
       case EventKind::patient_linked:
       case EventKind::patient_unlinked:
@@ -535,16 +553,50 @@ class Composer {
         segment("PID");
         field(1).number(2);
         field(3);
-        number_of(event.merge);
+        number_of(event.merge.prior_number, event.merge.prior_facility);
         no_visit();
         break;
       default: no_visit(); break;
     }
   }
 
-  void number_of(const model::Merge& merge) {
-    writer_.text(merge.prior_number).component().component().component();
-    writer_.text(merge.prior_facility.empty() ? notice_.facility : merge.prior_facility).component().raw("MR");
+  void number_of(Text number, Text facility) {
+    writer_.text(number).component().component().component();
+    writer_.text(facility.empty() ? notice_.facility : facility).component().raw("MR");
+  }
+
+  // A side of a decision is one PID: the number that the decision names first, then those that are the same person's.
+  void compose_decision(const port::IdentityNotice& said) {
+    using Side = std::vector<const port::IdentityNotice::Local*>;
+    const auto beside = [](const auto& first, const auto& side) {
+      Side others;
+      for (const auto& each : side) {
+        const bool is_first = each.facility == first.facility && each.number == first.number;
+        if (!is_first && each.person == first.person) others.push_back(&each);
+      }
+      return others;
+    };
+    const auto trigger = trigger_of(notice_);
+    header("ADT", trigger.code, trigger.structure);
+    segment("EVN");
+    text(1, trigger.code);
+    field(2).time(said.at, zone_minutes);
+    patient(1, beside(said.patient, said.rest));
+    if (trigger.code == "A40") {
+      segment("MRG");
+      field(1);
+      return number_of(said.other.number, said.other.facility);
+    }
+    no_visit();
+    segment("PID");
+    field(1).number(2);
+    field(3);
+    number_of(said.other.number, said.other.facility);
+    for (const auto* each : beside(said.other, said.apart)) {
+      writer_.repetition();
+      number_of(each->number, each->facility);
+    }
+    no_visit();
   }
 
   // PV1 is required where nobody is anywhere: class N, not applicable.
@@ -661,7 +713,7 @@ class Hl7v2Payload final : public port::Payload {
  public:
   bool has_words_for(std::string_view kind) const override {
     return kind == "result.reported" || kind == "exam.reported" || kind == "encounter.changed" ||
-           kind.starts_with("patient.") || kind == model::referral_answered_kind;
+           kind.starts_with("patient.") || kind.starts_with("identity.") || kind == model::referral_answered_kind;
   }
   Result<port::Letter> write(const port::Notice& notice, const model::Subscription& subscription) const override {
     if (!has_words_for(notice.kind)) {
@@ -673,7 +725,10 @@ class Hl7v2Payload final : public port::Payload {
       step = step_of(*notice.operations, subscription.filter.parties);
       if (!step) return port::Letter{.unsaid = true};
     }
-    auto text = step ? composer.compose(*step) : composer.compose();
+    if (notice.identity && !notice.identity->is_so()) return port::Letter{.unsaid = true};
+    auto text = step              ? composer.compose(*step)
+                : notice.identity ? composer.compose(*notice.identity)
+                                  : composer.compose();
     if (!text) return tl::unexpected(text.error());
     return port::Letter{std::move(*text), "x-application/hl7-v2+er7", control_id_of(notice.event_id, notice.version)};
   }

@@ -1,6 +1,7 @@
 // Events as HL7 v2 messages in the receiver's version and character set: results and examinations as ORU^R01, stays and
-// persons as ADT, steps of referrals as REF and RRI. The message's time and control id are the event's, so that a
-// delivery that is tried again is the same bytes. Pure; threads: any.
+// persons as ADT, decisions about who is one person as A24, A37 and A40, steps of referrals as REF and RRI. The
+// message's time and control id are the event's, so that a delivery that is tried again is the same bytes. Pure;
+// threads: any.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,6 @@
 // What a subscriber is sent of each golden case: tests/golden/hl7v2/<case>/delivered.hl7 (LF at line ends), in 2.5.1
 // and UTF-8. And in every version and both character sets the message reads back as what it was made of.
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -271,6 +271,112 @@ TEST_F(DeliveredReferral, who_loses_it_is_told_that_by_number_alone) {
             "cancel cc-east ZZ-17: C1");
   for (const auto* hidden : {"bc-city", "I20", "YB9", "agreed"})
     EXPECT_EQ(bytes.find(hidden), std::string::npos) << hidden;
+}
+
+// A decision about persons, over the bytes of a message: two sides that are one person, or two.
+class DeliveredDecision : public Delivered {
+ protected:
+  DeliveredDecision() {
+    record.source.facility = "bc-county";
+    record.subject.number = "C1";
+    record.subject.names.push(arena, {.text = "王晓明", .family = "王", .given = "晓明"});
+    record.subject.identifiers.push(arena,
+                                    {.kind = model::IdentifierKind::resident_card, .value = "110105198001020011"});
+    notice.record = &record;
+    notice.identity = &said;
+    notice.event_id = "00112233445566778899aabbccddeeff.0";
+    notice.facility = "bc-county";
+    notice.number = "C1";
+    notice.appended = said.at = {1'780'000'000'000'000};
+    said.patient = {"bc-county", "C1", one};
+    said.other = {"bc-city", "Z7", one};
+  }
+  // Its segments, one a line, without the header's beginning and with ID as its control id; "" nothing is said.
+  std::string message(std::string_view kind, const std::string& version = "2.5.1",
+                      const std::string& charset = "UTF-8") {
+    notice.kind = kind;
+    model::Subscription receiver;
+    receiver.version = version;
+    receiver.charset = charset;
+    const auto letter = hl7v2::hl7v2_payload()->write(notice, receiver);
+    if (!letter) return letter.error().message;
+    bytes = letter->body;
+    if (letter->unsaid) return "";
+    auto text = bytes.substr(bytes.find("||ADT") + 2);
+    text.replace(text.find(letter->control_id), letter->control_id.size(), "ID");
+    for (auto& c : text) {
+      if (c == '\r') c = '\n';
+    }
+    return text;
+  }
+  Arena arena;
+  model::RecordView record;
+  port::IdentityNotice said;
+  port::Notice notice;
+  std::string bytes;
+  const PersonId one = PersonId(sha256("one")), two = PersonId(sha256("two"));
+};
+
+TEST_F(DeliveredDecision, is_what_a_hospital_would_say_of_its_own_numbers) {
+  const std::string pid = "PID|1||C1^^^bc-county^MR~110105198001020011^^^^NI||王^晓明|||U\n";
+  EXPECT_EQ(message("identity.linked"),
+            "ADT^A24^ADT_A24|ID|P|2.5.1||||||UNICODE UTF-8\n"
+            "EVN|A24|20260529042640.000+0800\n" +
+                pid + "PV1|1|N\nPID|2||Z7^^^bc-city^MR\nPV1|1|N\n");
+  EXPECT_EQ(message("identity.merged"),
+            "ADT^A40^ADT_A39|ID|P|2.5.1||||||UNICODE UTF-8\n"
+            "EVN|A40|20260529042640.000+0800\n" +
+                pid + "MRG|Z7^^^bc-city^MR\n");
+  said.unites = false;
+  said.other.person = two;
+  said.rest = {said.patient};
+  said.apart = {said.other};
+  EXPECT_EQ(message("identity.split"),
+            "ADT^A37^ADT_A37|ID|P|2.5.1||||||UNICODE UTF-8\n"
+            "EVN|A37|20260529042640.000+0800\n" +
+                pid + "PV1|1|N\nPID|2||Z7^^^bc-city^MR\nPV1|1|N\n");
+}
+
+TEST_F(DeliveredDecision, reads_back_in_every_version_and_character_set) {
+  for (const auto* version : {"2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8"}) {
+    for (const auto* charset : {"UTF-8", "GB18030"}) {
+      said.unites = true;
+      said.other.person = one;
+      ASSERT_NE(message("identity.linked", version, charset), "");
+      EXPECT_THAT(read_back(bytes, EventKind::patient_linked),
+                  ::testing::HasSubstr("王晓明 110105198001020011\npatient.linked Z7"));
+      ASSERT_NE(message("identity.merged", version, charset), "");
+      EXPECT_THAT(read_back(bytes, EventKind::patient_merged), ::testing::EndsWith("patient.merged Z7\n"));
+      said.unites = false;
+      said.other.person = two;
+      ASSERT_NE(message("identity.undone", version, charset), "");
+      EXPECT_THAT(read_back(bytes, EventKind::patient_unlinked), ::testing::EndsWith("patient.unlinked Z7\n"));
+    }
+  }
+}
+
+// Of several on a side each PID names those who are one person with its first by now.
+TEST_F(DeliveredDecision, a_side_of_several_is_one_patient_with_several_numbers) {
+  said.unites = false;
+  said.other.person = two;
+  said.rest = {{"bc-city", "Z1", one}, said.patient, {"cc-east", "E1", two}};
+  said.apart = {{"bc-city", "Z8", two}, said.other, {"cc-east", "E2", one}};
+  const auto text = message("identity.split");
+  EXPECT_NE(text.find("PID|1||C1^^^bc-county^MR~Z1^^^bc-city^MR~110105198001020011"), std::string::npos) << text;
+  EXPECT_NE(text.find("PID|2||Z7^^^bc-city^MR~Z8^^^bc-city^MR\n"), std::string::npos) << text;
+}
+
+TEST_F(DeliveredDecision, what_is_not_so_any_more_is_not_said) {
+  said.other.person = two;
+  EXPECT_EQ(message("identity.linked"), "");
+  EXPECT_EQ(message("identity.merged"), "");
+  said.unites = false;
+  EXPECT_EQ(message("identity.undone").substr(0, 7), "ADT^A37");
+  said.other.person = one;
+  EXPECT_EQ(message("identity.split"), "");
+  EXPECT_EQ(message("identity.undone"), "") << "another link holds them together";
+  said.unites = true;
+  EXPECT_EQ(message("identity.undone").substr(0, 7), "ADT^A24");
 }
 
 TEST(ControlId, is_the_events_and_its_versions) {

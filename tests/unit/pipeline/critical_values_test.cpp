@@ -165,7 +165,7 @@ TEST_F(CriticalFold, its_steps_are_told_to_who_ordered_and_who_measured_in_the_o
   model::FacilityDirectory facilities;
   std::vector<std::string> told;
   for (const auto& stored : in_log(port::Topic::operations)) {
-    const auto matter = await(matter_of(*store, stored));
+    const auto matter = await(matter_of(*store, {port::Topic::operations, 0}, stored));
     ASSERT_TRUE(matter) << matter.error().message;
     if (!*matter) continue;
     const auto facts = facts_of(**matter, facilities);
@@ -173,7 +173,7 @@ TEST_F(CriticalFold, its_steps_are_told_to_who_ordered_and_who_measured_in_the_o
       EXPECT_TRUE(facts.items.empty());
       continue;
     }
-    std::string line = (**matter).kind + " of " + (**matter).lane() + " to";
+    std::string line = (**matter).kind + " of " + (**matter).lanes().front() + " to";
     for (const auto& party : facts.parties) line += " " + party;
     told.push_back(line);
     ASSERT_EQ(facts.items.size(), 1u);

@@ -157,6 +157,7 @@ TEST_F(Inherit, the_place_in_the_operations_is_carried_too) {
 }
 
 TEST_F(Inherit, a_router_that_never_read_the_operations_begins_behind_what_was_carried) {
+  append(left, Topic::identity, operation("identity.linked", "{}", 7));
   ASSERT_TRUE(await(carry(left, log, {})));
   const auto said = model::read_delivery_progressed((*await(inherited_deliveries(log, Timestamp{1}, 70)))[0].json);
   ASSERT_TRUE(said);
@@ -164,6 +165,10 @@ TEST_F(Inherit, a_router_that_never_read_the_operations_begins_behind_what_was_c
   const auto& last = said->router.back();
   EXPECT_EQ(last.stream.topic, static_cast<std::uint8_t>(Topic::operations));
   EXPECT_EQ(last.next, 2u);
+  const auto is_identity = [](const auto& cursor) { return cursor.stream.topic == 2; };
+  const auto decisions = std::find_if(said->router.begin(), said->router.end(), is_identity);
+  ASSERT_NE(decisions, said->router.end());
+  EXPECT_EQ(decisions->next, 1u) << "the one that was carried is told to nobody";
 }
 
 TEST_F(Inherit, a_log_of_its_own_inherits_nothing) {

@@ -5,6 +5,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <set>
 
+#include "broker/pipeline/effects_identity.h"
 #include "broker/pipeline/renormalize.h"
 #include "tests/unit/pipeline/projector_fixture.h"
 
@@ -88,6 +89,7 @@ class NamePayload final : public port::Payload {
  public:
   bool has_words_for(std::string_view) const override { return true; }
   Result<port::Letter> write(const port::Notice& notice, const model::Subscription&) const override {
+    if (notice.identity) return port::Letter{std::string(notice.kind), "text/plain", {}};
     return port::Letter{std::string(notice.record->source.control_id), "text/plain", {}};
   }
 };
@@ -121,6 +123,7 @@ class DeliveryRun : public ::testing::Test {
                       .facilities = [this] { return directory; },
                       .sink = [this](const model::Subscription&) { return std::make_shared<FakeSink>(receiver); },
                       .payload = [](const model::Subscription&) { return std::make_shared<NamePayload>(); },
+                      .person = {},
                       .handshake =
                           [](const model::Subscription&) {
                             return port::Letter{"handshake", "", {}};
@@ -352,6 +355,165 @@ TEST_F(DeliveryRun, a_merge_does_not_overtake_what_the_projector_has_not_reached
   projecting = true;
   ASSERT_TRUE(until([&] { return receiver.told.size() == 2; }));
   EXPECT_THAT(receiver.told, ElementsAre("ORU", "A40"));
+}
+
+// --- decisions about persons ---
+
+class DeliveryOfDecisions : public DeliveryRun {
+ protected:
+  // A steward's, of these two patients of h1.
+  void decide(const std::string& name, DecisionKind kind = DecisionKind::linked, std::string a = "P1",
+              std::string b = "P2") {
+    IdentityDecision decision;
+    decision.id = RecordId(sha256("decision " + name));
+    decision.kind = kind;
+    decision.patient = {"h1", std::move(a)};
+    decision.other = {"h1", std::move(b)};
+    if (kind == DecisionKind::split) {
+      decision.rest = {decision.patient};
+      decision.apart = {decision.other};
+    }
+    decision.by = decision.client = decision.note = "steward";
+    decision.at = system_clock().now();
+    append({decision.id, "h1/P1", std::string(to_string(kind)), write(decision), ""}, Topic::identity);
+  }
+  // The ward, by its own cursor; one that is idle, and whoever is new, by the router's.
+  bool has_place(bool is_idle) {
+    for (const auto& row : rows(tables::subscribers)) {
+      if (std::get<std::string>(row[0]) != (is_idle ? "" : ward.name)) continue;
+      const auto standing = model::read_standing(std::get<std::string>(row[1]));
+      for (const auto& cursor : standing->cursors) {
+        if (cursor.stream == model::Stream{0, static_cast<std::uint8_t>(Topic::identity), 0}) return true;
+      }
+    }
+    return false;
+  }
+  // As a version recorded it that told nobody of decisions.
+  void forget_identity() {
+    model::DeliveryProgressed before;
+    before.log = log->id();
+    before.id = RecordId(sha256("before"));
+    for (const auto& row : rows(tables::subscribers)) {
+      auto standing = *model::read_standing(std::get<std::string>(row[1]));
+      std::erase_if(standing.cursors, [](const auto& cursor) { return cursor.stream.topic == 2; });
+      if (const auto name = std::get<std::string>(row[0]); name.empty()) {
+        before.term = standing.term;
+        before.router = standing.cursors;
+      } else {
+        standing.name = name;
+        before.subscribers.push_back(std::move(standing));
+      }
+    }
+    append({before.id, "delivery", std::string(model::delivery_progressed_kind), write(before), ""}, Topic::operations);
+    ASSERT_TRUE(until([&] { return !has_place(true) && !has_place(false); }));
+  }
+};
+
+TEST_F(DeliveryOfDecisions, come_in_the_order_of_both_patients) {
+  start();
+  receiver.keeps = {"A"};
+  append(result("A", {.number = "P2"}));
+  ASSERT_TRUE(until([&] { return is_told("A"); }));
+  decide("1");
+  append(result("B", {.number = "P1"}));
+  append(result("C", {.number = "P3"}));
+  ASSERT_TRUE(until([&] { return is_told("C"); }));
+  pass(50ms);
+  EXPECT_THAT(receiver.told, ElementsAre("A", "C"));
+  receiver.keeps.clear();
+  ASSERT_TRUE(until([&] { return receiver.told.size() == 4; }));
+  EXPECT_THAT(receiver.told, ElementsAre("A", "C", "identity.linked", "B"));
+}
+
+TEST_F(DeliveryOfDecisions, one_that_is_not_applied_yet_is_not_overtaken_and_nobody_waits_who_does_not_hear_of_it) {
+  for (const bool hears : {true, false}) {
+    if (!hears) ward.filter.kinds = {"result.reported"};
+    projecting = true;
+    const auto before = receiver.told.size();
+    start();
+    projecting = false;
+    decide(hears ? "1" : "2");
+    auto record = result(hears ? "A" : "B");
+    record.kinds = "result.reported";
+    const auto at = append(std::move(record));
+    delivery->projected(at.partition, at.offset + 1);  // this partition's turn came first
+    if (!hears) {
+      EXPECT_TRUE(until([&] { return is_told("B"); }, 2s));
+      break;
+    }
+    pass(100ms);
+    EXPECT_EQ(receiver.told.size(), before);
+    projecting = true;
+    ASSERT_TRUE(until([&] { return is_told("A"); }));
+    EXPECT_THAT(receiver.told, ElementsAre("identity.linked", "A"));
+    stop();
+  }
+}
+
+TEST_F(DeliveryOfDecisions, are_told_once_across_a_restart_and_again_where_an_operator_asks) {
+  start();
+  decide("1");
+  ASSERT_TRUE(until([&] { return is_told("identity.linked"); }));
+  stop();
+  decide("2", DecisionKind::split);
+  start();
+  ASSERT_TRUE(until([&] { return is_told("identity.split"); }));
+  pass(50ms);
+  EXPECT_THAT(receiver.told, ElementsAre("identity.linked", "identity.split"));
+  model::DeliveryCommanded said;
+  said.action = model::DeliveryAction::replay;
+  said.patient = "h1/P2";  // of either
+  said.ranges = {{{0, static_cast<std::uint8_t>(Topic::identity), 0}, 0, 2}};
+  command(std::move(said));
+  ASSERT_TRUE(until([&] { return receiver.told.size() == 4; }));
+  EXPECT_THAT(receiver.told, ElementsAre("identity.linked", "identity.split", "identity.linked-r", "identity.split-r"));
+}
+
+TEST_F(DeliveryOfDecisions, who_is_declared_anew_from_the_beginning_gets_the_old_ones_too) {
+  ward.from_beginning = true;
+  make(1);
+  decide("1");
+  append(result("A", {.number = "P3"}));
+  start();
+  EXPECT_TRUE(until([&] { return is_told("identity.linked") && is_told("A"); }));
+}
+
+// Whatever else it has open, and from wherever it was declared: nobody is told of ten years of links.
+TEST_F(DeliveryOfDecisions, after_an_upgrade_begin_with_what_comes_from_then_on) {
+  for (const bool from_beginning : {false, true}) {
+    for (const bool is_open : {false, true}) {
+      const auto tag = std::to_string(from_beginning) + std::to_string(is_open);
+      SCOPED_TRACE(tag);
+      ward.name = "ward" + tag;
+      ward.from_beginning = from_beginning;
+      receiver.away = false;
+      start();
+      const auto end = *await(log->end({Topic::events, 0}));
+      append(result("known" + tag));
+      ASSERT_TRUE(until([&] { return is_told("known" + tag) && is_recorded(end + 1, 0); }));
+      receiver.away = is_open;
+      if (is_open) {
+        append(result("open" + tag));
+        ASSERT_TRUE(until([&] { return is_recorded(end + 2, 1); }));
+      }
+      stop();
+      receiver.told.clear();
+      decide("old" + tag, DecisionKind::linked, "P1", "Q" + tag);
+      pass(20ms);
+      forget_identity();
+      start();
+      ASSERT_TRUE(until([&] { return has_place(!is_open); })) << "where it begins is recorded at once";
+      stop();  // what is decided while nobody delivers is told, all the same
+      decide("new" + tag, DecisionKind::split, "P1", "R" + tag);
+      pass(20ms);
+      start();
+      receiver.away = false;
+      ASSERT_TRUE(until([&] { return is_told("identity.split") && is_told("open" + tag) == is_open; }));
+      pass(50ms);
+      EXPECT_FALSE(is_told("identity.linked"));
+      stop();
+    }
+  }
 }
 
 // --- what is sensitive ---

@@ -497,14 +497,15 @@ TEST_F(Duty, a_step_is_told_to_who_is_a_party_now_and_to_who_loses_it_by_that_st
   settle();
   std::vector<std::string> told;
   for (const auto& stored : in_log(port::Topic::operations)) {
-    const auto matter = await(matter_of(*store, stored));
+    const auto matter = await(matter_of(*store, {port::Topic::operations, 0}, stored));
     ASSERT_TRUE(matter) << matter.error().message;
     if (!*matter) continue;
     const auto& one = **matter;
     EXPECT_EQ(one.kind, model::referral_answered_kind);
-    std::string line = std::string(to_string(one.answered->action)) + " by " + one.facility + " to";
+    const auto& what = std::get<ReferralMatter>(one.what);
+    std::string line = std::string(to_string(what.answered.action)) + " by " + one.facility + " to";
     for (const auto& party : one.parties) line += " " + party;
-    told.push_back(line + (one.former.empty() ? "" : ", lost by " + one.former));
+    told.push_back(line + (what.former.empty() ? "" : ", lost by " + what.former));
   }
   EXPECT_THAT(told,
               testing::ElementsAre("request by cc-east to cc-east bc-city", "receive by bc-county to cc-east bc-city",
@@ -515,9 +516,9 @@ TEST_F(Duty, a_step_is_told_to_who_is_a_party_now_and_to_who_loses_it_by_that_st
                                    "accept by cc-east to bc-city cc-east", "close by cc-east to cc-east bc-city"));
   model::FacilityDirectory facilities;
   const auto answered = in_log(port::Topic::operations).back();
-  const auto last = *await(matter_of(*store, answered));
+  const auto last = *await(matter_of(*store, {port::Topic::operations, 0}, answered));
   ASSERT_TRUE(last);
-  EXPECT_EQ(last->referral->number, "T1");
+  EXPECT_EQ(std::get<ReferralMatter>(last->what).referral.number, "T1");
   EXPECT_THAT(facts_of(*last, facilities).parties,
               testing::ElementsAre("cc-east", "bc-city", "cc-east|sender", "bc-city|receiver"));
 }

@@ -105,6 +105,28 @@ TEST(Filter, a_party_may_be_meant_as_sender_or_receiver) {
   EXPECT_FALSE(accepts(receiver, facts));
 }
 
+TEST(Filter, a_decision_about_persons_is_for_each_facility_and_area_that_knows_one_of_them) {
+  SubscriptionFilter one, other, area, elsewhere, kind, item, party;
+  one.facilities = {"h1"};
+  other.facilities = {"h2"};
+  area.areas = {"2309"};
+  elsewhere.facilities = {"h3"};
+  kind.kinds = {"identity.*"};
+  item.items = {"2823-3"};
+  party.parties = {"h1"};
+  const SubscriptionFilter filters[] = {{}, one, other, area, elsewhere, kind, item, party};
+  Facts facts;
+  facts.kind = "identity.linked";
+  facts.facility = "h1";
+  facts.area = "230803";
+  facts.others = {{"h2", "230904"}};
+  EXPECT_THAT(matched(Matcher(filters), facts), ElementsAre(0, 1, 2, 3, 5));
+  const auto& told = model::told_kinds();
+  EXPECT_EQ(std::count(told.begin(), told.end(), "identity.undone"), 1);
+  for (const auto* asked : {"identity.conflict", "identity.possible", "identity.guarded"})
+    EXPECT_EQ(std::count(told.begin(), told.end(), asked), 0) << asked;
+}
+
 TEST(Filter, an_item_without_a_code_is_nobodys) {
   SubscriptionFilter filter;
   filter.items = {""};
@@ -188,6 +210,8 @@ void make(Chance& chance, Owned& owned) {
   }
   for (std::uint32_t i = chance.below(3); i > 0; --i) owned.facts.centres.push_back(chance.facility());
   for (std::uint32_t i = chance.below(3); i > 0; --i) owned.facts.parties.push_back(chance.facility());
+  for (std::uint32_t i = chance.once_in(4) ? chance.below(3) : 0; i > 0; --i)
+    owned.facts.others.push_back({keep(chance.facility()), keep(std::to_string(110'000 + chance.below(80) * 97))});
   owned.facts.labelled = chance.once_in(20);
 }
 
