@@ -63,6 +63,7 @@ struct DeliveryOptions {
   std::chrono::milliseconds drain{5'000};          // at the end: what is under way
   std::size_t memory = 64 * 1024 * 1024;           // of records that are kept until they are handed over
   std::size_t catching_up = 4;                     // subscribers that read the log themselves at the same moment
+  std::uint64_t far_behind = 10'000;               // records: who is further gives way to the others
   std::size_t unrecorded_max = 20'000;  // deliveries whose record is not durable: above it nothing is handed over
 };
 

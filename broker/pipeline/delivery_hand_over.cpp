@@ -395,10 +395,11 @@ Result<Delivery::State::Written> Delivery::State::compose(const Shown& shown, mo
   return written;
 }
 
-// While what is new is late, those who are behind hand over only every other moment.
-std::optional<Lanes::Ticks> Delivery::State::rests_until(Lanes::Ticks now) const {
-  if (now >= late_until_ || now / a_moment % 2 == 0) return std::nullopt;
-  return (now / a_moment + 1) * a_moment;
+// While what is new is late, those who are far behind hand over in one moment of four only.
+std::optional<Lanes::Ticks> Delivery::State::rests_until(const Subscriber& subscriber, Lanes::Ticks now) const {
+  constexpr auto turn = 4 * a_moment;
+  if (subscriber.live || now >= late_until_ || now % turn < a_moment || !is_far_behind(subscriber)) return std::nullopt;
+  return (now / turn + 1) * turn;
 }
 
 void Delivery::State::pump(const SubscriberPtr& subscriber) {
@@ -410,7 +411,7 @@ void Delivery::State::pump(const SubscriberPtr& subscriber) {
   if (subscriber->dormant) return;
   auto& lanes = *subscriber->lanes;
   const auto now = deps_.clock.ticks();
-  auto at = subscriber->live ? std::nullopt : rests_until(now);
+  auto at = rests_until(*subscriber, now);
   if (!at) {
     while (auto* task = lanes.next(now, subscriber->sink->parallel())) {
       spawn("delivery to " + subscriber->declared.name, hand_over(subscriber, task));

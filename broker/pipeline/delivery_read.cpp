@@ -167,7 +167,7 @@ net::awaitable<Result<std::size_t>> Delivery::State::route_some() {
   for (const auto& [partition, record] : some->records) {
     co_await give_way(since);
     if (!going()) co_return std::size_t{0};
-    if (deps_.clock.now() - record->appended > late) late_until_ = deps_.clock.ticks() + late_for;
+    note_how_late(*record);
     if (!matcher_.wants_none_of(record->record.kinds)) {
       auto matter = co_await matter_in(partition, *record);
       if (!matter) co_return tl::unexpected(matter.error());
@@ -399,6 +399,19 @@ void Delivery::State::give_turn() {
   waiting_readers_.pop_front();
 }
 
+void Delivery::State::note_how_late(const port::StoredRecord& record) {
+  if (deps_.clock.now() - record.appended > late) late_until_ = deps_.clock.ticks() + late_for;
+}
+
+bool Delivery::State::is_far_behind(const Subscriber& subscriber) const {
+  port::Offset behind = 0;
+  for (const auto& [partition, next] : router_) {
+    const auto read = subscriber.read.find(partition);
+    if (read != subscriber.read.end() && read->second < next) behind += next - read->second;
+  }
+  return behind > options_.far_behind;
+}
+
 net::awaitable<void> Delivery::State::give_way(Lanes::Ticks& since) {
   if (deps_.clock.ticks() - since < one_go) co_return;
   co_await net::post(executor_, net::use_awaitable);
@@ -475,6 +488,7 @@ net::awaitable<Result<bool>> Delivery::State::catch_up_some(Subscriber& subscrib
       all = false;
       break;
     }
+    if (!is_far_behind(subscriber)) note_how_late(*record);
     auto taken = co_await take_own(subscriber, partition, record, found_in(*some, partition, record->offset), 0, {});
     if (!taken) co_return tl::unexpected(taken.error());
     subscriber.read[partition] = record->offset + 1;

@@ -150,6 +150,8 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   void give_turn();
   // Whoever has worked for a moment since then lets sockets and everybody else come first.
   net::awaitable<void> give_way(Lanes::Ticks& since);
+  void note_how_late(const port::StoredRecord& record);  // what is read by who is not far behind
+  bool is_far_behind(const Subscriber& subscriber) const;
   net::awaitable<void> pause(std::chrono::milliseconds time);
   Positions bounds() const;
   static Positions not_beyond(Positions to, const Lanes& lanes, std::uint32_t replay);
@@ -157,7 +159,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
 
   // delivery_hand_over.cpp
   void pump(const SubscriberPtr& subscriber);
-  std::optional<Lanes::Ticks> rests_until(Lanes::Ticks now) const;
+  std::optional<Lanes::Ticks> rests_until(const Subscriber& subscriber, Lanes::Ticks now) const;
   net::awaitable<void> hand_over(SubscriberPtr subscriber, Lanes::Task* task);
   struct Written;
   using ShownPtr = std::shared_ptr<const Shown>;

@@ -575,7 +575,8 @@ TEST_F(DeliveryRun, what_several_are_told_at_one_moment_is_looked_up_once) {
   EXPECT_EQ(counting.reports, 1);
 }
 
-TEST_F(DeliveryRun, who_is_behind_comes_on_although_everything_new_is_late) {
+TEST_F(DeliveryRun, who_is_far_behind_comes_on_although_everything_new_is_late) {
+  options.far_behind = 10;
   receiver.away = true;
   start();
   for (int i = 0; i < 600; ++i) append(result("O" + std::to_string(i), {.number = std::to_string(i)}));
