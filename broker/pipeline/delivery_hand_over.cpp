@@ -395,9 +395,9 @@ Result<Delivery::State::Written> Delivery::State::compose(const Shown& shown, mo
   return written;
 }
 
-// While what is new is late, those who are far behind hand over in one moment of four only.
+// While what is new is late, those who are far behind hand over only in every other moment.
 std::optional<Lanes::Ticks> Delivery::State::rests_until(const Subscriber& subscriber, Lanes::Ticks now) const {
-  constexpr auto turn = 4 * a_moment;
+  constexpr auto turn = 2 * a_moment;
   if (subscriber.live || now >= late_until_ || now % turn < a_moment || !is_far_behind(subscriber)) return std::nullopt;
   return (now / turn + 1) * turn;
 }
