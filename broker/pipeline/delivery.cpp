@@ -383,6 +383,7 @@ net::awaitable<void> Delivery::State::end() {
   }
   subscribers_.clear();
   places_.clear();
+  shown_.clear();
   seen_to_.clear();
   const std::lock_guard lock(mutex);
   told.clear();

@@ -40,7 +40,7 @@ enum : std::size_t { earlier_version = 1, earlier_updated = 3, earlier_event = 5
 enum : std::size_t { order_body = 9 };  // of tables::orders
 
 constexpr const char* withheld = "withheld";
-constexpr std::size_t shown_at_most = 16;
+constexpr std::size_t shown_at_most = 16, shown_bytes = 64 * 1024;  // a large record is not kept in memory for this
 constexpr Lanes::Ticks a_moment = std::chrono::milliseconds(5);
 
 std::int64_t number_in(const Row& row, std::size_t column) {
@@ -361,7 +361,7 @@ net::awaitable<Result<Delivery::State::ShownPtr>> Delivery::State::show_lately(c
   });
   if (known != shown_.end()) co_return known->second;
   auto shown = co_await show(task.record, ref, with_views, subscriber->declared);
-  if (shown && shown_at_ == moved && views_moved_ == moved) {
+  if (shown && (**shown).stored->record.json.size() <= shown_bytes && shown_at_ == moved && views_moved_ == moved) {
     if (shown_.size() == shown_at_most) shown_.erase(shown_.begin());
     shown_.emplace_back(ref, *shown);
   }

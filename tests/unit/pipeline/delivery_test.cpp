@@ -200,6 +200,20 @@ class DeliveryRun : public ::testing::Test {
     said.ranges = {{{}, 0, to}};
     command(std::move(said));
   }
+  // A report that a better map labels later.
+  static port::Record read_as(const std::string& label, std::uint32_t version) {
+    return Message("HIV")
+        .report({.items = {{.code = "A1", .value = "5.8", .label = label}}})
+        .event_version(version)
+        .record();
+  }
+  void label_it() {
+    auto healed = read_as("HIV", 2);
+    healed.id = RecordId(sha256("healed"));
+    healed.kinds = std::string(renormalized_kind);
+    append(std::move(healed));
+    ASSERT_TRUE(until([&] { return rows(tables::report_versions).size() == 1; }));
+  }
   static model::Subscription another(std::string name) {
     model::Subscription one;
     one.name = std::move(name);
@@ -522,20 +536,10 @@ TEST_F(DeliveryRun, what_a_better_map_has_labelled_meanwhile_is_withheld_in_ever
   start();
   operate(model::DeliveryAction::pause);
   ASSERT_TRUE(until([&] { return status().paused; }));
-  const auto read = [](const std::string& label, std::uint32_t version) {
-    return Message("HIV")
-        .report({.items = {{.code = "A1", .value = "5.8", .label = label}}})
-        .event_version(version)
-        .record();
-  };
-  append(read("", 1));
+  append(read_as("", 1));
   append(result("GLU", {.number = "P2"}));
   ASSERT_TRUE(until([&] { return is_recorded(2, 2); }));
-  auto healed = read("HIV", 2);
-  healed.id = RecordId(sha256("healed"));
-  healed.kinds = std::string(renormalized_kind);
-  append(std::move(healed));
-  ASSERT_TRUE(until([&] { return rows(tables::report_versions).size() == 1; }));
+  label_it();
   operate(model::DeliveryAction::resume);
   ASSERT_TRUE(until([&] { return is_told("GLU") && status().open == 0; }));
   EXPECT_FALSE(is_told("HIV"));
@@ -546,19 +550,9 @@ TEST_F(DeliveryRun, what_another_was_told_before_it_was_labelled_is_withheld) {
   start();
   operate(model::DeliveryAction::pause);
   ASSERT_TRUE(until([&] { return status().paused; }));
-  const auto read = [](const std::string& label, std::uint32_t version) {
-    return Message("HIV")
-        .report({.items = {{.code = "A1", .value = "5.8", .label = label}}})
-        .event_version(version)
-        .record();
-  };
-  append(read("", 1));
+  append(read_as("", 1));
   ASSERT_TRUE(until([&] { return is_told("HIV"); }));
-  auto healed = read("HIV", 2);
-  healed.id = RecordId(sha256("healed"));
-  healed.kinds = std::string(renormalized_kind);
-  append(std::move(healed));
-  ASSERT_TRUE(until([&] { return rows(tables::report_versions).size() == 1; }));
+  label_it();
   receiver.told.clear();
   operate(model::DeliveryAction::resume);
   ASSERT_TRUE(until([&] { return !status().paused && status().open == 0; }));
