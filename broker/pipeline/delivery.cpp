@@ -174,9 +174,9 @@ net::awaitable<Result<void>> Delivery::State::applied(port::Offset end) {
   for (;;) {
     auto cursor = co_await deps_.store.cursor(operations);
     if (!cursor) co_return tl::unexpected(cursor.error());
-    commands_ = *cursor ? (*cursor)->next : 0;
-    if (commands_ >= end) co_return Result<void>();
-    auto rest = co_await deps_.log.read(operations, commands_, {1, 1, false});
+    obeyed = *cursor ? (*cursor)->next : 0;
+    if (obeyed >= end) co_return Result<void>();
+    auto rest = co_await deps_.log.read(operations, obeyed, {1, 1, false});
     if (!rest) co_return tl::unexpected(rest.error());
     if (rest->records.empty() || rest->records.front().offset >= end) co_return Result<void>();  // a gap
     if (stopping || !deps_.ours()) co_return fail(ErrorCode::unavailable, "stopped before it began");
@@ -485,7 +485,7 @@ void Delivery::State::add_replay(Subscriber& subscriber, std::uint32_t number,
 
 net::awaitable<void> Delivery::State::watch_commands() {
   while (going()) {
-    auto slice = co_await deps_.log.read(operations, commands_, {500, 4 * 1024 * 1024, false});
+    auto slice = co_await deps_.log.read(operations, obeyed, {500, 4 * 1024 * 1024, false});
     if (!slice) {
       co_await pause(again);
       continue;
@@ -497,8 +497,8 @@ net::awaitable<void> Delivery::State::watch_commands() {
         obey(*command);
       }
     }
-    commands_ = slice->next;
-    if (slice->records.empty()) co_await deps_.log.wait_beyond(operations, commands_, again);
+    obeyed = slice->next;
+    if (slice->records.empty()) co_await deps_.log.wait_beyond(operations, obeyed, again);
   }
 }
 
@@ -704,6 +704,9 @@ std::string Delivery::trouble(std::string_view subscription) const {
 }
 bool Delivery::delivering() const {
   return state_->delivering;
+}
+bool Delivery::has_obeyed(port::Offset command) const {
+  return !state_->delivering || state_->obeyed > command;
 }
 std::shared_ptr<const std::vector<model::Subscription>> Delivery::subscriptions() const {
   const std::lock_guard lock(state_->mutex);

@@ -86,6 +86,8 @@ class Delivery {
   std::vector<port::SubscriptionStatus> status() const;
   std::string trouble(std::string_view subscription) const;
   bool delivering() const;
+  // What an operator asked for at this offset of operations is done; true also where another broker delivers.
+  bool has_obeyed(port::Offset command) const;
   // The installation's, and those of clients that are active.
   std::shared_ptr<const std::vector<model::Subscription>> subscriptions() const;
   // What the subscriber would get of an event, for an operator's eyes or its own. Errors: not_found, forbidden (it is

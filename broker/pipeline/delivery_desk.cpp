@@ -480,7 +480,8 @@ net::awaitable<Result<std::uint64_t>> DeliveryDesk::command(port::DeliveryComman
   co_return answer;
 }
 
-// And waits a moment until the views show it, so that who looks next sees what was asked for.
+// And waits a moment until the views show it and the deliverer of this broker has obeyed it: who looks next sees what
+// was asked for, and after a pause nothing more is handed over.
 net::awaitable<Result<void>> DeliveryDesk::append(port::Record record) {
   record.key = "delivery";
   std::vector<port::Record> batch;
@@ -492,7 +493,8 @@ net::awaitable<Result<void>> DeliveryDesk::append(port::Record record) {
   const auto until = clock_.ticks() + limits::verdict_deadline;
   while (clock_.ticks() < until) {
     auto cursor = co_await store_.cursor(operations);
-    if (!cursor || (*cursor && (*cursor)->next > offset)) break;
+    if (!cursor) break;
+    if (*cursor && (*cursor)->next > offset && (!delivery_ || delivery_->has_obeyed(offset))) break;
     timer.expires_after(std::chrono::milliseconds(5));
     co_await timer.async_wait(net::use_awaitable);
   }

@@ -80,6 +80,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   std::vector<model::Subscription> own, clients;
   std::vector<port::SubscriptionStatus> told;
   std::atomic<bool> stopping{false}, delivering{false};
+  std::atomic<port::Offset> obeyed{0};  // of operations, read up to here
 
  private:
   // delivery.cpp: beginning, ending, recording, telling
@@ -200,7 +201,6 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   Positions router_;
   bool router_moved_ = false;
   Lanes::Ticks late_until_{0};  // what is new is late
-  port::Offset commands_ = 0;   // of operations, read up to here
   std::uint64_t term_ = 0, sequence_ = 0;
   std::string run_;  // names the records of this run
   bool dirty_ = false;

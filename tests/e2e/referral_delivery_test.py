@@ -132,11 +132,14 @@ class Told(Story):
         self.region.arrival()
         for name in ("county", "county-his"):
             live.command("subscriptions", "pause", name)
-        asked = self.region.request()["command"]["referral"]
-        self.region.say("bc-county", asked, "decline", version=1, reason={"text": "无床位"})
-        self.region.say("cc-east", asked, "redirect", version=2, receiver="bc-city", choice="agreed", reason={"text": "县医院无床位"})
         listed = lambda: json.loads(live.command("subscriptions", "list", "--json").stdout)["subscriptions"]
-        until(lambda: [one["open"] for one in listed()] == [3, 3], "all is read and waits", 15)
+        wait = lambda count: until(lambda: [one["open"] for one in listed()] == [count, count], f"{count} are read and wait", 15)
+        asked = self.region.request()["command"]["referral"]
+        wait(1)  # each is read before the next is said: after the redirect nothing earlier is for this hospital
+        self.region.say("bc-county", asked, "decline", version=1, reason={"text": "无床位"})
+        wait(2)
+        self.region.say("cc-east", asked, "redirect", version=2, receiver="bc-city", choice="agreed", reason={"text": "县医院无床位"})
+        wait(3)
         for name in ("county", "county-his"):
             live.command("subscriptions", "resume", name)
         self.assertEqual([message.type for message in self.heard("county-his", 1)], ["REF^I14^REF_I12"])

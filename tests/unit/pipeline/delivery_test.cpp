@@ -5,6 +5,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <set>
 
+#include "broker/pipeline/delivery_desk.h"
 #include "broker/pipeline/effects_identity.h"
 #include "broker/pipeline/renormalize.h"
 #include "tests/unit/pipeline/projector_fixture.h"
@@ -45,6 +46,41 @@ class CountingStore final : public port::Store {
 
  private:
   port::Store& store_;
+};
+
+// A log whose operations the deliverer reads no further while they are kept from it.
+class KeptLog final : public port::Log {
+ public:
+  explicit KeptLog(port::Log& log) : log_(log) {}
+  bool keeps = false;
+
+  using Log::append;
+  net::awaitable<Result<std::vector<port::Position>>> append(Topic topic,
+                                                             std::span<const port::RecordView> batch) override {
+    return log_.append(topic, batch);
+  }
+  net::awaitable<Result<port::Slice>> read(port::Partition partition, port::Offset from,
+                                           port::ReadLimit limit) override {
+    net::steady_timer timer(co_await net::this_coro::executor);
+    while (keeps && partition.topic == Topic::operations) {
+      timer.expires_after(1ms);
+      co_await timer.async_wait(net::use_awaitable);
+    }
+    co_return co_await log_.read(partition, from, limit);
+  }
+  net::awaitable<Result<port::Offset>> end(port::Partition partition) override { return log_.end(partition); }
+  port::Offset first(port::Partition partition) const override { return log_.first(partition); }
+  net::awaitable<void> wait_beyond(port::Partition partition, port::Offset seen,
+                                   std::chrono::milliseconds patience) override {
+    return log_.wait_beyond(partition, seen, patience);
+  }
+  std::uint32_t partitions(Topic topic) const override { return log_.partitions(topic); }
+  std::string id() const override { return log_.id(); }
+  Health health() const override { return log_.health(); }
+  net::awaitable<Result<void>> close() override { return log_.close(); }
+
+ private:
+  port::Log& log_;
 };
 
 // A receiver, whoever connects to it: what it was told, by control id, "-r" behind what is told again.
@@ -116,7 +152,8 @@ class DeliveryRun : public ::testing::Test {
       projector_runs = true;
       net::co_spawn(io, project(), [this](std::exception_ptr) { projector_runs = false; });
     }
-    DeliveryDeps deps{.log = *log,
+    if (!kept) kept = std::make_unique<KeptLog>(*log);
+    DeliveryDeps deps{.log = *kept,
                       .store = counting,
                       .metrics = metrics,
                       .clock = system_clock(),
@@ -251,6 +288,7 @@ class DeliveryRun : public ::testing::Test {
 
   net::io_context io{1};
   std::unique_ptr<memory::MemoryLog> log;
+  std::unique_ptr<KeptLog> kept;  // as the deliverer has it
   store::MemoryStore store;
   CountingStore counting{store};  // what the deliverer asks
   PrometheusMetrics metrics;
@@ -270,6 +308,37 @@ class DeliveryRun : public ::testing::Test {
   bool ours = true, projecting = true, over = false, runs = false, projector_runs = false;
   int commands = 0, doubts = 0;  // doubts: for so many questions it is not known whose turn it is
 };
+
+// --- what operators ask for ---
+
+TEST_F(DeliveryRun, who_is_answered_that_it_is_paused_can_rely_on_it) {
+  start();
+  DeliveryDesk desk(
+      *log, store, system_clock(), delivery.get(),
+      [this] { return std::make_shared<std::vector<model::Subscription>>(1, ward); }, [this] { return directory; });
+  append(result("X"));
+  ASSERT_TRUE(until([&] { return is_told("X"); }));
+  kept->keeps = true;
+  port::DeliveryCommand pause;
+  pause.subscription = ward.name;
+  pause.kind = port::DeliveryCommand::Kind::pause;
+  bool answered = false;
+  net::co_spawn(io, desk.command(std::move(pause)), [&](std::exception_ptr, Result<std::uint64_t> result) {
+    EXPECT_TRUE(result);
+    answered = true;
+  });
+  ASSERT_TRUE(until([&] {
+    const auto row = rows(tables::subscribers);
+    return std::any_of(row.begin(), row.end(), [](const auto& each) { return std::get<std::int64_t>(each[2]) != 0; });
+  }));
+  pass(50ms);
+  EXPECT_FALSE(answered) << "the views show it, the deliverer does not know of it yet";
+  kept->keeps = false;
+  ASSERT_TRUE(until([&] { return answered; }));
+  append(result("Y"));
+  pass(50ms);
+  EXPECT_FALSE(is_told("Y"));
+}
 
 // --- recording ---
 
