@@ -23,7 +23,7 @@ deploy/install-packages.sh test >&2
 mkdir -p build
 echo "==> Building the release" >&2
 cmake --preset release -DBUILD_TESTING=ON >build/bench-configure.log 2>&1 || { tail -20 build/bench-configure.log >&2; exit 1; }
-mapfile -t programs < <(ninja -C build/release -t targets all | sed -nE 's/^(load_generator|limit_server|[a-z0-9_]+_bench): phony$/\1/p')
+mapfile -t programs < <(ninja -C build/release -t targets all | sed -nE 's/^(load_generator|limit_server|many_receivers|[a-z0-9_]+_bench): phony$/\1/p')
 cmake --build build/release --target hutong "${programs[@]}" >&2
 runner=$PWD/bench/scenario/run.py
 cd "$from"  # --json FILE is the caller's

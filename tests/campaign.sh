@@ -170,7 +170,7 @@ case "$name" in
   kafka) schedules 500 ;;
   cluster) stories 10 2 tests/crash/cluster.py ;;
   delivery)
-    build release hutong
+    build release hutong many_receivers
     story=tests/crash/eight_subscribers_test.py
     export HUTONG_SEED=$seed HUTONG_DELIVERY_RATE=${HUTONG_DELIVERY_RATE:-1000} HUTONG_DELIVERY_KILLS=${HUTONG_DELIVERY_KILLS:-20}
     seconds=${HUTONG_DELIVERY_SECONDS:-600}

@@ -30,3 +30,7 @@ target_link_libraries(hutong_wall PRIVATE ${CMAKE_DL_LIBS})
 add_library(hutong_names SHARED e2e/shim/names.cpp)
 target_compile_options(hutong_names PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
 target_link_libraries(hutong_names PRIVATE ${CMAKE_DL_LIBS})
+
+# Who takes thousands of deliveries a second: build/<preset>/tests/many_receivers; the benchmarks use it, too.
+add_executable(many_receivers support/many_receivers.cpp)
+target_link_libraries(many_receivers PRIVATE hutong_options Boost::headers Threads::Threads)

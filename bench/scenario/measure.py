@@ -129,10 +129,10 @@ def machine_seconds():
 
 
 def program(name):
-    found = BUILD / "bench" / name
-    if not found.exists():
-        raise SystemExit(f"{found.relative_to(ROOT)} is not built")
-    return found
+    for found in (BUILD / "bench" / name, BUILD / "tests" / name):
+        if found.exists():
+            return found
+    raise SystemExit(f"{name} is not built in {BUILD.relative_to(ROOT)}")
 
 
 # Loads `server`; returns the generator's report with the processor shares of both sides.

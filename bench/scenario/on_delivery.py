@@ -6,8 +6,7 @@ import subprocess
 import sys
 import time
 
-import many_receivers
-from measure import LOAD_CORE, SERVER_CORE, Result, Server, caught_up, load, processor_seconds, rotated, say, thread_seconds
+from measure import LOAD_CORE, SERVER_CORE, Result, Server, caught_up, load, processor_seconds, program, rotated, say, thread_seconds
 
 # Filters that the benchmark's message (bc-city, 20 items of a blood count) does not meet, one after the other.
 UNMET = [lambda n: {"items": [f"{50_000 + n}-0"]}, lambda n: {"items": [f"{90_000 + n}-0"], "flag": "abnormal"}, lambda n: {"areas": [f"{110_000 + n}"]},
@@ -52,7 +51,7 @@ class Receiver:
 
     def start(self, folder):
         self.folder = folder
-        self.process = subprocess.Popen(["taskset", "-c", LOAD_CORE, sys.executable, "-B", many_receivers.__file__, str(self.folder),
+        self.process = subprocess.Popen(["taskset", "-c", LOAD_CORE, str(program("many_receivers")), str(self.folder),
                                          f"behind=mllp:{self.port}"], stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "ready\n":
             raise SystemExit("catch-up: the receiver did not start")

@@ -17,11 +17,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import journal
-import many_receivers
-from hutong import CONFIG, SEED, SOURCE, Story, run, seeded, until
+from hutong import BINARY, CONFIG, SEED, SOURCE, Story, run, seeded, until
 from receivers import allow, declare
 
 SECONDS = float(os.environ.get("HUTONG_DELIVERY_SECONDS", "20"))
@@ -93,7 +93,7 @@ class Receivers:
     """A program with the receivers of these subscribers."""
 
     def __init__(self, folder, ones):
-        self.command = [sys.executable, "-B", many_receivers.__file__, str(folder), *[f"{one.name}={one.kind}:{one.port}:{one.mood}" for one in ones]]
+        self.command = [str(BINARY.parent / "tests/many_receivers"), str(folder), *[f"{one.name}={one.kind}:{one.port}:{one.mood}" for one in ones]]
         self.process = None
 
     def start(self):
@@ -107,6 +107,16 @@ class Receivers:
             self.process.wait()
         if self.process:
             self.process.stdout.close()
+
+
+# What the receivers note goes to the disk a little at a time: the system itself would keep half a minute of it, and write that
+# at once before everything of the broker's.
+def write_back(folder, over):
+    while not over.wait(1):
+        for file in folder.glob("*.taken"):
+            descriptor = os.open(file, os.O_RDONLY)
+            os.fdatasync(descriptor)
+            os.close(descriptor)
 
 
 def processor_seconds(pid):
@@ -195,6 +205,9 @@ class EightSubscribers(Story):
             self.addCleanup(program.kill)
             if name != "dead":
                 program.start()
+        over = threading.Event()
+        self.addCleanup(over.set)
+        threading.Thread(target=write_back, args=(taken_in, over), daemon=True).start()
         hooks = [one.declared["target"].removesuffix("/in") for one in ones if one.kind == "hook"]
         live = self.broker(start=False, config=CONFIG + allow(*hooks))
         declare(live, *[one.declared for one in ones])

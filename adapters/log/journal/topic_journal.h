@@ -3,6 +3,7 @@
 // sync ran goes out with the next one. Threads: as JournalLog. stop() before destruction.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
 #include <deque>
@@ -89,7 +90,7 @@ class TopicJournal {
   void remember(Pending& batch, Offset first);
   void prepare_next();
   void prepare();  // these two on the preparer's thread
-  bool pause_preparing() const;
+  bool keep_pace(std::uint64_t done, std::uint64_t since) const;
   // topic_reader.cpp
   bool read_recent(Offset from, const port::ReadLimit& limit, port::Slice& slice);
   Result<port::Slice> read_disk(Offset from, port::ReadLimit limit);  // on the reader's thread
@@ -121,7 +122,8 @@ class TopicJournal {
   bool seal_due_ = false;
   std::uint64_t blocked_bytes_ = 0;  // of the batch that a full disk refused; 0: the disk is not full
 
-  std::mutex spare_mutex_;  // between writer and preparer
+  std::atomic<std::uint64_t> written_{0};  // bytes of batches, by the writer
+  std::mutex spare_mutex_;                 // between writer and preparer
   bool preparing_ = false;
   std::deque<Spare> spares_;
   std::uint64_t spares_made_ = 0;  // the preparer's own

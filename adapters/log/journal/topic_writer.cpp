@@ -111,6 +111,7 @@ DiskResult<void> TopicJournal::write_batch(Pending& batch) {
     return written;
   }
   if (auto synced = sync(file_.get(), active_->path); !synced) return synced;
+  written_ += bytes;
   const std::uint64_t position = cursor_.position;
   cursor_ = {position + bytes, header.end(), header.sequence + 1, header.checksum};
   last_written_ = batch.last_appended;
@@ -224,20 +225,26 @@ void TopicJournal::prepare_next() {
   shared_.preparer.post([this] { prepare(); });
 }
 
+// One at a time: other topics have their turn in between.
 void TopicJournal::prepare() {
-  for (bool again = true; again;) {
-    auto made = make_spare(place_, "spare-" + std::to_string(++spares_made_) + ".tmp",
-                           [this](std::uint64_t) { return pause_preparing(); });
+  auto made = make_spare(place_, "spare-" + std::to_string(++spares_made_) + ".tmp",
+                         [this, since = written_.load()](std::uint64_t done) { return keep_pace(done, since); });
+  {
     const std::lock_guard lock(spare_mutex_);
     if (made) spares_.push_back(std::move(*made));
-    again = made && spares_.size() < shared_.options.spare_segments;
-    preparing_ = again;  // after a fault, the disk is full, it seems: the next roll will see for itself
+    preparing_ = made && spares_.size() < shared_.options.spare_segments;
+    if (!preparing_) return;  // after a fault, the disk is full, it seems: the next roll will see for itself
   }
+  shared_.preparer.post([this] { prepare(); });
 }
 
-bool TopicJournal::pause_preparing() const {
-  if (stopped()) return false;
-  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+// Twice as fast as is appended, or 12 MiB a second: every sync waits for the zeros, too, that were written before it.
+bool TopicJournal::keep_pace(std::uint64_t done, std::uint64_t since) const {
+  for (int moment = 0; moment < 10; ++moment) {
+    if (stopped()) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    if (done < 2 * (written_ - since)) break;
+  }
   return true;
 }
 
