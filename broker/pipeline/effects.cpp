@@ -2,6 +2,8 @@
 
 #include <rapidjson/writer.h>
 
+#include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "broker/model/event_json.h"
@@ -23,6 +25,7 @@ constexpr std::size_t records_per_control = 64;
 // Read and looked up together: few enough to stay in the processor's cache where the rows are at hand, as many as a
 // batch has where they are a journey away: on a busy machine each journey waits its turn.
 constexpr std::size_t records_ahead_near = 16, records_ahead_far = 500;
+constexpr std::ptrdiff_t turns_ahead = 3;   // waiting aside, so that it never waits
 constexpr std::size_t code_bytes_max = 64;  // of a local code in the worklist
 constexpr std::size_t display_bytes_max = 128;
 
@@ -94,9 +97,11 @@ std::string_view to_string(Effect effect) {
   return "unreadable";
 }
 
-Effects::Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights,
-                 std::shared_ptr<const Rules> rules)
-    : overlay_(store),
+Effects::Effects(port::Store& store, Aside& aside, std::string log_id, const std::string& hmac_key,
+                 const identity::Weights& weights, std::shared_ptr<const Rules> rules)
+    : store_(store),
+      aside_(aside),
+      overlay_(store),
       log_id_(std::move(log_id)),
       hmac_key_(hmac_key),
       weights_(weights),
@@ -109,36 +114,63 @@ net::awaitable<void> Effects::apply(port::Partition partition, std::span<const p
     case port::Topic::events:
       partition_ = partition;
       decided_ = co_await decided_up_to(overlay_, partition.number);
-      for (auto rest = records; !rest.empty() && !overlay_.failed();) {
-        const auto now = rest.first(std::min(rest.size(), ahead_));
-        auto views = co_await look_ahead(now);
-        for (std::size_t i = 0; i < now.size() && !overlay_.failed(); ++i) {
-          co_await apply_event_record(now[i], std::move(views[i]));
-        }
-        rest = rest.subspan(now.size());
-      }
+      co_await apply_in_turns(records, &Effects::look_ahead_at_events, &Effects::apply_event_record);
       break;
     case port::Topic::quarantine:
       for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i)
         co_await apply_quarantine_record(records[i]);
       break;
-    case port::Topic::identity: {
-      std::vector<std::optional<IdentityDecision>> decisions;
-      for (const auto& record : records) {
-        auto decision = read_identity_decision(record.record.json);
-        decisions.push_back(decision ? std::optional(std::move(*decision)) : std::nullopt);
-      }
-      co_await look_ahead(decisions);
-      for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i)
-        co_await apply_decision(std::move(decisions[i]), records[i].offset);
+    case port::Topic::identity:
+      co_await apply_in_turns(records, &Effects::look_ahead_at_decisions, &Effects::apply_decision);
       break;
-    }
     case port::Topic::operations:
       for (std::size_t i = 0; i < records.size() && !overlay_.failed(); ++i)
         co_await apply_operation(partition, records[i]);
       break;
   }
   if (!overlay_.failed()) co_await finish();
+}
+
+// While some are applied, the next are looked ahead at: a batch changes the store only when it is over.
+net::awaitable<void> Effects::apply_in_turns(Records rest, LookAhead look_ahead, Apply apply) {
+  struct Turn {
+    Records records;
+    std::unique_ptr<Ahead> ahead;
+    Aside::Task looked;
+  };
+  const auto take = [&] {
+    const auto some = rest.first(std::min(rest.size(), ahead_));
+    rest = rest.subspan(some.size());
+    return Turn{some, std::make_unique<Ahead>(store_), {}};
+  };
+  std::deque<Turn> turns;
+  const auto look_further = [&] {
+    const auto open = [](const Turn& turn) { return !turn.looked.is_done(); };
+    while (!rest.empty() && std::count_if(turns.begin(), turns.end(), open) < turns_ahead) {
+      auto next = take();
+      auto looked = aside_.run((this->*look_ahead)(next.records, *next.ahead));
+      turns.push_back({next.records, std::move(next.ahead), std::move(looked)});
+    }
+  };
+  auto first = take();
+  look_further();
+  co_await (this->*look_ahead)(first.records, *first.ahead);  // the only ones, mostly
+  for (turns.push_front(std::move(first)); !turns.empty() && !overlay_.failed();) {
+    Turn now = std::move(turns.front());
+    turns.pop_front();
+    look_further();
+    while (!now.looked.is_done() && !rest.empty()) {  // instead of waiting
+      auto next = take();
+      co_await (this->*look_ahead)(next.records, *next.ahead);
+      turns.push_back(std::move(next));
+      look_further();
+    }
+    now.looked.get();
+    overlay_.adopt(std::move(now.ahead->rows));
+    blocks_.merge(now.ahead->blocks);
+    for (std::size_t i = 0; i < now.records.size() && !overlay_.failed(); ++i)
+      co_await (this->*apply)(now.records[i], *now.ahead, i);
+  }
 }
 
 net::awaitable<FeedState*> Effects::feed(std::string facility) {
@@ -167,9 +199,9 @@ net::awaitable<bool> Effects::is_duplicate(const port::StoredRecord& record) {
   co_return false;
 }
 
-net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& record,
-                                                 std::optional<model::RecordView> view) {
+net::awaitable<void> Effects::apply_event_record(const port::StoredRecord& record, Ahead& ahead, std::size_t place) {
   arena_.reset();
+  auto& view = ahead.views[place];
   if (!view) {
     count(Effect::unreadable);
     const auto& key = record.record.key;
@@ -303,13 +335,14 @@ net::awaitable<void> Effects::apply_quarantine_record(const port::StoredRecord& 
   count(Effect::quarantined);
 }
 
-net::awaitable<void> Effects::apply_decision(std::optional<IdentityDecision> decision, port::Offset offset) {
+net::awaitable<void> Effects::apply_decision(const port::StoredRecord& record, Ahead& ahead, std::size_t place) {
+  auto& decision = ahead.decisions[place];
   if (!decision) {
     count(Effect::unreadable);
     co_return;
   }
   decisions_met_.push_back(decision->id);
-  switch (co_await pipeline::apply(overlay_, std::move(*decision), offset, log_id_)) {
+  switch (co_await pipeline::apply(overlay_, std::move(*decision), record.offset, log_id_)) {
     case Applied::shaped: count(Effect::person_linked); break;
     case Applied::queued: count(Effect::conflict); break;
     case Applied::known:

@@ -1,7 +1,7 @@
 // What one record of the log changes in the views. Each record is parsed once; everything it changes goes into the
 // batch's Overlay and leaves with the cursor in one write. Nothing here knows the present: times are the record's.
-// A batch begins with a look ahead: the rows that its records will ask for come together (effects_ahead.cpp).
-// Threads: the projector's. Lifetime: one batch.
+// What records will ask for is fetched together, before they are applied, and beside the application of those before
+// them (effects_ahead.cpp). Threads: the projector's and the one aside. Lifetime: one batch.
 #pragma once
 
 #include <rapidjson/stringbuffer.h>
@@ -15,6 +15,7 @@
 #include "broker/identity/candidate.h"
 #include "broker/identity/weights.h"
 #include "broker/model/record.h"
+#include "broker/pipeline/aside.h"
 #include "broker/pipeline/effects_correction.h"
 #include "broker/pipeline/effects_identity.h"
 #include "broker/pipeline/feed_state.h"
@@ -45,9 +46,9 @@ std::string_view to_string(Effect effect);  // "report_created"
 
 class Effects {
  public:
-  // `rules`: for what is due when; nullptr: nothing is reckoned.
-  Effects(port::Store& store, std::string log_id, const std::string& hmac_key, const identity::Weights& weights,
-          std::shared_ptr<const Rules> rules = {});
+  // `rules`: for what is due when; nullptr: nothing is reckoned. `aside` must outlive it.
+  Effects(port::Store& store, Aside& aside, std::string log_id, const std::string& hmac_key,
+          const identity::Weights& weights, std::shared_ptr<const Rules> rules = {});
 
   // The records of the batch, of one partition of any topic; once. A document that does
   // not read is counted with its feed (Effect::unreadable) and passed over: the log keeps it, a rebuild by a version
@@ -70,13 +71,27 @@ class Effects {
     std::int64_t count = 0, first = 0, last = 0;
   };
 
-  // Reads the documents (nothing: one that does not read), and fetches what they will ask for.
-  net::awaitable<std::vector<std::optional<model::RecordView>>> look_ahead(std::span<const port::StoredRecord> records);
-  net::awaitable<void> look_ahead(std::span<const std::optional<IdentityDecision>> decisions);
-  net::awaitable<void> apply_event_record(const port::StoredRecord& record, std::optional<model::RecordView> view);
+  using Records = std::span<const port::StoredRecord>;
+  using Blocks = std::unordered_map<std::string, std::string>;  // keys of blocks, as the store has them
+  // What some records say, and what they will ask for, as the store has it.
+  struct Ahead {
+    explicit Ahead(port::Store& store) : rows(store) {}
+    Arena documents;
+    std::vector<std::optional<model::RecordView>> views;     // of events; nothing: it does not read
+    std::vector<std::optional<IdentityDecision>> decisions;  // likewise
+    Overlay rows;
+    Blocks blocks;
+  };
+  using LookAhead = net::awaitable<void> (Effects::*)(Records records, Ahead& ahead) const;
+  using Apply = net::awaitable<void> (Effects::*)(const port::StoredRecord& record, Ahead& ahead, std::size_t place);
+  net::awaitable<void> apply_in_turns(Records records, LookAhead look_ahead, Apply apply);
+  // Any thread; whatever else is applied meanwhile.
+  net::awaitable<void> look_ahead_at_events(Records records, Ahead& ahead) const;
+  net::awaitable<void> look_ahead_at_decisions(Records records, Ahead& ahead) const;
+  net::awaitable<void> apply_event_record(const port::StoredRecord& record, Ahead& ahead, std::size_t place);
   net::awaitable<void> apply_quarantine_record(const port::StoredRecord& record);
   net::awaitable<void> apply_operation(port::Partition partition, const port::StoredRecord& record);
-  net::awaitable<void> apply_decision(std::optional<IdentityDecision> decision, port::Offset offset);
+  net::awaitable<void> apply_decision(const port::StoredRecord& record, Ahead& ahead, std::size_t place);
   net::awaitable<bool> is_duplicate(const port::StoredRecord& record);
   net::awaitable<void> apply_subject(const port::StoredRecord& record, Local local);
   net::awaitable<void> index_subject(Local local, const model::Subject* before, const model::Subject& after);
@@ -84,7 +99,7 @@ class Effects {
   net::awaitable<void> match(const port::StoredRecord& record, const identity::Candidate& newcomer,
                              std::int64_t first_seen);
   net::awaitable<void> index_blocks(const identity::Candidate* before, const identity::Candidate& after);
-  const std::string& block_of(const std::string& key);  // as the store keys it
+  const std::string& block_of(Blocks& blocks, const std::string& key) const;
   net::awaitable<void> tell_guard(const port::StoredRecord& record, const identity::Candidate& patient);
   net::awaitable<void> apply_report(const port::StoredRecord& record, Local local, const model::Event& event);
   net::awaitable<void> apply_encounter(const port::StoredRecord& record, Local local, const model::Event& event);
@@ -102,9 +117,13 @@ class Effects {
   static Local local_of(const port::StoredRecord& record, const model::RecordView& view);
   void count(Effect effect) { ++counts_[static_cast<std::size_t>(effect)]; }
 
+  // Beyond this many local patients on one card nobody is linked by it: it is a placeholder that nobody listed yet.
+  static constexpr std::size_t sharing_card_max_ = 32;
   // Others that one newcomer is held against; the blocks come in the order of their selectivity.
   static constexpr std::size_t compared_max_ = 256;
 
+  port::Store& store_;
+  Aside& aside_;
   Overlay overlay_;
   std::string log_id_;
   const std::string& hmac_key_;
@@ -113,9 +132,8 @@ class Effects {
   port::Partition partition_;
   std::string no_change_;     // of the record that is being applied: ordinals
   port::Offset decided_ = 0;  // of the partition: what came before it was decided about
-  std::unordered_map<std::string, std::string> blocks_;
+  Blocks blocks_;
   const std::size_t ahead_;  // records that are looked ahead at together
-  Arena documents_;          // of the records that were looked ahead at
   Arena arena_;              // of the record that is being applied
   model::RecordView view_;
   std::map<std::string, FeedState> feeds_;

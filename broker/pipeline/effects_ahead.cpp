@@ -1,6 +1,9 @@
-// What the records of a batch will ask the store for, as far as their documents say: two journeys for the batch instead
-// of some for each record. A look that is missing here costs time, never rightness: get() then fetches that row itself.
+// What records will ask the store for, as far as their documents say: three journeys for all of them instead of some
+// for each. What those before them change meanwhile is not seen here. Either way a look that is missing costs time,
+// never rightness: get() then fetches that row itself, and what the batch itself has changed goes before
+// (Overlay::adopt).
 #include "broker/model/event_json.h"
+#include "broker/model/identifier_key.h"
 #include "broker/model/recognition.h"
 #include "broker/pipeline/effects.h"
 #include "broker/port/tables.h"
@@ -15,17 +18,16 @@ namespace {
 constexpr std::size_t foreseen_max = 8'192;
 }  // namespace
 
-net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahead(
-    std::span<const port::StoredRecord> records) {
-  documents_.reset();
-  std::vector<std::optional<model::RecordView>> views(records.size());
+net::awaitable<void> Effects::look_ahead_at_events(Records records, Ahead& ahead) const {
+  auto& views = ahead.views;
+  views.resize(records.size());
   std::vector<Lookup> first;
   std::vector<std::pair<const port::Table*, std::string>>
       by_id;  // reports, stays and orders: their row's place is in another table
   std::vector<LocalKey> locals;
   for (std::size_t i = 0; i < records.size(); ++i) {
     auto& view = views[i].emplace();
-    if (!model::read_record(records[i].record.json, documents_, view)) {
+    if (!model::read_record(records[i].record.json, ahead.documents, view)) {
       views[i].reset();
       continue;
     }
@@ -46,53 +48,65 @@ net::awaitable<std::vector<std::optional<model::RecordView>>> Effects::look_ahea
     }
   }
   for (const auto& [table, id] : by_id) first.push_back({table, {id}});
-  co_await overlay_.foresee(std::move(first));
+  co_await ahead.rows.foresee(std::move(first));
 
+  const bool is_decided = !records.empty() && records.front().offset < decided_;  // and nobody is looked for
   std::vector<Lookup> second;
   std::vector<std::vector<std::string>> blocks;  // of each newcomer, whom somebody may know
   for (std::size_t i = 0, place = 0; i < records.size(); ++i) {
     if (!views[i]) continue;
     const LocalKey& local = locals[place++];
-    if (co_await overlay_.get(tables::patients, {local.facility, local.number})) continue;
+    if (co_await ahead.rows.get(tables::patients, {local.facility, local.number})) continue;
     second.push_back({&tables::persons, {std::string(model::first_person_id(local.facility, local.number).view())}});
+    const auto newcomer = identity::candidate(local.facility, local.number, views[i]->subject);
+    for (const auto& card : newcomer.cards) {
+      if (is_decided) break;
+      auto key = model::identifier_key(hmac_key_, model::IdentifierKind::resident_card, {}, card);
+      co_await ahead.rows.foresee(tables::identifiers, {std::move(key)}, sharing_card_max_ + 2);
+    }
     if (weights_.empty()) continue;
     auto& own = blocks.emplace_back();
-    const auto keys = identity::block_keys(identity::candidate(local.facility, local.number, views[i]->subject));
-    for (const auto& key : keys.kept) second.push_back({&tables::blocks, {block_of(key)}});
+    const auto keys = identity::block_keys(newcomer);
+    for (const auto& key : keys.kept) second.push_back({&tables::blocks, {block_of(ahead.blocks, key)}});
     for (const auto& key : keys.sought) {
-      own.push_back(block_of(key));
+      own.push_back(block_of(ahead.blocks, key));
       second.push_back({&tables::blocks, {own.back()}});
     }
   }
   for (auto& [table, id] : by_id) {
-    const port::Row* place = co_await overlay_.get(*table, {id});  // facility, number and newest behind the id
+    const port::Row* place = co_await ahead.rows.get(*table, {id});  // facility, number and newest behind the id
     if (!place) continue;
     const auto& rows = table == &tables::report_ids  ? tables::reports
                        : table == &tables::order_ids ? tables::orders
                                                      : tables::encounters;
     second.push_back({&rows, {(*place)[1], (*place)[2], (*place)[3], std::move(id)}});
   }
-  co_await overlay_.foresee(std::move(second));
+  co_await ahead.rows.foresee(std::move(second));
 
   std::vector<Lookup> third;
   std::vector<LocalKey> known;
   for (const auto& own : blocks) {
-    if (records.front().offset < decided_) break;
+    if (is_decided) break;
     known.clear();
     for (const auto& block : own) {
-      const port::Row* row = co_await overlay_.get(tables::blocks, {block});
+      const port::Row* row = co_await ahead.rows.get(tables::blocks, {block});
       if (row && known.size() < compared_max_) identity::read_block_members(std::get<std::string>((*row)[1]), known);
     }
-    if (third.size() + known.size() > foreseen_max) break;
+    if (third.size() + 2 * known.size() > 2 * foreseen_max) break;
     for (auto& local : known) {
+      third.push_back({&tables::person_of, {local.facility, local.number}});
       third.push_back({&tables::patients, {std::move(local.facility), std::move(local.number)}});
     }
   }
-  co_await overlay_.foresee(std::move(third));
-  co_return views;
+  co_await ahead.rows.foresee(std::move(third));
 }
 
-net::awaitable<void> Effects::look_ahead(std::span<const std::optional<IdentityDecision>> decisions) {
+net::awaitable<void> Effects::look_ahead_at_decisions(Records records, Ahead& ahead) const {
+  auto& decisions = ahead.decisions;
+  for (const auto& record : records) {
+    auto decision = read_identity_decision(record.record.json);
+    decisions.push_back(decision ? std::optional(std::move(*decision)) : std::nullopt);
+  }
   std::vector<Lookup> first, second;
   for (const auto& decision : decisions) {
     if (!decision) continue;
@@ -107,17 +121,17 @@ net::awaitable<void> Effects::look_ahead(std::span<const std::optional<IdentityD
       first.push_back({&tables::person_of, {local.facility, local.number}});
     }
   }
-  co_await overlay_.foresee(std::move(first));
+  co_await ahead.rows.foresee(std::move(first));
   for (const auto& decision : decisions) {
     if (!decision) continue;
     for (const auto& local : {decision->patient, decision->other}) {
-      const port::Row* row = co_await overlay_.get(tables::person_of, {local.facility, local.number});
+      const port::Row* row = co_await ahead.rows.get(tables::person_of, {local.facility, local.number});
       second.push_back({&tables::persons,
                         {row ? std::get<std::string>((*row)[2])
                              : std::string(model::first_person_id(local.facility, local.number).view())}});
     }
   }
-  co_await overlay_.foresee(std::move(second));
+  co_await ahead.rows.foresee(std::move(second));
 }
 
 }  // namespace hutong::pipeline

@@ -16,9 +16,6 @@ namespace tables = port::tables;
 using model::IdentifierKind;
 using model::Subject;
 
-// Beyond this many local patients on one card nobody is linked by it: it is a placeholder that nobody listed yet.
-constexpr std::size_t sharing_card_max = 32;
-
 struct Keyed {
   IdentifierKind kind;
   std::string facility, value;
@@ -153,8 +150,8 @@ net::awaitable<void> Effects::index_subject(Local local, const Subject* before, 
   co_return;
 }
 
-const std::string& Effects::block_of(const std::string& key) {
-  auto [place, fresh] = blocks_.try_emplace(key);
+const std::string& Effects::block_of(Blocks& blocks, const std::string& key) const {
+  auto [place, fresh] = blocks.try_emplace(key);
   if (fresh) place->second = identity::stored_block(hmac_key_, key);
   return place->second;
 }
@@ -168,27 +165,27 @@ net::awaitable<void> Effects::index_blocks(const identity::Candidate* before, co
   };
   std::vector<port::Lookup> lookups;
   for (const auto* keys : {&stored, &fresh}) {
-    for (const auto& key : *keys) lookups.push_back({&tables::blocks, {block_of(key)}});
+    for (const auto& key : *keys) lookups.push_back({&tables::blocks, {block_of(blocks_, key)}});
   }
   co_await overlay_.foresee(std::move(lookups));
   const std::string self = identity::block_member({after.facility, after.number});
   for (const auto& key : stored) {
     if (in(fresh, key)) continue;
-    const port::Row* row = co_await overlay_.get(tables::blocks, {block_of(key)});
+    const port::Row* row = co_await overlay_.get(tables::blocks, {block_of(blocks_, key)});
     if (!row || std::get<std::int64_t>((*row)[2]) != 0) continue;
     std::string members = std::get<std::string>((*row)[1]);
     const auto at = members.find(self);
     if (at == std::string::npos || (at > 0 && members[at - 1] != after_number)) continue;
     members.erase(at, self.size());
     if (members.empty()) {
-      overlay_.erase(tables::blocks, {block_of(key)});
+      overlay_.erase(tables::blocks, {block_of(blocks_, key)});
     } else {
-      overlay_.put(tables::blocks, {block_of(key), std::move(members), std::int64_t{0}});
+      overlay_.put(tables::blocks, {block_of(blocks_, key), std::move(members), std::int64_t{0}});
     }
   }
   for (const auto& key : fresh) {
     if (in(stored, key)) continue;
-    const port::Row* row = co_await overlay_.get(tables::blocks, {block_of(key)});
+    const port::Row* row = co_await overlay_.get(tables::blocks, {block_of(blocks_, key)});
     if (row && std::get<std::int64_t>((*row)[2]) != 0) continue;
     std::string members = row ? std::get<std::string>((*row)[1]) : std::string();
     const auto count = static_cast<std::size_t>(std::count(members.begin(), members.end(), after_number));
@@ -201,7 +198,7 @@ net::awaitable<void> Effects::index_blocks(const identity::Candidate* before, co
       at = end;
     }
     members.insert(at, self);
-    overlay_.put(tables::blocks, {block_of(key), crowded ? std::string() : members, std::int64_t{crowded}});
+    overlay_.put(tables::blocks, {block_of(blocks_, key), crowded ? std::string() : members, std::int64_t{crowded}});
   }
 }
 
@@ -213,12 +210,12 @@ net::awaitable<void> Effects::match(const port::StoredRecord& record, const iden
   std::string crowded;  // the card that too many share
   for (const auto& card : newcomer.cards) {
     auto key = model::identifier_key(hmac_key_, IdentifierKind::resident_card, {}, card);
-    auto rows = co_await overlay_.scan(tables::identifiers, {std::move(key)}, sharing_card_max + 2);
+    auto rows = co_await overlay_.scan(tables::identifiers, {std::move(key)}, sharing_card_max_ + 2);
     std::size_t sharing = 0;
     for (const auto& row : rows) {
       LocalKey other{std::get<std::string>(row[1]), std::get<std::string>(row[2])};
       if (other == self) continue;
-      if (sharing == sharing_card_max) {
+      if (sharing == sharing_card_max_) {
         crowded = card;
         break;
       }
@@ -228,7 +225,7 @@ net::awaitable<void> Effects::match(const port::StoredRecord& record, const iden
   }
   if (!weights_.empty()) {
     for (const auto& key : identity::block_keys(newcomer).sought) {
-      const port::Row* row = co_await overlay_.get(tables::blocks, {block_of(key)});
+      const port::Row* row = co_await overlay_.get(tables::blocks, {block_of(blocks_, key)});
       if (row && found.size() < compared_max_) identity::read_block_members(std::get<std::string>((*row)[1]), found);
     }
   }

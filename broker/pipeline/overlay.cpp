@@ -53,6 +53,17 @@ net::awaitable<void> Overlay::foresee(std::vector<port::Lookup> lookups) {
   }
 }
 
+void Overlay::adopt(Overlay fetched) {
+  for (auto& theirs : fetched.tables_) {
+    if (!theirs.table) continue;
+    auto& own = rows(*theirs.table);
+    own.entries.merge(theirs.entries);
+    own.scanned.merge(theirs.scanned);
+  }
+  adopted_.push_back(std::move(fetched.rows_));
+  if (!failed_) failed_ = fetched.failed_;
+}
+
 net::awaitable<const port::Row*> Overlay::get(const port::Table& table, port::Key key) {
   auto& entries = rows(table).entries;
   if (auto known = entries.find(key); known != entries.end()) co_return known->second.row;
@@ -78,15 +89,14 @@ net::awaitable<std::vector<port::Row>> Overlay::scan(const port::Table& table, p
     erased += !entry.row;
     changed.emplace(key, entry.row ? std::optional(*entry.row) : std::nullopt);
   }
-  port::Scan scan;
-  scan.prefix = std::move(prefix);
-  scan.limit = limit + erased;
-  auto stored = co_await store_.scan(table, std::move(scan));
-  if (!stored) {
-    if (!failed_) failed_ = stored.error();
-    co_return std::vector<port::Row>();
+  std::vector<port::Row> stored;
+  const auto known = own.scanned.find(prefix);
+  if (known != own.scanned.end() && known->second.limit >= limit + erased) {
+    stored = known->second.rows;
+  } else {
+    stored = co_await scan_store(table, std::move(prefix), limit + erased);
   }
-  for (auto& row : *stored) {
+  for (auto& row : stored) {
     port::Key key(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(table.key_columns));
     changed.try_emplace(std::move(key), std::move(row));
   }
@@ -96,6 +106,24 @@ net::awaitable<std::vector<port::Row>> Overlay::scan(const port::Table& table, p
     if (row) out.push_back(std::move(*row));
   }
   co_return out;
+}
+
+net::awaitable<std::vector<port::Row>> Overlay::scan_store(const port::Table& table, port::Key prefix,
+                                                           std::size_t limit) {
+  port::Scan scan;
+  scan.prefix = std::move(prefix);
+  scan.limit = limit;
+  auto stored = co_await store_.scan(table, std::move(scan));
+  if (!stored) {
+    if (!failed_) failed_ = stored.error();
+    co_return std::vector<port::Row>();
+  }
+  co_return std::move(*stored);
+}
+
+net::awaitable<void> Overlay::foresee(const port::Table& table, port::Key prefix, std::size_t limit) {
+  auto found = co_await scan_store(table, prefix, limit);
+  rows(table).scanned.insert_or_assign(std::move(prefix), Scanned{limit, std::move(found)});
 }
 
 void Overlay::change(const port::Table& table, port::Key key, port::Row* row) {
@@ -133,6 +161,7 @@ port::StoreBatch Overlay::take() {
   }
   tables_.clear();
   rows_.clear();
+  adopted_.clear();
   changes_ = 0;
   return batch;
 }

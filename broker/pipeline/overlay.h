@@ -21,6 +21,10 @@ class Overlay {
 
   // Fetches these rows in one journey; get() finds them here. What was not foreseen it fetches itself, one at a time.
   net::awaitable<void> foresee(std::vector<port::Lookup> lookups);
+  // The same for scans, of which each is a journey.
+  net::awaitable<void> foresee(const port::Table& table, port::Key prefix, std::size_t limit);
+  // What another one has fetched and not changed. Of a row that is known here, too, this one knows better.
+  void adopt(Overlay fetched);
   // nullptr: no such row. The row stays as it is until take(), whatever is put or erased meanwhile.
   net::awaitable<const port::Row*> get(const port::Table& table, port::Key key);
   // Rows whose key begins with `prefix`, in key order.
@@ -47,18 +51,25 @@ class Overlay {
     bool operator()(const Entries::value_type* a, const port::Key& b) const { return a->first < b; }
     using is_transparent = void;
   };
+  struct Scanned {
+    std::size_t limit = 0;
+    std::vector<port::Row> rows;  // as the store has them
+  };
   struct Rows {
     const port::Table* table = nullptr;
     Entries entries;
+    std::unordered_map<port::Key, Scanned, Hash> scanned;  // by prefix
     // The changed ones in key order, from the first scan on: few tables are scanned.
     std::optional<std::set<const Entries::value_type*, Before>> ordered;
   };
   Rows& rows(const port::Table& table);
+  net::awaitable<std::vector<port::Row>> scan_store(const port::Table& table, port::Key prefix, std::size_t limit);
   void change(const port::Table& table, port::Key key, port::Row* row);
 
   port::Store& store_;
   std::vector<Rows> tables_;    // by Table::number
   std::deque<port::Row> rows_;  // also those that were put anew since
+  std::vector<std::deque<port::Row>> adopted_;
   std::size_t changes_ = 0;
   std::optional<Error> failed_;
 };

@@ -282,7 +282,7 @@ net::awaitable<Result<std::size_t>> Projector::step(Tail& tail) {
 }
 
 net::awaitable<Result<void>> Projector::write(Tail& tail, port::Slice slice) {
-  Effects effects(store_, log_.id(), options_.hmac_key, *options_.weights,
+  Effects effects(store_, aside_, log_.id(), options_.hmac_key, *options_.weights,
                   options_.rules ? options_.rules() : std::shared_ptr<const Rules>());
   co_await effects.apply(tail.partition, slice.records);
   if (effects.overlay().failed()) co_return tl::unexpected(*effects.overlay().failed());

@@ -11,7 +11,8 @@
 // the projector has caught up with the log's end as it was at start (architecture: a rebuild makes nothing twice).
 //
 // Threads: run(), step() and rebuild() on one io_context, best a thread of its own (the store works on the calling
-// thread); the const members and wait_until from any thread. Lifetime: log, store and metrics must outlive it.
+// thread), with a second one that reads ahead in long batches (aside.h); the const members and wait_until from any
+// thread. Lifetime: log, store and metrics must outlive it.
 #pragma once
 
 #include <atomic>
@@ -23,6 +24,7 @@
 
 #include "broker/base/time.h"
 #include "broker/identity/weights.h"
+#include "broker/pipeline/aside.h"
 #include "broker/pipeline/emitter.h"
 #include "broker/pipeline/rules.h"
 #include "broker/port/log.h"
@@ -119,6 +121,7 @@ class Projector {
   const Clock& clock_;
   ProjectorOptions options_;
   Emitter emitter_;
+  Aside aside_;
   std::unique_ptr<Counters> counters_;
   std::vector<Tail> tails_;
   std::shared_ptr<const Rules> reckoned_;  // what every deadline in the store was reckoned by

@@ -111,7 +111,7 @@ TEST_F(ProjectorFold, a_control_id_that_is_never_changed_remembers_the_last_64_r
 }
 
 TEST_F(ProjectorFold, batches_of_one_and_of_all_leave_the_same_rows) {
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 100; ++i) {
     append(Message("c" + std::to_string(i), {.number = "P" + std::to_string(i % 3), .card = "110105198001020011"})
                .report({.number = "R" + std::to_string(i % 7), .items = {{"GLU", std::to_string(i)}}}));
   }

@@ -274,7 +274,8 @@ TEST_P(RecognitionHistory, EndsTheSameInWhateverOrderTheTopicsAreRead) {
     for (const auto topic : operations_first ? std::vector{port::Topic::operations, port::Topic::events}
                                              : std::vector{port::Topic::events, port::Topic::operations}) {
       const identity::Weights weights;
-      Effects effects(other, log.id(), key, weights);
+      Aside aside;
+      Effects effects(other, aside, log.id(), key, weights);
       const auto records = in_log(topic);
       await(effects.apply({topic, 0}, records));
       ASSERT_TRUE(await(other.write(effects.overlay().take())));
