@@ -40,7 +40,12 @@ class Aside {
   };
   // From one thread only. What `work` refers to must live as long as the task.
   Task run(net::awaitable<void> work) {
-    if (!pool_) net::post(pool_.emplace(1), [] { name_this_thread("ahead"); });
+    if (!pool_) {
+      net::post(pool_.emplace(1), [] {
+        name_this_thread("ahead");
+        lower_this_thread();  // views may lag behind a burst, acknowledgements must not
+      });
+    }
     return Task(net::co_spawn(*pool_, std::move(work), net::use_future));
   }
 
