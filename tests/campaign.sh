@@ -253,7 +253,7 @@ case "$name" in
   asan) sanitizer asan '^(unit|contract|golden|e2e|crash)$' ;;
   identity)
     build release identity_population
-    build/release/tests/identity_population --people "${HUTONG_PEOPLE:-1000000}" --seed "$seed" --rate 2000 --cache 1024 --rebuild \
+    build/release/tests/identity_population --people "${HUTONG_PEOPLE:-1000000}" --seed "$seed" --rate 2000 --cache 4096 --rebuild \
       --folder "$folder/population" >"$folder/summary" || { cat "$folder/summary" >&2; fail "identity_population"; }
     rm -rf "$folder/population"
     cat "$folder/summary"
