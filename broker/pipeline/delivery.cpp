@@ -139,7 +139,7 @@ net::awaitable<void> Delivery::State::run() {
   projected_ = std::make_unique<net::steady_timer>(executor_);
   recorder_ = std::make_unique<net::steady_timer>(executor_);
   while (!stopping) {
-    if (!deps_.ours()) {
+    if (!deps_.ours() || !deps_.confirmed()) {  // its term would end that of who has the turn
       co_await pause(look_every);
       continue;
     }
@@ -211,6 +211,7 @@ port::Record Delivery::State::record_of(model::DeliveryProgressed progressed) {
   progressed.at = deps_.clock.now();
   progressed.id =
       RecordId(PartsHash().add(model::delivery_progressed_kind).add(run_).add(std::to_string(++sequence_)).finish());
+  said_.insert(progressed.id);
   port::Record record;
   record.id = progressed.id;
   record.key = "delivery";
@@ -221,6 +222,7 @@ port::Record Delivery::State::record_of(model::DeliveryProgressed progressed) {
 
 net::awaitable<Result<void>> Delivery::State::begin() {
   if (auto begun = co_await begin_term(); !begun) co_return begun;
+  said_.clear();  // what comes from here on is read
   for (const auto& partition : delivered_partitions(deps_.log)) {
     auto cursor = co_await deps_.store.cursor(partition);
     if (!cursor) co_return tl::unexpected(cursor.error());
@@ -491,7 +493,9 @@ net::awaitable<void> Delivery::State::watch_commands() {
       continue;
     }
     for (const auto& stored : slice->records) {
-      if (stored.record.kinds != model::delivery_commanded_kind || !going()) continue;
+      if (!going()) break;
+      if (stored.record.kinds == model::delivery_progressed_kind) heed_another(stored.record);
+      if (stored.record.kinds != model::delivery_commanded_kind) continue;
       if (auto command = model::read_delivery_commanded(stored.record.json);
           command && command->log == deps_.log.id()) {
         obey(*command);
@@ -500,6 +504,15 @@ net::awaitable<void> Delivery::State::watch_commands() {
     obeyed = slice->next;
     if (slice->records.empty()) co_await deps_.log.wait_beyond(operations, obeyed, again);
   }
+}
+
+// Another broker that began to deliver and may not have kept the turn: since it said so, nothing counts that is said
+// in the term here, and whoever comes next would deliver all of it again.
+void Delivery::State::heed_another(const port::Record& record) {
+  if (said_.erase(record.id)) return;
+  const auto progressed = model::read_delivery_progressed(record.json);
+  if (!progressed || progressed->log != deps_.log.id() || progressed->term < term_ || anew_.exchange(true)) return;
+  deps_.on_event("info", "delivery: another broker had begun to deliver; this one begins again from what is recorded");
 }
 
 void Delivery::State::obey(const model::DeliveryCommanded& command) {

@@ -94,6 +94,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   void take_progress();
   net::awaitable<bool> append_taken(bool finally);
   net::awaitable<void> watch_commands();
+  void heed_another(const port::Record& record);
   void obey(const model::DeliveryCommanded& command);
   SubscriberPtr make(const model::Subscription& subscription);
   void equip(Subscriber& subscriber, const model::Subscription& subscription);
@@ -202,7 +203,8 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   bool router_moved_ = false;
   Lanes::Ticks late_until_{0};  // what is new is late
   std::uint64_t term_ = 0, sequence_ = 0;
-  std::string run_;  // names the records of this run
+  std::string run_;          // names the records of this run
+  std::set<RecordId> said_;  // ids of those that were not met in the log yet
   bool dirty_ = false;
   bool unsure_ = false;    // something was not handed over because it is not known whose turn it is
   bool log_away_ = false;  // progress cannot be recorded: nothing is handed over

@@ -13,14 +13,13 @@ from messages import ITEMS, oru
 from receivers import MllpReceiver, declare
 
 PATIENTS = 8
-A_MOMENT = 1  # seconds within which progress is in the log and its rows in the store
 
 
 class SeveralDeliverers(OnEngines):
     def setUp(self):
         self.ward = MllpReceiver()
         self.addCleanup(self.ward.close)
-        self.acked, self.number, self.ending = [], 0, threading.Event()
+        self.acked, self.assured, self.number, self.ending = [], [], 0, threading.Event()
 
     def feed(self, brokers):
         while not self.ending.is_set():
@@ -42,16 +41,26 @@ class SeveralDeliverers(OnEngines):
     def deliverer(self, brokers):
         return until(lambda: next((b for b in brokers if b.running and b.metric("hutong_projecting") == 1.0), None), "one delivers")
 
+    def arrived(self):
+        return {message.report for message in self.ward.accepted()}
+
     # By events that are new: who takes over begins with what may not have arrived.
     def grows(self, by=40):
-        arrived = lambda: len({message.report for message in self.ward.accepted()})
-        before = arrived()
-        until(lambda: arrived() > before + by, "deliveries go on", 60)
+        before = len(self.arrived())
+        until(lambda: len(self.arrived()) > before + by, "deliveries go on", 60)
 
-    # A cluster that has just begun takes its time for the first records: progress is in the rows, as the other broker shows them.
-    def recorded(self, broker):
-        told = lambda: broker.http("GET", "/api/v1/subscriptions", token=broker.token("operator")).json()["subscriptions"]
-        until(lambda: any(one["delivered"] > 0 for one in told()), "what is delivered is recorded", 30)
+    # What has arrived by now is recorded, as a broker that delivers nothing shows it by what stands in the store: none of it may
+    # come again. What arrived later may, whoever goes on; how much that is, is a matter of the machine's speed.
+    def assure(self, brokers):
+        arrived = self.arrived()
+        other = next(broker for broker in brokers if broker is not self.deliverer(brokers))
+        until(lambda: self.recorded(other) >= len(arrived), "what was delivered is recorded", 60)
+        self.assured.append((time.time(), arrived))
+
+    @staticmethod
+    def recorded(broker):
+        told = broker.http("GET", "/api/v1/subscriptions", token=broker.token("operator")).json()["subscriptions"]
+        return sum(one["delivered"] for one in told)
 
     def test_another_goes_on_where_one_was_killed_or_frozen(self):
         brokers = self.brokers()
@@ -62,47 +71,45 @@ class SeveralDeliverers(OnEngines):
         feeding.start()
         self.grows()
 
+        self.assure(brokers)
         first = self.deliverer(brokers)
-        self.recorded(next(broker for broker in brokers if broker is not first))
-        disturbed = [time.time()]
         first.kill()
         self.grows()
-        disturbed.append(time.time())  # who comes may be given the turn
-        first.start()
+        first.start()  # who comes may be given the turn
         self.grows()
 
+        self.assure(brokers)
         frozen = self.deliverer(brokers)
-        disturbed.append(time.time())
         os.kill(frozen.pid, signal.SIGSTOP)
         time.sleep(4)
         self.grows()
-        mark = time.time()
-        disturbed.append(mark)
+        woken = time.time()
         os.kill(frozen.pid, signal.SIGCONT)
         self.grows()
-        woken = [m for m in self.ward.taken if m.at >= mark]
 
         self.ending.set()
         feeding.join()
-        until(lambda: set(self.acked) <= {m.report for m in self.ward.accepted()}, "everything arrived", 60)
-        first_taken, controls = {}, {}
-        for message in sorted(self.ward.accepted(), key=lambda m: m.at):
-            at = first_taken.setdefault(message.report, message.at)
-            # Nothing comes twice but what a broker had under way, or not recorded yet, when it died or stood still; and what the
-            # frozen one had under way, as it wakes, which the other has delivered long ago: see `old`.
-            as_it_woke = mark <= message.at <= mark + A_MOMENT
-            self.assertTrue(at == message.at or as_it_woke or any(at - 0.1 <= moment <= at + A_MOMENT for moment in disturbed),
-                            f"{message.report} came twice, {message.at - at:.2f} s apart, and what happened was "
-                            f"{[round(moment - at, 2) for moment in disturbed]} s after the first")
+        until(lambda: set(self.acked) <= self.arrived(), "everything arrived", 60)
+        for broker in brokers:
+            until(lambda: self.recorded(broker) >= len(self.acked), "all of it is recorded", 60)
+            self.assertEqual(self.recorded(broker), len(self.arrived()), "what came again is counted once")
+        self.check(woken)
+
+    def check(self, woken):
+        first_taken, controls, under_way = {}, {}, []
+        accepted = sorted(self.ward.accepted(), key=lambda m: m.at)
+        for message in accepted:
+            if message.report in first_taken and any(at <= message.at and message.report in some for at, some in self.assured):
+                # What the frozen one had under way may come again as it wakes, one delivery at most.
+                self.assertGreaterEqual(message.at, woken, f"{message.report} was recorded and came again")
+                under_way.append(message.report)
+            first_taken.setdefault(message.report, message.at)
             self.assertEqual(controls.setdefault(message.report, message.control), message.control, "again under another id")
+        self.assertLessEqual(len(under_way), 1, "one that lost its turn went on delivering")
         for patient in range(PATIENTS):
             numbers = [int(report.split("-")[1]) for report in first_taken if report.startswith(f"{patient}-")]
             self.assertEqual(numbers, sorted(numbers), f"the order of P{patient}")
-        # What the frozen one had under way may come again as it wakes, one delivery at most; nothing else is old.
-        old = [m.report for m in woken if first_taken[m.report] < mark - 3]
-        self.assertLessEqual(len(old), 1, "one that lost its turn went on delivering")
-        again = len(self.ward.accepted()) - len(first_taken)
-        print(f"{len(self.acked)} acknowledged at two brokers, {len(first_taken)} delivered, {again} again")
+        print(f"{len(self.acked)} acknowledged at two brokers, {len(first_taken)} delivered, {len(accepted) - len(first_taken)} again")
 
 
 if __name__ == "__main__":

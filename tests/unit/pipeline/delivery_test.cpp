@@ -390,6 +390,25 @@ TEST_F(DeliveryRun, what_a_former_deliverer_says_late_does_not_count) {
   EXPECT_TRUE(until([&] { return is_recorded(1, 0); }));
 }
 
+// Two brokers start; one says its term, loses the turn, and is never heard again.
+TEST_F(DeliveryRun, who_keeps_the_turn_goes_on_recording_after_another_has_begun) {
+  start();
+  append(result("X"));
+  ASSERT_TRUE(until([&] { return is_told("X") && is_recorded(1, 0); }));
+  model::DeliveryProgressed other;
+  other.id = RecordId(sha256("another"));
+  other.log = log->id();
+  other.term = 1'000;
+  append({other.id, "delivery", std::string(model::delivery_progressed_kind), write(other), ""}, Topic::operations);
+  ASSERT_TRUE(until([&] { return receiver.connected == 2 && delivery->delivering(); }));
+  append(result("Y"));
+  ASSERT_TRUE(until([&] { return is_told("Y") && is_recorded(2, 0); }));
+  EXPECT_EQ(receiver.told, (std::vector<std::string>{"X", "Y"}));
+  pass(200ms);
+  EXPECT_EQ(receiver.connected, 2);  // its own word is nobody else's
+  stop();
+}
+
 TEST_F(DeliveryRun, a_new_one_that_is_killed_at_once_begins_where_it_began) {
   options.record_every = 1h;
   start();
