@@ -122,6 +122,9 @@ net::awaitable<std::vector<port::Row>> Overlay::scan_store(const port::Table& ta
 }
 
 net::awaitable<void> Overlay::foresee(const port::Table& table, port::Key prefix, std::size_t limit) {
+  if (const auto known = rows(table).scanned.find(prefix); known != rows(table).scanned.end()) {
+    if (known->second.limit >= limit) co_return;
+  }
   auto found = co_await scan_store(table, prefix, limit);
   rows(table).scanned.insert_or_assign(std::move(prefix), Scanned{limit, std::move(found)});
 }

@@ -2,7 +2,7 @@
 // What is known beforehand to be read is fetched together: a store may be a network away.
 // A read that the store could not answer spoils the batch: failed() says so, nothing of it may be written, and the
 // same records are applied again later. So the effects need not ask after every look.
-// Threads: the projector's. Lifetime: one batch.
+// Threads: one at a time, the projector's or the one aside. Lifetime: one batch.
 #pragma once
 
 #include <deque>
@@ -67,9 +67,9 @@ class Overlay {
   void change(const port::Table& table, port::Key key, port::Row* row);
 
   port::Store& store_;
-  std::vector<Rows> tables_;    // by Table::number
-  std::deque<port::Row> rows_;  // also those that were put anew since
-  std::vector<std::deque<port::Row>> adopted_;
+  std::vector<Rows> tables_;                   // by Table::number
+  std::deque<port::Row> rows_;                 // also those that were put anew since
+  std::deque<std::deque<port::Row>> adopted_;  // theirs: entries refer to them, so they never move
   std::size_t changes_ = 0;
   std::optional<Error> failed_;
 };
