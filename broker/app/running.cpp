@@ -433,7 +433,8 @@ void Running::State::start_threads() {
   scope.spawn(projector_io.get_executor(), "projector", projector->run());
   projector_thread = std::thread([this] {
     name_this_thread("projector");
-    lower_this_thread();  // views may lag behind a burst, acknowledgements must not
+    // Views may lag behind a burst, acknowledgements must not; but who shares a store has to show that it lives.
+    config.store.kind == StoreKind::postgres ? batch_this_thread() : lower_this_thread();
     projector_io.run();
   });
   scope.spawn(delivery_io.get_executor(), "delivery", delivery->run());
@@ -595,7 +596,11 @@ void Running::State::stop() {
   placed_orders->stop();
   duty->stop();
   alerts->stop();
-  if (!on(shards.front()->io, scope.drained(std::chrono::seconds(10)))) log_event("warning", "a task did not end in time");
+  if (on(shards.front()->io, scope.drained(std::chrono::seconds(10)))) {
+    on(shards.front()->io, projector->leave());
+  } else {
+    log_event("warning", "a task did not end in time");
+  }
   on(shards.front()->io, log->close());
   audit->close();
   on(shards.front()->io, store->close());

@@ -1,5 +1,8 @@
 #include "broker/model/delivery.h"
 
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -298,6 +301,26 @@ std::string write(const DeliveryProgressed& progressed) {
     out.close();
   }
   return out.close_list().close().take();
+}
+
+std::uint64_t read_term(std::string_view json) {
+  struct UpToTerm : rapidjson::BaseReaderHandler<rapidjson::UTF8<>, UpToTerm> {
+    bool Key(const char* text, rapidjson::SizeType size, bool) {
+      next = std::string_view(text, size) == "term";
+      return true;
+    }
+    bool whole(std::uint64_t value) {
+      if (next) term = value;
+      return !next;
+    }
+    bool Uint(unsigned value) { return whole(value); }
+    bool Uint64(std::uint64_t value) { return whole(value); }
+    bool next = false;
+    std::uint64_t term = 0;
+  } handler;
+  rapidjson::MemoryStream stream(json.data(), json.size());
+  rapidjson::Reader().Parse(stream, handler);
+  return handler.term;
 }
 
 Result<DeliveryProgressed> read_delivery_progressed(std::string_view json) {

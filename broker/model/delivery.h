@@ -103,7 +103,8 @@ struct SubscriberProgress {
 struct DeliveryProgressed {
   RecordId id;
   std::string log;  // id of the log whose offsets these are
-  // Of whom it is: the end of the topic when it began to deliver. What an earlier one still says later does not count.
+  // Of whom it is: grows with the end of the topic when it began to deliver. What an earlier one still says later does
+  // not count.
   std::uint64_t term = 0;
   Timestamp at;
   std::vector<StreamCursor> router;  // what idle subscribers have read; empty: as it was (its first record is its term)
@@ -140,6 +141,8 @@ std::string write(const DeliveryCommanded& commanded);
 // Errors: corrupt.
 Result<DeliveryProgressed> read_delivery_progressed(std::string_view json);
 Result<DeliveryCommanded> read_delivery_commanded(std::string_view json);
+// The term alone of a written DeliveryProgressed, without reading on behind it; 0: there is none.
+std::uint64_t read_term(std::string_view json);
 
 // Cursors, open events and counts of one subscriber, as a row of the store keeps them.
 std::string write_standing(const SubscriberProgress& progress);

@@ -143,7 +143,9 @@ net::awaitable<void> Delivery::State::run() {
       co_await pause(look_every);
       continue;
     }
+    beginning = true;  // what it reads of commands may be from before the last
     if (auto begun = co_await begin(); !begun) {
+      beginning = false;
       if (stopping) break;
       trouble(begun.error().message);
       co_await pause(again);
@@ -151,6 +153,7 @@ net::awaitable<void> Delivery::State::run() {
     }
     trouble("");
     delivering = true;
+    beginning = false;
     spawn("delivery", route());
     spawn("delivery record", record());
     spawn("delivery commands", watch_commands());
@@ -189,7 +192,8 @@ net::awaitable<Result<void>> Delivery::State::applied(port::Offset end) {
 net::awaitable<Result<void>> Delivery::State::begin_term() {
   auto end = co_await deps_.log.end(operations);
   if (!end) co_return tl::unexpected(end.error());
-  term_ = *end;
+  // Two that begin at the same offset are told apart: of equal terms both would count.
+  term_ = *end << 16U | (std::hash<std::string>()(run_) & 0xFFFFU);
   if (auto known = co_await applied(*end); !known) co_return known;
   auto former = co_await deps_.store.get(tables::subscribers, {std::string()});
   if (!former) co_return tl::unexpected(former.error());
@@ -211,7 +215,6 @@ port::Record Delivery::State::record_of(model::DeliveryProgressed progressed) {
   progressed.at = deps_.clock.now();
   progressed.id =
       RecordId(PartsHash().add(model::delivery_progressed_kind).add(run_).add(std::to_string(++sequence_)).finish());
-  said_.insert(progressed.id);
   port::Record record;
   record.id = progressed.id;
   record.key = "delivery";
@@ -222,7 +225,6 @@ port::Record Delivery::State::record_of(model::DeliveryProgressed progressed) {
 
 net::awaitable<Result<void>> Delivery::State::begin() {
   if (auto begun = co_await begin_term(); !begun) co_return begun;
-  said_.clear();  // what comes from here on is read
   for (const auto& partition : delivered_partitions(deps_.log)) {
     auto cursor = co_await deps_.store.cursor(partition);
     if (!cursor) co_return tl::unexpected(cursor.error());
@@ -509,9 +511,7 @@ net::awaitable<void> Delivery::State::watch_commands() {
 // Another broker that began to deliver and may not have kept the turn: since it said so, nothing counts that is said
 // in the term here, and whoever comes next would deliver all of it again.
 void Delivery::State::heed_another(const port::Record& record) {
-  if (said_.erase(record.id)) return;
-  const auto progressed = model::read_delivery_progressed(record.json);
-  if (!progressed || progressed->log != deps_.log.id() || progressed->term < term_ || anew_.exchange(true)) return;
+  if (model::read_term(record.json) <= term_ || anew_.exchange(true)) return;
   deps_.on_event("info", "delivery: another broker had begun to deliver; this one begins again from what is recorded");
 }
 
@@ -719,7 +719,7 @@ bool Delivery::delivering() const {
   return state_->delivering;
 }
 bool Delivery::has_obeyed(port::Offset command) const {
-  return !state_->delivering || state_->obeyed > command;
+  return !(state_->beginning || state_->delivering) || state_->obeyed > command;
 }
 std::shared_ptr<const std::vector<model::Subscription>> Delivery::subscriptions() const {
   const std::lock_guard lock(state_->mutex);

@@ -79,7 +79,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   std::shared_ptr<const std::vector<model::Subscription>> declared;  // own and clients'
   std::vector<model::Subscription> own, clients;
   std::vector<port::SubscriptionStatus> told;
-  std::atomic<bool> stopping{false}, delivering{false};
+  std::atomic<bool> stopping{false}, beginning{false}, delivering{false};
   std::atomic<port::Offset> obeyed{0};  // of operations, read up to here
 
  private:
@@ -203,8 +203,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   bool router_moved_ = false;
   Lanes::Ticks late_until_{0};  // what is new is late
   std::uint64_t term_ = 0, sequence_ = 0;
-  std::string run_;          // names the records of this run
-  std::set<RecordId> said_;  // ids of those that were not met in the log yet
+  std::string run_;  // names the records of this run
   bool dirty_ = false;
   bool unsure_ = false;    // something was not handed over because it is not known whose turn it is
   bool log_away_ = false;  // progress cannot be recorded: nothing is handed over
@@ -212,7 +211,7 @@ class Delivery::State : public std::enable_shared_from_this<Delivery::State> {
   std::vector<port::Record> taken_;  // what became of deliveries, not in the log yet
   bool appending_ = false;
   std::string trouble_;
-  std::atomic<bool> anew_{false};                       // others are declared: it begins again
+  std::atomic<bool> anew_{false};  // it begins again: others are declared, or another broker had begun
   std::vector<model::SubscriberProgress> left_behind_;  // not declared any more: where they stay
   std::size_t readers_ = 0;
   std::deque<std::shared_ptr<net::steady_timer>> waiting_readers_;

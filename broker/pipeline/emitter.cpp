@@ -8,14 +8,6 @@ namespace {
 constexpr std::size_t emitted_at_once = 256;
 }
 
-net::awaitable<Result<bool>> Emitter::pending() {
-  port::Scan scan;
-  scan.limit = 1;
-  auto rows = co_await store_.scan(port::tables::pending, std::move(scan));
-  if (!rows) co_return tl::unexpected(rows.error());
-  co_return !rows->empty();
-}
-
 net::awaitable<Result<std::size_t>> Emitter::emit(std::vector<std::pair<std::uint32_t, port::Offset>> projected) {
   // What is under way comes back through the log first: the set stays small, and rows are looked at once.
   if (!awake_ || !under_way_.empty()) co_return std::size_t{0};

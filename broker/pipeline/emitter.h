@@ -23,8 +23,6 @@ class Emitter {
   // the store; the last decision of all that are pending says it (IdentityDecision::decided). Errors: the log's and the
   // store's; asked again later it goes on, and what was appended after all is recognised by its id.
   net::awaitable<Result<std::size_t>> emit(std::vector<std::pair<std::uint32_t, port::Offset>> projected);
-  // Whether anything is pending, whoever is to append it. Errors: the store's.
-  net::awaitable<Result<bool>> pending();
   // Forgets what is under way: who waits for it is perhaps another by now. What was appended is known by its id.
   void start_over() {
     under_way_.clear();

@@ -19,6 +19,9 @@ namespace {
 
 constexpr std::chrono::milliseconds watch_every{100};
 constexpr std::size_t reckoned_at_once = 500;
+// Whose turn it is stands in the store as one cursor more, of no partition: its log is the writer's name, "" nobody's,
+// and it moves with each sign of life.
+constexpr port::Partition turn_place{port::Topic::operations, 0xFFFF'FFFF};
 constexpr port::Topic projected_topics[] = {port::Topic::events, port::Topic::quarantine, port::Topic::identity,
                                             port::Topic::operations};
 
@@ -48,6 +51,8 @@ Projector::Projector(port::Log& log, port::Store& store, port::Metrics& metrics,
       store_(store),
       clock_(clock),
       options_(std::move(options)),
+      name_(to_hex(random_bytes(8))),
+      turn_{turn_place, 0, {}},
       emitter_(log, store),
       counters_(new Counters{
           metrics.gauge("hutong_projector_lag_records", "Records in the log that the views do not show yet"),
@@ -69,7 +74,6 @@ Projector::Projector(port::Log& log, port::Store& store, port::Metrics& metrics,
 Projector::~Projector() = default;
 
 net::awaitable<Result<void>> Projector::prepare() {
-  const auto asked = clock_.ticks();
   tails_.clear();
   for (port::Topic topic : projected_topics) {
     for (std::uint32_t number = 0; number < log_.partitions(topic); ++number) {
@@ -103,28 +107,52 @@ net::awaitable<Result<void>> Projector::prepare() {
   emitter_.start_over();
   reckoned_.reset();
   prepared_ = true;
-  confirmed_ = asked.count();
+  if (shared()) {  // last: who has taken the turn since the cursors were read is seen here, or refuses the next write
+    auto stands = co_await store_.cursor(turn_place);
+    if (!stands) {
+      prepared_ = false;
+      co_return tl::unexpected(stands.error());
+    }
+    turn_ = stands->value_or(port::Cursor{turn_place, 0, {}});
+    if (!turn_.log_id.empty() && turn_.log_id != name_) turn(false);
+  }
   co_return Result<void>();
 }
 
 bool Projector::confirmed() const {
   if (standing_by_) return false;
-  return options_.take_over.count() == 0 || clock_.ticks().count() - confirmed_ < std::chrono::nanoseconds(options_.take_over / 2).count();
+  return !shared() || clock_.ticks().count() - confirmed_ < std::chrono::nanoseconds(options_.take_over / 2).count();
 }
 
-// Where nothing is to be written, the cursors are looked at now and then: another's moves are seen, and nobody's are news.
-net::awaitable<void> Projector::confirm() {
+// A sign of life, or the turn itself: refused where anybody has moved a cursor since.
+net::awaitable<Result<void>> Projector::say(std::string_view name) {
+  const port::Cursor next{turn_place, turn_.next + 1, std::string(name)};
+  port::StoreBatch batch;
+  batch.cursor = next;
+  batch.expected = fence();
   const auto asked = clock_.ticks();
-  if (options_.take_over.count() == 0 || asked.count() - confirmed_ < std::chrono::nanoseconds(options_.take_over / 8).count()) co_return;
-  for (const auto& tail : tails_) {
-    auto cursor = co_await store_.cursor(tail.partition);
-    if (!cursor) co_return;
-    if (*cursor ? **cursor != tail.stored : tail.stored.next != 0) {
-      turn(false);
-      co_return;
-    }
-  }
+  auto written = co_await store_.write(std::move(batch));
+  fenced_ = !written && written.error().code == ErrorCode::conflict;
+  if (!written) co_return tl::unexpected(written.error());
+  turn_ = next;
   confirmed_ = asked.count();
+  co_return Result<void>();
+}
+
+// Now and then where nothing is to be written: the others see that somebody lives, and this one that nobody else writes.
+net::awaitable<void> Projector::confirm() {
+  const auto since = clock_.ticks().count() - confirmed_;
+  if (!shared() || since < std::chrono::nanoseconds(options_.take_over / 8).count()) co_return;
+  if (auto said = co_await say(name_); said) co_return;
+  if (fenced_) {
+    turn(false);
+  } else {
+    prepared_ = false;  // perhaps it was written, and not heard
+  }
+}
+
+net::awaitable<void> Projector::leave() {
+  if (shared() && confirmed()) co_await say({});
 }
 
 net::awaitable<void> Projector::run() {
@@ -142,8 +170,9 @@ net::awaitable<void> Projector::run() {
       continue;
     }
     auto applied = co_await step();
+    if (standing_by_) continue;
     if (!applied) {
-      if (fenced_ && options_.take_over.count() > 0) {
+      if (fenced_ && shared()) {
         turn(false);
         continue;
       }
@@ -173,9 +202,11 @@ net::awaitable<void> Projector::rest() {
       .async_wait(net::experimental::wait_for_one(), net::use_awaitable);
 }
 
-// Another broker's projector writes. What it has applied is seen in the store, whether it still does by the cursors.
+// Another broker's projector writes. What it has applied is seen in the store, whether it lives by the cursors: its own
+// of the turn moves, too.
 net::awaitable<Result<void>> Projector::watch() {
-  bool moved = false, waiting = false;
+  const auto asked = clock_.ticks();  // before anything is looked at: to be slow oneself is no reason
+  bool moved = false;
   const auto fault = [&](const Error& error) {
     still_since_ = clock_.ticks();  // nobody can have moved on meanwhile
     return tl::unexpected(error);
@@ -194,17 +225,22 @@ net::awaitable<Result<void>> Projector::watch() {
     tail.behind = *end > tail.next ? *end - tail.next : 0;
     if (tail.behind == 0 || its_own) tail.oldest = 0;
     if (tail.behind > 0 && tail.oldest == 0) tail.oldest = clock_.now().micros;
-    waiting = waiting || tail.behind > 0;
   }
   show();
-  auto pending = co_await emitter_.pending();
-  if (!pending) co_return fault(pending.error());
-  const auto now = clock_.ticks();
-  if (moved || !(waiting || *pending)) {
-    still_since_ = now;
-  } else if (now - still_since_ >= options_.take_over) {
-    turn(true);
+  auto stands = co_await store_.cursor(turn_place);
+  if (!stands) co_return fault(stands.error());
+  if (*stands && **stands != turn_) {
+    turn_ = **stands;
+    moved = true;
   }
+  if (moved) still_since_ = clock_.ticks();
+  if (!turn_.log_id.empty() && (moved || asked - still_since_ < options_.take_over)) co_return Result<void>();
+  if (auto taken = co_await say(name_); !taken) {
+    if (!fenced_) co_return fault(taken.error());
+    still_since_ = clock_.ticks();  // another was first
+    co_return Result<void>();
+  }
+  turn(true);
   co_return Result<void>();
 }
 
@@ -221,6 +257,10 @@ net::awaitable<Result<std::size_t>> Projector::step() {
   fenced_ = false;
   if (!prepared_) {
     if (auto prepared = co_await prepare(); !prepared) co_return tl::unexpected(prepared.error());
+  }
+  if (standing_by_) co_return std::size_t{0};
+  if (shared() && turn_.log_id != name_) {
+    if (auto taken = co_await say(name_); !taken) co_return tl::unexpected(taken.error());
   }
   auto applied = co_await apply_topics();
   prepared_ = applied.has_value();
@@ -311,6 +351,7 @@ net::awaitable<Result<void>> Projector::write(Tail& tail, port::Slice slice) {
 std::vector<port::Cursor> Projector::fence() const {
   std::vector<port::Cursor> cursors;
   for (const auto& tail : tails_) cursors.push_back(tail.stored);
+  if (shared()) cursors.push_back(turn_);
   return cursors;
 }
 

@@ -3,9 +3,9 @@
 // is known by its record id.
 //
 // One projector writes a store. Where several brokers share one, each has a projector, and whose turn it is needs no
-// lock: the cursors are the token (docs/adr/0011-several-brokers.md). A write whose cursors another has moved is
-// refused by the store's fence, and that projector stands by; it follows the cursors, and takes over once they stand
-// still for `take_over` while there is something to apply.
+// lock: the cursors are the token (docs/adr/0011-several-brokers.md). One more of them names the writer and moves with
+// each sign of its life. A write is refused by the store's fence where another has moved any, and that projector stands
+// by; it follows the cursors, and takes over once all of them stand still for `take_over`, or the writer has left.
 //
 // Identity decisions are derived facts: they become pending rows, and are appended to the log by the emitter only after
 // the projector has caught up with the log's end as it was at start (architecture: a rebuild makes nothing twice).
@@ -44,8 +44,8 @@ struct ProjectorOptions {
   std::chrono::milliseconds patience{50};  // until the seldom written topics are looked at while events rest
   std::chrono::milliseconds retry{200};    // after the log or the store refused
   bool emit = true;                        // append derived facts; false: rebuild, offline commands
-  // How long the cursors may stand still, with something to apply, before a projector that stands by takes over; 0: no
-  // other broker has this store.
+  // How long the cursors may stand still before a projector that stands by takes over; 0: no other broker has this
+  // store.
   std::chrono::milliseconds take_over{0};
   // Records below this offset are in the store, after each write or as seen from the side. On the projector's thread.
   std::function<void(port::Partition partition, port::Offset next)> on_projected;
@@ -67,6 +67,8 @@ class Projector {
   // refuses is tried again, told by on_trouble and seen as lag.
   net::awaitable<void> run();
   void stop() { stopping_ = true; }
+  // After run() and whatever relies on the turn have ended: another need not wait for silence to take it.
+  net::awaitable<void> leave();
   // This broker's writes the views, not another's.
   bool ours() const { return !standing_by_; }
   // And that was so a moment ago, well before another would take over: after a freeze, or cut off from the store, it is
@@ -108,7 +110,9 @@ class Projector {
   net::awaitable<Result<void>> reckon();
   std::vector<port::Cursor> fence() const;
   net::awaitable<void> rest();
+  bool shared() const { return options_.take_over.count() > 0; }
   net::awaitable<Result<void>> watch();
+  net::awaitable<Result<void>> say(std::string_view name);
   net::awaitable<void> confirm();
   net::awaitable<void> observe_lag(Tail& tail, Timestamp newest);
   void applied_up_to(Tail& tail, port::Offset next);
@@ -120,6 +124,8 @@ class Projector {
   port::Store& store_;
   const Clock& clock_;
   ProjectorOptions options_;
+  const std::string name_;  // of this run, among those who share the store
+  port::Cursor turn_;       // as the store had it last
   Emitter emitter_;
   Aside aside_;
   std::unique_ptr<Counters> counters_;
@@ -127,7 +133,7 @@ class Projector {
   std::shared_ptr<const Rules> reckoned_;  // what every deadline in the store was reckoned by
   bool prepared_ = false;
   bool fenced_ = false;                     // the last write met another's
-  std::chrono::nanoseconds still_since_{};  // standing by: when the cursors last moved, or nothing waited
+  std::chrono::nanoseconds still_since_{};  // standing by: when the cursors last moved
 
   std::atomic<std::int64_t> confirmed_{0};  // ticks: when the store last showed that nobody else writes
   std::atomic<bool> standing_by_{false};

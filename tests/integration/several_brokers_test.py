@@ -147,7 +147,7 @@ class SeveralBrokers(OnEngines):
         writer.start()
         self.settle(writer, other)
         self.assertEqual(self.everything(writer, everybody), after)
-        self.assertGreaterEqual(writer.metric("hutong_projecting") + other.metric("hutong_projecting"), 1)
+        self.assertEqual((writer.metric("hutong_projecting"), other.metric("hutong_projecting")), (0, 1), "who comes leaves the turn to who has it")
         decided = self.decided(name)
         self.assertEqual(len(decided), PERSONS + sent // 2, "a pair was decided more than once")
         self.assertEqual(self.ask(f"SELECT count(*) FROM {name}.decisions"), [str(len(decided))])

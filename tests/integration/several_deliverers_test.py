@@ -95,6 +95,21 @@ class SeveralDeliverers(OnEngines):
             self.assertEqual(self.recorded(broker), len(self.arrived()), "what came again is counted once")
         self.check(woken)
 
+    # Nothing comes that another would have to apply: what is delivered again waits for no message.
+    def test_another_goes_on_though_nothing_more_is_said(self):
+        self.ward.answer = lambda message: "close"
+        brokers = self.brokers()
+        for broker in brokers:
+            declare(broker, {"name": "ward", "sink": "mllp", "target": f"127.0.0.1:{self.ward.port}", "kinds": ["result.reported"]})
+            broker.restart()
+        with brokers[0].mllp(timeout=10) as feed:
+            self.assertEqual(ack(feed.exchange(oru(control="c1", number="P1", order="only", items=ITEMS[:2]))).code, "AA")
+        until(lambda: len(self.ward.taken) > 1, "it is tried again", 60)
+        self.settle(*brokers)
+        self.deliverer(brokers).kill()
+        self.ward.answer = lambda message: "AA"
+        until(lambda: self.arrived() == {"only"}, "the other delivers it", 30)
+
     def check(self, woken):
         first_taken, controls, under_way = {}, {}, []
         accepted = sorted(self.ward.accepted(), key=lambda m: m.at)

@@ -42,14 +42,17 @@ struct Connection : std::enable_shared_from_this<Connection> {
   void within(std::chrono::milliseconds time) {
     late = false;
     deadline.expires_after(time);
-    deadline.async_wait([weak = weak_from_this()](error_code cancelled) {
+    deadline.async_wait([weak = weak_from_this(), meant = ++exchange](error_code cancelled) {
       auto self = weak.lock();
-      if (cancelled || !self) return;
+      if (cancelled || !self || meant != self->exchange) return;
       self->late = true;
       self->shut();
     });
   }
-  void in_time() { deadline.cancel(); }
+  void in_time() {
+    ++exchange;
+    deadline.cancel();
+  }
   // The other side closed it while nothing was under way, or said what nobody asked for.
   bool is_stale() {
     char byte = 0;
@@ -66,6 +69,7 @@ struct Connection : std::enable_shared_from_this<Connection> {
   std::unique_ptr<tcp::socket> plain;
   std::unique_ptr<net::ssl::stream<tcp::socket>> tls;
   net::steady_timer deadline;
+  std::uint64_t exchange = 0;  // a deadline of an earlier one is no longer meant
   std::string received;
   bool busy = false, open = false, late = false;
   bool ended = false;  // by the other side, before a byte of an answer

@@ -398,7 +398,7 @@ TEST_F(DeliveryRun, who_keeps_the_turn_goes_on_recording_after_another_has_begun
   model::DeliveryProgressed other;
   other.id = RecordId(sha256("another"));
   other.log = log->id();
-  other.term = 1'000;
+  other.term = 1ULL << 40U;
   append({other.id, "delivery", std::string(model::delivery_progressed_kind), write(other), ""}, Topic::operations);
   ASSERT_TRUE(until([&] { return receiver.connected == 2 && delivery->delivering(); }));
   append(result("Y"));
