@@ -258,7 +258,12 @@ void Running::State::wire() {
   projection.weights = read_identity_weights(config);
   projection.rules = [this] { return rules.load(); };
   // Brokers that share a store each have a projector; one of them writes.
-  if (config.store.kind == StoreKind::postgres) projection.take_over = std::chrono::seconds(2);
+  if (config.store.kind == StoreKind::postgres) {
+    projection.take_over = std::chrono::seconds(2);
+    // Nobody else has this folder (its lock), and a host's name is its own.
+    const auto name = PartsHash().add(broker_name(config)).add(fs::canonical(folder.root).string()).finish();
+    projection.name = to_hex(as_view(name).substr(0, 8));
+  }
   projection.on_projected = [this](port::Partition partition, port::Offset next) {
     if (partition.topic == port::Topic::events) recent.projected_below(partition, next);
     delivery->projected(partition, next);

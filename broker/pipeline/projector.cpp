@@ -51,7 +51,6 @@ Projector::Projector(port::Log& log, port::Store& store, port::Metrics& metrics,
       store_(store),
       clock_(clock),
       options_(std::move(options)),
-      name_(to_hex(random_bytes(8))),
       turn_{turn_place, 0, {}},
       emitter_(log, store),
       counters_(new Counters{
@@ -114,7 +113,7 @@ net::awaitable<Result<void>> Projector::prepare() {
       co_return tl::unexpected(stands.error());
     }
     turn_ = stands->value_or(port::Cursor{turn_place, 0, {}});
-    if (!turn_.log_id.empty() && turn_.log_id != name_) turn(false);
+    if (!turn_.log_id.empty() && turn_.log_id != options_.name) turn(false);
   }
   co_return Result<void>();
 }
@@ -139,11 +138,12 @@ net::awaitable<Result<void>> Projector::say(std::string_view name) {
   co_return Result<void>();
 }
 
-// Now and then where nothing is to be written: the others see that somebody lives, and this one that nobody else writes.
+// Now and then where nothing is to be written: the others see that somebody lives, and this one that nobody else
+// writes.
 net::awaitable<void> Projector::confirm() {
   const auto since = clock_.ticks().count() - confirmed_;
   if (!shared() || since < std::chrono::nanoseconds(options_.take_over / 8).count()) co_return;
-  if (auto said = co_await say(name_); said) co_return;
+  if (auto said = co_await say(options_.name); said) co_return;
   if (fenced_) {
     turn(false);
   } else {
@@ -235,7 +235,7 @@ net::awaitable<Result<void>> Projector::watch() {
   }
   if (moved) still_since_ = clock_.ticks();
   if (!turn_.log_id.empty() && (moved || asked - still_since_ < options_.take_over)) co_return Result<void>();
-  if (auto taken = co_await say(name_); !taken) {
+  if (auto taken = co_await say(options_.name); !taken) {
     if (!fenced_) co_return fault(taken.error());
     still_since_ = clock_.ticks();  // another was first
     co_return Result<void>();
@@ -259,8 +259,8 @@ net::awaitable<Result<std::size_t>> Projector::step() {
     if (auto prepared = co_await prepare(); !prepared) co_return tl::unexpected(prepared.error());
   }
   if (standing_by_) co_return std::size_t{0};
-  if (shared() && turn_.log_id != name_) {
-    if (auto taken = co_await say(name_); !taken) co_return tl::unexpected(taken.error());
+  if (shared() && turn_.log_id != options_.name) {
+    if (auto taken = co_await say(options_.name); !taken) co_return tl::unexpected(taken.error());
   }
   auto applied = co_await apply_topics();
   prepared_ = applied.has_value();

@@ -47,6 +47,8 @@ struct ProjectorOptions {
   // How long the cursors may stand still before a projector that stands by takes over; 0: no other broker has this
   // store.
   std::chrono::milliseconds take_over{0};
+  // Of this broker among them, and the same after a restart: it need not wait for its own former self.
+  std::string name;
   // Records below this offset are in the store, after each write or as seen from the side. On the projector's thread.
   std::function<void(port::Partition partition, port::Offset next)> on_projected;
   // Whose turn it is: ours, or another broker's.
@@ -124,8 +126,7 @@ class Projector {
   port::Store& store_;
   const Clock& clock_;
   ProjectorOptions options_;
-  const std::string name_;  // of this run, among those who share the store
-  port::Cursor turn_;       // as the store had it last
+  port::Cursor turn_;  // as the store had it last
   Emitter emitter_;
   Aside aside_;
   std::unique_ptr<Counters> counters_;

@@ -26,12 +26,14 @@ class Projectors : public ProjectorTest {
     net::io_context io{1};
     Projector projector;
   };
-  std::unique_ptr<Broker> broker() {
+  std::unique_ptr<Broker> broker(std::string name = {}) {
     auto with = options();
     with.patience = std::chrono::milliseconds(1);
     with.take_over = std::chrono::seconds(5);
+    with.name = name.empty() ? "broker " + std::to_string(++brokers) : std::move(name);
     return std::make_unique<Broker>(log, *store, clock, with);
   }
+  int brokers = 0;
 };
 
 TEST_F(Projectors, who_starts_beside_a_living_one_stands_by_and_sees_what_it_applies) {
@@ -132,6 +134,18 @@ TEST_F(Projectors, the_turn_of_a_dead_one_is_taken_though_nothing_waits) {
   clock.advance(std::chrono::seconds(6));
   b->go();
   EXPECT_TRUE(b->projects());
+}
+
+TEST_F(Projectors, one_that_was_killed_does_not_wait_for_itself) {
+  auto a = broker("a");
+  a->go();
+  ASSERT_TRUE(a->projects());
+  a.reset();
+  a = broker("a");
+  append(Message("c1").report({}));
+  a->go();
+  EXPECT_TRUE(a->projects());
+  EXPECT_EQ(a->projector.projected(), 1U);
 }
 
 TEST_F(Projectors, one_that_leaves_is_not_waited_for) {
